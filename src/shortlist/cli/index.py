@@ -1,0 +1,74 @@
+"""`shortlist index`: bring an index up to date with files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shortlist.build import IndexingReport, index_paths
+from shortlist.cli.options import Encoder, Engine, Json, Precision, Threads, settings
+from shortlist.cli.output import console, errors_console, print_json
+from shortlist.cli.places import default_index
+from shortlist.cli.progress import IndexingProgress
+
+
+def index(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders to read.", show_default=False)],
+    to: Annotated[
+        Path | None, typer.Option("--index", "-i", help="Index folder. [default: .shortlist in the first folder]")
+    ] = None,
+    encoder: Encoder = None,
+    engine: Engine = None,
+    precision: Precision = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Index files, or bring an index up to date: only what changed is read.
+
+    Reads text, Markdown, HTML, reStructuredText, source code, JSONL, CSV, BEIR folders, and PDF with
+    the extra `pdf`. Files that cannot be read are reported and skipped. An interrupted run keeps what
+    it committed; run it again to go on.
+
+    Example:  shortlist index docs/ notes.jsonl --index my-index
+    """
+    chosen = settings(encoder=encoder, engine=engine, precision=precision, threads=threads)
+    target = to or default_index(paths[0])
+    with IndexingProgress() as progress:
+        report = index_paths(paths, target, settings=chosen, watch=progress.watch)
+    print_report(report, details=True)
+    if as_json:
+        print_json(_report_json(target, report))
+    else:
+        console().print(
+            f"{target}: {report.passages} passages"
+            f" ({report.added} files read, {report.unchanged} unchanged, {report.removed} removed,"
+            f" {len(report.skipped)} skipped)",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def print_report(report: IndexingReport, *, details: bool) -> None:
+    """Say on stderr what was repaired, skipped or unreadable."""
+    lines = [report.recovery] if report.recovery else []
+    lines += [f"skipped {s.source}: {s.detail}" for s in report.skipped] if details else []
+    lines += list(report.problems) if details else []
+    if not details and report.skipped:
+        lines.append(f"{len(report.skipped)} files were skipped; `shortlist index` says why")
+    for line in lines:
+        errors_console().print(f"note: {line}", markup=False, soft_wrap=True)
+
+
+def _report_json(target: Path, report: IndexingReport) -> dict[str, object]:
+    return {
+        "index": str(target),
+        "passages": report.passages,
+        "read": report.added,
+        "unchanged": report.unchanged,
+        "removed": report.removed,
+        "skipped": [{"source": s.source, "reason": s.reason.value, "detail": s.detail} for s in report.skipped],
+        "problems": list(report.problems),
+        "recovery": report.recovery,
+    }

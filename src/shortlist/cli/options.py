@@ -1,0 +1,35 @@
+"""The options that several commands share, and the settings they add up to."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from shortlist.settings import FILE_NAME, Settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="Reranker: a packaged name (see `shortlist models`), a folder, or owner/name."),
+]
+Encoder = Annotated[str | None, typer.Option("--encoder", help="Bi-encoder: a packaged name, a folder, or owner/name.")]
+Engine = Annotated[str | None, typer.Option("--engine", help="auto, openvino or onnxruntime.")]
+Precision = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or int8.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Default: every core this process may use.")]
+LongDocuments = Annotated[
+    str | None,
+    typer.Option("--long-documents", help="What is read of a long one: head, head+tail, passages-max, or error."),
+]
+TopK = Annotated[int | None, typer.Option("--top-k", "-k", min=1, help="How many come out. [default: 5]")]
+Depth = Annotated[int | None, typer.Option("--depth", min=1, help="Candidates of the first stage. [default: 100]")]
+
+
+def settings(**given: Any) -> Settings:
+    """Return the settings of `shortlist.toml` here (if any), the environment, and what was given, the last winning."""
+    file = Path(FILE_NAME)
+    loaded = Settings.load(file=file if file.is_file() else None, environ=os.environ)
+    return replace(loaded, **{name: value for name, value in given.items() if value is not None})

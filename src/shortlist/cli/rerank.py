@@ -1,0 +1,85 @@
+"""`shortlist rerank`: reorder given documents for a query."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from shortlist.build import Reranker
+from shortlist.cli.options import Engine, Json, LongDocuments, Model, Precision, Threads, settings
+from shortlist.cli.output import console, print_degradations, print_json, ranking_json
+from shortlist.errors import InputError
+from shortlist.types import Query
+
+
+def rerank(
+    query: Annotated[str, typer.Argument(help="The query.", show_default=False)],
+    documents: Annotated[
+        list[str] | None, typer.Argument(help="Documents, one an argument; none: read them from stdin.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Read documents from a file: JSONL, or one a line.")
+    ] = None,
+    top_k: Annotated[int | None, typer.Option("--top-k", "-k", min=1, help="How many come out. [default: all]")] = None,
+    model: Model = None,
+    engine: Engine = None,
+    precision: Precision = None,
+    threads: Threads = None,
+    long_documents: LongDocuments = None,
+    as_json: Json = False,
+) -> None:
+    """Put documents into the order of their relevance to a query.
+
+    A line of a file or of stdin is a document: a JSON object with "text" (and "id", "title",
+    and what else is to come back), a JSON string, or plain text.
+
+    Example:  shortlist rerank "how tall is it?" "It is 330 m tall." "It is of iron."
+    """
+    asked = Query(query)
+    given = list(documents or []) if documents or file else list(_lines(sys.stdin.buffer))
+    if file is not None:
+        given += list(_read(file))
+    chosen = settings(model=model, engine=engine, precision=precision, threads=threads, long_documents=long_documents)
+    ranking = Reranker(
+        chosen.model,
+        engine=chosen.engine,
+        precision=chosen.precision,
+        threads=chosen.threads or None,
+        long_documents=chosen.long_documents,
+    ).rank(asked, given, top_k=top_k)
+    if as_json:
+        print_json(ranking_json(ranking))
+    else:
+        for item in ranking:
+            text = " ".join(item.document.full_text.split())
+            console().print(
+                f"{item.rank:>3} {item.score:>9.4f}  {item.doc_id}  {text:.200}", markup=False, soft_wrap=True
+            )
+    print_degradations(ranking)
+
+
+def _read(file: Path) -> Iterator[Any]:
+    try:
+        with file.open("rb") as lines:
+            yield from _lines(lines)
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}") from error
+
+
+def _lines(lines: Iterable[bytes]) -> Iterator[Any]:
+    for number, raw in enumerate(lines, 1):
+        line = raw.decode("utf-8", "replace").strip().removeprefix("\ufeff")
+        if line[:1] in {"{", '"'}:
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise InputError(
+                    f"line {number} begins like JSON but is not: {error}; text needs quotes then"
+                ) from error
+        elif line:
+            yield line

@@ -1,0 +1,143 @@
+"""`shortlist search`: the main job, from files to the best passages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from shortlist.build import index_paths, open_pipeline
+from shortlist.cli.index import print_report
+from shortlist.cli.options import (
+    Depth,
+    Encoder,
+    Engine,
+    Json,
+    LongDocuments,
+    Model,
+    Precision,
+    Threads,
+    TopK,
+    settings,
+)
+from shortlist.cli.output import console, errors_console, print_degradations, print_json, ranking_json
+from shortlist.cli.places import INDEX_FOLDER, default_index, is_index
+from shortlist.cli.progress import IndexingProgress
+from shortlist.errors import InputError
+from shortlist.settings import Settings
+from shortlist.types import Query, Ranking, ScoredDocument
+
+
+def search(
+    question: Annotated[str, typer.Argument(help="What to look for, in plain words.", show_default=False)],
+    path: Annotated[
+        Path, typer.Argument(help="An index, or a folder or file: it is indexed first, or brought up to date.")
+    ] = Path(INDEX_FOLDER),
+    top_k: TopK = None,
+    depth: Depth = None,
+    first_stage: Annotated[str, typer.Option(help="hybrid, weighted, bm25 or dense.")] = "hybrid",
+    rerank: Annotated[bool, typer.Option("--rerank/--no-rerank", help="Whether the second stage runs.")] = True,
+    where: Annotated[str | None, typer.Option(help='Metadata filter as JSON, e.g. \'{"format": "markdown"}\'.')] = None,
+    model: Model = None,
+    encoder: Encoder = None,
+    engine: Engine = None,
+    precision: Precision = None,
+    threads: Threads = None,
+    long_documents: LongDocuments = None,
+    as_json: Json = False,
+) -> None:
+    """Find the passages that answer a question: retrieve wide, rerank, keep the few.
+
+    Shows each passage with its place, its score, and where it stood before reranking.
+
+    Example:  shortlist search "how do I undo a commit?" docs/
+    """
+    asked = Query(question)
+    chosen = settings(
+        top_k=top_k,
+        depth=depth,
+        model=model,
+        encoder=encoder,
+        engine=engine,
+        precision=precision,
+        threads=threads,
+        long_documents=long_documents,
+    )
+    index = _ready_index(path, chosen)
+    conditions = _where(where)
+    with open_pipeline(index, settings=chosen, first_stage=first_stage, rerank=rerank, where=conditions) as pipeline:
+        ranking = pipeline.search(asked, top_k=chosen.top_k, depth=max(chosen.depth, chosen.top_k))
+    if as_json:
+        print_json(ranking_json(ranking))
+    else:
+        _print(ranking)
+    print_degradations(ranking)
+
+
+def _ready_index(path: Path, chosen: Settings) -> Path:
+    """Return the index at a path, after bringing it up to date when the path is one of documents."""
+    if is_index(path) or not path.exists():
+        return path
+    target = default_index(path)
+    base = path if path.is_dir() else path.parent
+    with IndexingProgress() as progress:
+        report = index_paths([path], target, settings=chosen, base=base, watch=progress.watch)
+    if report.added or report.removed:
+        errors_console().print(
+            f"indexed {report.added} files ({report.passages} passages) into {target}", markup=False, soft_wrap=True
+        )
+    print_report(report, details=False)
+    return target
+
+
+def _where(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise InputError(f'--where must be JSON, such as \'{{"format": "markdown"}}\': {error}') from error
+    if not isinstance(value, dict):
+        raise InputError(f"--where must be a JSON object of field and value, not {text}")
+    return value
+
+
+def _print(ranking: Ranking) -> None:
+    screen = console()
+    if not len(ranking):
+        screen.print("nothing found")
+        return
+    for item in ranking:
+        place = str(item.document.place or item.doc_id)
+        heading = item.document.place.heading if item.document.place else item.document.title
+        screen.print(f"{item.rank}. {place}  {heading}", style="bold", markup=False, soft_wrap=True)
+        screen.print(_standing(ranking, item), style="dim", markup=False, soft_wrap=True)
+        screen.print(_excerpt(item.document.text), markup=False, soft_wrap=True)
+        screen.print()
+    screen.print(_steps(ranking))
+
+
+def _standing(ranking: Ranking, item: ScoredDocument) -> str:
+    before = [f"{s.stage} {s.rank}" for s in item.history]
+    return f"   score {item.score:.3f} ({ranking.score_kind.value}); stood at: {', '.join(before) or '-'}"
+
+
+def _excerpt(text: str, *, lines: int = 6) -> str:
+    kept = [line for line in text.splitlines() if line.strip()]
+    more = [f"   ... {len(kept) - lines} more lines"] if len(kept) > lines else []
+    return "\n".join([f"   {line}" for line in kept[:lines]] + more)
+
+
+def _steps(ranking: Ranking) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("step", "ms", "what"):
+        table.add_column(column, justify="right" if column == "ms" else "left", overflow="fold")
+    for step in ranking.trace.steps:
+        facts = [f"{count} {name}" for name, count in step.counts.items()]
+        facts += [step.facts[name] for name in ("engine", "precision") if name in step.facts]
+        table.add_row(step.stage, f"{step.latency_ms:.1f}", ", ".join(facts))
+    table.add_row("total", f"{ranking.trace.latency_ms:.1f}", "")
+    return table

@@ -1,0 +1,82 @@
+"""Every error that shortlist raises.
+
+    ShortlistError
+    ├── InputError              an argument or a request cannot be used (also a ValueError)
+    ├── ScoreError              a model gave NaN, infinity or the wrong number of scores
+    ├── SettingsError           a setting in a file or the environment cannot be used
+    ├── MissingExtraError       an optional dependency is absent; names the install command
+    ├── ModelError
+    │   ├── ModelNotFoundError      no model of that name or at that path
+    │   ├── CorruptModelError       files are damaged or incomplete
+    │   └── UnsupportedModelError   the architecture or the precision cannot be run here
+    └── StoreError
+        ├── IndexNotFoundError      no index at that path
+        ├── IndexLockedError        another process has it open
+        ├── IndexMismatchError      made with another model or schema version
+        ├── CorruptIndexError       files are damaged
+        └── StorageFullError        the disk is full; the last committed state is intact
+
+A message says what happened, with which value, and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class ShortlistError(Exception):
+    """Root of all errors that shortlist raises on purpose."""
+
+
+class InputError(ShortlistError, ValueError):
+    """An argument or a request cannot be used as it is."""
+
+
+class ScoreError(ShortlistError):
+    """A model returned something that is no ranking: NaN, infinity or a wrong count."""
+
+
+class SettingsError(ShortlistError, ValueError):
+    """A setting in a file or in the environment cannot be used."""
+
+
+class MissingExtraError(ShortlistError, ImportError):
+    """An optional dependency is not installed; the message holds the install command."""
+
+
+class ModelError(ShortlistError):
+    """A model cannot be loaded or run."""
+
+
+class ModelNotFoundError(ModelError):
+    """There is no model of that name or at that path."""
+
+
+class CorruptModelError(ModelError):
+    """A model's files are damaged or incomplete."""
+
+
+class UnsupportedModelError(ModelError):
+    """The architecture or the asked precision cannot be run here."""
+
+
+class StoreError(ShortlistError):
+    """An index cannot be read or written."""
+
+
+class IndexNotFoundError(StoreError):
+    """There is no index at that path."""
+
+
+class IndexLockedError(StoreError):
+    """Another process has the index open for writing."""
+
+
+class IndexMismatchError(StoreError):
+    """The index was made with another model or another schema version."""
+
+
+class CorruptIndexError(StoreError):
+    """The index's files are damaged."""
+
+
+class StorageFullError(StoreError):
+    """The disk is full; the last committed state is intact."""

@@ -1,0 +1,50 @@
+"""Sequences of many lengths into batches with next to no padding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from shortlist.inference.tokens import ModelInput
+
+Matrix = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Padded model inputs, each `[rows, length]`."""
+
+    input_ids: Matrix
+    attention_mask: Matrix
+    token_type_ids: Matrix
+
+
+def plan_batches(lengths: Sequence[int], *, token_budget: int) -> list[list[int]]:
+    """Group the places of sequences, longest first, so that no batch holds over `token_budget` padded tokens.
+
+    A sequence longer than the budget has a batch of its own. Every place is in exactly
+    one batch. Neighbours in length share a batch, so that padding stays small.
+    """
+    order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
+    batches: list[list[int]] = []
+    for place in order:
+        current = batches[-1] if batches else None
+        if current is not None and (len(current) + 1) * lengths[current[0]] <= token_budget:
+            current.append(place)
+        else:
+            batches.append([place])
+    return batches
+
+
+def pad(inputs: Sequence[ModelInput], *, pad_id: int) -> Batch:
+    """Pad sequences on the right to the longest."""
+    shape = (len(inputs), max(len(i) for i in inputs))
+    ids, mask, types = np.full(shape, pad_id, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for row, one in enumerate(inputs):
+        ids[row, : len(one)] = one.ids
+        mask[row, : len(one)] = 1
+        types[row, one.second_at : len(one)] = 1
+    return Batch(ids, mask, types)

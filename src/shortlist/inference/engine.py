@@ -1,0 +1,44 @@
+"""One engine for library, batch and server: sequences in any order in, output rows in that order out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from shortlist.inference.batches import pad, plan_batches
+from shortlist.inference.session import Output, Session
+from shortlist.inference.tokens import ModelInput, Tokenizer
+
+# Measured on a short, a medium and a long text: see docs/decisions.md, "Tokens in a batch".
+TOKEN_BUDGET = 1024
+
+
+class Engine:
+    """A tokenizer and a session, with length-sorted batches spread over the session's streams.
+
+    Safe to call from several threads; they share the streams. `close` ends the threads.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, session: Session, *, token_budget: int = TOKEN_BUDGET) -> None:
+        self.tokenizer = tokenizer
+        self.session = session
+        self._token_budget = token_budget
+        self._pool = ThreadPoolExecutor(session.streams, thread_name_prefix="shortlist-infer")
+
+    def run(self, inputs: Sequence[ModelInput]) -> Output:
+        """Return the model's output rows `[inputs, columns]` in the order of `inputs`; at least one is needed."""
+        plan = plan_batches([len(i) for i in inputs], token_budget=self._token_budget)
+        outputs = list(self._pool.map(lambda places: self._infer([inputs[p] for p in places]), plan))
+        rows = np.empty((len(inputs), outputs[0].shape[1]), dtype=np.float32)
+        for places, output in zip(plan, outputs, strict=True):
+            rows[places] = output
+        return rows
+
+    def _infer(self, inputs: Sequence[ModelInput]) -> Output:
+        return self.session.infer(pad(inputs, pad_id=self.tokenizer.pad_id))
+
+    def close(self) -> None:
+        """End the worker threads."""
+        self._pool.shutdown()

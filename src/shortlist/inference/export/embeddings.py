@@ -1,0 +1,26 @@
+"""Word, position and token-type embeddings of the BERT-like families."""
+
+from __future__ import annotations
+
+from shortlist.inference.export.draft import INPUT_IDS, Draft
+from shortlist.inference.export.graph import Value
+
+
+def words(draft: Draft, name: str, *, width: int) -> Value:
+    """Look the input ids up: `[batch, length, width]`."""
+    return draft.graph.rows(name, draft.read(name, None, width), INPUT_IDS)
+
+
+def first_positions(draft: Draft, name: str, *, width: int) -> tuple[Value, int]:
+    """Return embeddings `[length, width]` of the positions from 0, and how many positions there are."""
+    graph, table = draft.graph, draft.read(name, None, width)
+    sliced = graph.op("Slice", graph.weight(name, table), graph.ints(0), draft.length(), graph.ints(0))
+    return sliced, len(table)
+
+
+def token_types(draft: Draft, name: str, *, width: int, types: int) -> Value:
+    """Return embeddings of the token types; with a single type that is one row, and the graph needs no such input."""
+    table = draft.read(name, types, width)
+    if types == 1:
+        return draft.graph.constant(name, table)
+    return draft.graph.rows(name, table, draft.use_token_types())

@@ -1,0 +1,29 @@
+"""What turns hidden states into logits or into a vector."""
+
+from __future__ import annotations
+
+from shortlist.inference.export.draft import ATTENTION_MASK, Draft
+from shortlist.inference.export.graph import Value
+
+
+def mean_over_mask(draft: Draft, hidden: Value) -> Value:
+    """Average the positions that the mask shows: `[batch, length, hidden]` -> `[batch, hidden]`."""
+    graph = draft.graph
+    mask = graph.as_float(ATTENTION_MASK)  # [batch, length]
+    # As a matrix product: no masked copy of the hidden states is made.
+    total = graph.op("Squeeze", graph.op("MatMul", graph.op("Unsqueeze", mask, graph.ints(1)), hidden), graph.ints(1))
+    seen = graph.op("ReduceSum", mask, graph.ints(1), keepdims=1)
+    return graph.op("Div", total, graph.op("Max", seen, graph.number(1e-9)))
+
+
+def unit_length(draft: Draft, vectors: Value) -> Value:
+    """Scale vectors `[batch, size]` to length 1; a vector of zeros stays."""
+    graph = draft.graph
+    norm = graph.op("ReduceL2", vectors, graph.ints(1), keepdims=1)
+    return graph.op("Div", vectors, graph.op("Max", norm, graph.number(1e-12)))
+
+
+def first_features(draft: Draft, hidden: Value, name: str, *, size: int, activation: str) -> Value:
+    """Run the first position through a dense layer: `[batch, 1, size]` -> `[batch, size]`."""
+    dense = draft.linear(draft.without_length(hidden), name, wide=(size, size))
+    return draft.activate(dense, activation)

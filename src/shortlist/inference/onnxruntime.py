@@ -1,0 +1,59 @@
+"""Sessions on ONNX Runtime: fp32, or int8 by dynamic quantisation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shortlist._optional import require
+from shortlist.errors import CorruptModelError, UnsupportedModelError
+from shortlist.inference.batches import Batch
+from shortlist.inference.session import Output, Precision, usable_cores
+
+
+class OnnxRuntimeSession:
+    """An ONNX file on the CPU provider, one thread a call and as many calls at once as there are cores."""
+
+    def __init__(self, session: Any, *, engine: str, precision: Precision, streams: int) -> None:
+        self._session = session
+        self._inputs = [port.name for port in session.get_inputs()]
+        self.engine = engine
+        self.precision = precision
+        self.streams = streams
+
+    @classmethod
+    def load(
+        cls, file: Path, *, precision: Precision = Precision.AUTO, threads: int | None = None
+    ) -> OnnxRuntimeSession:
+        """Open `file`; AUTO is fp32. Raises UnsupportedModelError for bf16, which its CPU kernels do not have."""
+        onnxruntime = require("onnxruntime", extra="all")
+        if precision is Precision.BF16:
+            raise UnsupportedModelError(
+                "ONNX Runtime has no bf16 on the CPU; use precision='fp32' or engine='openvino'"
+            )
+        resolved = Precision.INT8 if precision is Precision.INT8 else Precision.FP32
+        source: str | bytes = str(file)
+        if resolved is Precision.INT8:
+            from shortlist.inference.onnxruntime_int8 import quantized
+
+            source = quantized(file)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions share no public base class
+            raise CorruptModelError(f"ONNX Runtime cannot read {file}: {error}") from error
+        return cls(
+            session,
+            engine=f"onnxruntime {onnxruntime.__version__}",
+            precision=resolved,
+            streams=threads or usable_cores(),
+        )
+
+    def infer(self, batch: Batch) -> Output:
+        """Run one batch."""
+        output = self._session.run(None, {name: getattr(batch, name) for name in self._inputs})[0]
+        return np.asarray(output, dtype=np.float32)

@@ -1,0 +1,80 @@
+"""Sessions on OpenVINO: several one-thread streams, bf16 where the processor has it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shortlist._optional import require
+from shortlist.errors import CorruptModelError, UnsupportedModelError
+from shortlist.inference.batches import Batch
+from shortlist.inference.session import Output, Precision, usable_cores
+
+
+class OpenVinoSession:
+    """An ONNX file or OpenVINO IR compiled for the CPU; one infer request a thread."""
+
+    def __init__(self, compiled: Any, *, engine: str, precision: Precision, streams: int) -> None:
+        self._compiled = compiled
+        self._inputs = [port.get_any_name() for port in compiled.inputs]
+        self._local = threading.local()
+        self.engine = engine
+        self.precision = precision
+        self.streams = streams
+
+    @classmethod
+    def load(cls, file: Path, *, precision: Precision = Precision.AUTO, threads: int | None = None) -> OpenVinoSession:
+        """Compile `file`, with one stream a core, and telemetry off.
+
+        Raises UnsupportedModelError when `precision` is bf16 and the processor has no
+        bf16 arithmetic: it would be emulated, and slower than fp32.
+        """
+        os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")  # nothing phones home
+        openvino = require("openvino", extra="openvino")
+        core = openvino.Core()
+        resolved = _resolve(precision, set(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")))
+        streams = threads or usable_cores()
+        try:
+            model = core.read_model(str(file))
+        except RuntimeError as error:
+            raise CorruptModelError(f"OpenVINO cannot read {file}: {error}") from error
+        if resolved is Precision.INT8:
+            from shortlist.inference.openvino_int8 import compress_weights
+
+            compress_weights(model)
+        compiled = core.compile_model(model, "CPU", _options(resolved, streams))
+        return cls(
+            compiled, engine=f"openvino {openvino.__version__.split('-')[0]}", precision=resolved, streams=streams
+        )
+
+    def infer(self, batch: Batch) -> Output:
+        """Run one batch."""
+        request = getattr(self._local, "request", None)
+        if request is None:
+            request = self._local.request = self._compiled.create_infer_request()
+        result = request.infer({name: getattr(batch, name) for name in self._inputs})
+        return np.array(next(iter(result.values())), dtype=np.float32)
+
+
+def _resolve(asked: Precision, capabilities: set[str]) -> Precision:
+    if asked is Precision.AUTO:
+        return Precision.BF16 if "BF16" in capabilities else Precision.FP32
+    if asked is Precision.BF16 and "BF16" not in capabilities:
+        raise UnsupportedModelError(
+            "this processor has no bf16 arithmetic (OpenVINO reports "
+            f"{', '.join(sorted(capabilities))}); use precision='auto' or 'fp32'"
+        )
+    return asked
+
+
+def _options(precision: Precision, streams: int) -> dict[str, Any]:
+    return {
+        "INFERENCE_PRECISION_HINT": "bf16" if precision is Precision.BF16 else "f32",
+        "PERFORMANCE_HINT": "THROUGHPUT",
+        "NUM_STREAMS": streams,
+        "INFERENCE_NUM_THREADS": streams,
+    }

@@ -1,0 +1,26 @@
+"""What the processor can do that matters for matrix products."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+_FLAGS = ("amx_bf16", "amx_int8", "avx512_bf16", "avx512_vnni", "avx_vnni", "avx512f", "avx2")
+_CPU_INFO = Path("/proc/cpuinfo")
+
+
+def processor_features() -> set[str]:
+    """Return the known instruction sets of this processor; empty where the system does not say."""
+    if platform.machine().lower() in {"arm64", "aarch64"}:
+        return {"neon"}
+    try:
+        lines = _CPU_INFO.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return set()
+    flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
+    return flags & set(_FLAGS)
+
+
+def sums_bytes_in_32_bits() -> bool:
+    """Whether products of 8-bit numbers cannot overflow; no, when that cannot be found out."""
+    return bool(processor_features() & {"avx512_vnni", "avx_vnni", "amx_int8", "neon"})

@@ -1,0 +1,52 @@
+"""The seam to an inference runtime: one padded batch in, one output matrix out."""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from shortlist.inference.batches import Batch
+
+Output = npt.NDArray[np.float32]
+
+
+class Precision(str, Enum):
+    """In which numbers the matrices are multiplied. `AUTO` is the fastest that keeps the order: bf16 or fp32."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    INT8 = "int8"
+
+
+class Session(Protocol):
+    """A loaded model on one runtime; `infer` may be called from several threads at once."""
+
+    @property
+    def engine(self) -> str:
+        """The runtime's name and version."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """What is really computed in; never AUTO."""
+        ...
+
+    @property
+    def streams(self) -> int:
+        """How many `infer` calls run at once without slowing each other down."""
+        ...
+
+    def infer(self, batch: Batch) -> Output:
+        """Return the model's first output `[rows, columns]` as fp32."""
+        ...
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -1,0 +1,115 @@
+"""Texts to token ids, and token ids to model inputs, with one tokenizer that any thread may use."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer as RawTokenizer
+
+from shortlist.errors import CorruptModelError, ModelNotFoundError
+from shortlist.types import TokenIds
+
+Ids = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelInput:
+    """One sequence for a model: token ids `[length]`, and where token type 1 begins (`length` when nowhere)."""
+
+    ids: Ids
+    second_at: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
+    """The special tokens around a first and a second text, read off the tokenizer's own post-processor."""
+
+    before: Ids
+    between: Ids
+    after: Ids
+    second_at_between: int | None  # offset in `between + second + after` where token type 1 begins
+
+    @property
+    def overhead(self) -> int:
+        """How many special tokens a sequence holds."""
+        return len(self.before) + len(self.between) + len(self.after)
+
+    def build(self, first: Ids, second: Ids) -> ModelInput:
+        """Join the special tokens and the texts."""
+        ids = np.concatenate([self.before, first, self.between, second, self.after])
+        if self.second_at_between is None:
+            return ModelInput(ids, len(ids))
+        return ModelInput(ids, len(self.before) + len(first) + self.second_at_between)
+
+
+class Tokenizer:
+    """A Hugging Face fast tokenizer with truncation and padding off, so that no call changes its state.
+
+    A special token's text inside a document ("[SEP]") is read as plain text: documents
+    are data, and cannot end their own passage.
+    """
+
+    def __init__(self, raw: RawTokenizer, *, fingerprint: str, pad_id: int) -> None:
+        raw.no_truncation()
+        raw.no_padding()
+        raw.encode_special_tokens = True
+        self._raw = raw
+        self.fingerprint = fingerprint
+        self.pad_id = pad_id
+        self.single = _single_template(raw)
+        self.pair = _pair_template(raw)
+
+    @classmethod
+    def load(cls, file: Path, *, pad_id: int = 0) -> Tokenizer:
+        """Read a `tokenizer.json`; its fingerprint is the start of the file's SHA-256."""
+        try:
+            content = file.read_bytes()
+        except FileNotFoundError as error:
+            raise ModelNotFoundError(
+                f"there is no tokenizer.json in {file.parent}; a model folder needs one"
+            ) from error
+        try:
+            raw = RawTokenizer.from_buffer(content)
+        except Exception as error:  # the library raises bare Exception
+            raise CorruptModelError(f"{file} cannot be read as a tokenizer: {error}; fetch the model again") from error
+        return cls(raw, fingerprint=hashlib.sha256(content).hexdigest()[:16], pad_id=pad_id)
+
+    def encode(self, texts: Sequence[str]) -> list[Ids]:
+        """Return each text's token ids, without special tokens and never truncated."""
+        try:
+            encodings = self._raw.encode_batch_fast(list(texts), add_special_tokens=False)
+        except Exception:  # a lone surrogate is no valid UTF-8; the other texts must not suffer from it
+            readable = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+            encodings = self._raw.encode_batch_fast(readable, add_special_tokens=False)
+        return [np.asarray(encoding.ids, dtype=np.int32) for encoding in encodings]
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
+        """Return token ids that carry this tokenizer's fingerprint, for storing with documents."""
+        return [TokenIds(self.fingerprint, ids) for ids in self.encode(texts)]
+
+
+def _single_template(raw: RawTokenizer) -> Template:
+    encoding = raw.encode("a")
+    text = [i for i, sequence in enumerate(encoding.sequence_ids) if sequence == 0]
+    ids = np.asarray(encoding.ids, dtype=np.int32)
+    return Template(ids[: text[0]], ids[:0], ids[text[-1] + 1 :], None)
+
+
+def _pair_template(raw: RawTokenizer) -> Template:
+    encoding = raw.encode("a", "a")
+    first = [i for i, sequence in enumerate(encoding.sequence_ids) if sequence == 0]
+    second = [i for i, sequence in enumerate(encoding.sequence_ids) if sequence == 1]
+    ids = np.asarray(encoding.ids, dtype=np.int32)
+    types = encoding.type_ids
+    starts = [i - first[-1] - 1 for i in range(first[-1] + 1, len(ids)) if types[i] == 1]
+    return Template(
+        ids[: first[0]], ids[first[-1] + 1 : second[0]], ids[second[-1] + 1 :], starts[0] if starts else None
+    )

@@ -1,0 +1,66 @@
+"""Bytes to text: encodings, byte order marks, binary content."""
+
+from __future__ import annotations
+
+import codecs
+from contextlib import suppress
+
+from shortlist.ingest.events import Problem
+
+_HEAD = 8192  # bytes that are looked at to tell text from binary content; git looks at 8000
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark begins alike
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+REPLACEMENT = "\ufffd"
+
+
+def is_binary(head: bytes) -> bool:
+    """Tell from a file's first bytes whether it is no text: it holds NUL and is not UTF-16 or UTF-32."""
+    return b"\0" in head[:_HEAD] and not _wide_encoding(head[:_HEAD])
+
+
+def decode(data: bytes, *, declared: str = "") -> tuple[str, tuple[Problem, ...]]:
+    r"""Return the text with `\n` for every line end, and a problem if a guess or a replacement was needed.
+
+    Tried in order: byte order mark, UTF-16 by its pattern of NULs, UTF-8, the `declared`
+    encoding, Windows-1252 when not one letter beyond ASCII is valid UTF-8, and last UTF-8
+    with U+FFFD for the invalid bytes.
+    """
+    encoding = _wide_encoding(data[:_HEAD]) or "utf-8-sig"
+    problems: tuple[Problem, ...] = ()
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        text, problems = _decode_anyhow(data, encoding, declared)
+    if "\0" in text:
+        problems = (*problems, Problem(0, f"{text.count(chr(0))} NUL characters were replaced by U+FFFD"))
+        text = text.replace("\0", REPLACEMENT)
+    return text.replace("\r\n", "\n").replace("\r", "\n"), problems
+
+
+def _wide_encoding(head: bytes) -> str:
+    """Return the encoding that a mark gives away, or UTF-16 when every other byte is mostly NUL."""
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return encoding
+    pairs = len(head) // 2
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    if pairs and odd > 0.4 * pairs and not even:
+        return "utf-16-le"
+    return "utf-16-be" if pairs and even > 0.4 * pairs and not odd else ""
+
+
+def _decode_anyhow(data: bytes, encoding: str, declared: str) -> tuple[str, tuple[Problem, ...]]:
+    replaced = data.decode(encoding, errors="replace")
+    guesses = [declared] if declared else []
+    if encoding == "utf-8-sig" and not any(letter > "\x7f" and letter != REPLACEMENT for letter in replaced):
+        guesses.append("windows-1252")
+    for guess in guesses:
+        with suppress(LookupError, UnicodeDecodeError):  # an unknown or a wrong guess: on to the next
+            return data.decode(guess), (Problem(0, f"not UTF-8; read as {guess}"),)
+    count = replaced.count(REPLACEMENT)
+    return replaced, (Problem(0, f"{count} invalid byte sequences ({encoding}) were replaced by U+FFFD"),)

@@ -1,0 +1,46 @@
+"""What has to be read, as a function of what is known and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from shortlist.ingest.events import Fingerprint, Plan
+from shortlist.ingest.walk import FoundFile
+
+
+def plan(
+    found: Sequence[FoundFile],
+    known: Mapping[str, Fingerprint],
+    *,
+    roots: Iterable[str],
+    held: Iterable[str] = (),
+    recipe: str = "",
+) -> Plan:
+    """Compare the found files with the known ones, by size and time.
+
+    Only sources at or below `roots` can be removed: what was indexed from elsewhere stays,
+    and so does what is at or below `held`, the places that could not be looked at.
+    """
+    added = tuple(file.source for file in found if file.source not in known)
+    present = [file for file in found if file.source in known]
+    is_unchanged = {file.source: _is_unchanged(file, known[file.source], recipe) for file in present}
+    unchanged = tuple(source for source, is_same in is_unchanged.items() if is_same)
+    touched = tuple(source for source, is_same in is_unchanged.items() if not is_same)
+    gone = known.keys() - {file.source for file in found}
+    roots, held = tuple(roots), tuple(held)
+    removed = tuple(sorted(s for s in gone if is_below(s, roots) and not is_below(s, held)))
+    to_read = frozenset(added + touched)
+    return Plan(added, touched, unchanged, removed, sum(file.size for file in found if file.source in to_read))
+
+
+def is_below(source: str, roots: Iterable[str]) -> bool:
+    """Tell whether a source is one of the roots or lies below one; '' is the root of all relative sources."""
+    is_absolute = source.startswith("/") or source[1:3] == ":/"
+    return any(
+        source == root or (source.startswith(root.rstrip("/") + "/") if root else not is_absolute) for root in roots
+    )
+
+
+def _is_unchanged(file: FoundFile, known: Fingerprint, recipe: str) -> bool:
+    is_same = (file.size, file.mtime_ns, recipe) == (known.size, known.mtime_ns, known.recipe)
+    return is_same and known.parts == 0 and bool(known.sha256)

@@ -1,0 +1,75 @@
+"""JSONL: one object a line; also the corpus of a BEIR folder."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+from shortlist.errors import InputError
+from shortlist.ingest.decode import REPLACEMENT
+from shortlist.ingest.events import Problem
+from shortlist.ingest.readers.rows import Rows
+from shortlist.ingest.source import MAX_BYTES, SourceFile
+from shortlist.types import Document
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLinesReader:
+    """Reads JSONL as a stream; long rows are cut into passages if `is_cut`."""
+
+    format: str
+    is_cut: bool
+
+    def __call__(self, file: SourceFile) -> Iterator[Document | Problem]:
+        """Yield the documents of each line, and a problem for each line that is no document."""
+        rows = Rows(file, self.format, self.is_cut)
+        with file.open() as stream:
+            for number, line in _lines(stream, file.source):
+                try:
+                    row, is_mended = parsed(line)
+                except (ValueError, RecursionError) as error:
+                    yield Problem(number, f"no valid JSON ({error}); the line was left out")
+                    continue
+                if is_mended:
+                    yield Problem(number, "invalid UTF-8 was replaced by U+FFFD")
+                if isinstance(row, dict):
+                    yield from rows.documents(row, number)
+                elif row is not None:
+                    yield Problem(number, f"must be a JSON object, not {type(row).__name__}; the line was left out")
+
+
+jsonl = JsonLinesReader("jsonl", is_cut=True)
+# qrels judge whole documents, so a row of a BEIR corpus is never cut
+beir = JsonLinesReader("beir", is_cut=False)
+
+
+def parsed(line: bytes) -> tuple[Any, bool]:
+    """Return the JSON value on a line (None if blank), and whether invalid UTF-8 in it was replaced.
+
+    Raises ValueError or RecursionError.
+    """
+    if len(line) > MAX_BYTES:
+        raise ValueError(f"longer than {MAX_BYTES // 10**6} MB")
+    text = line.decode("utf-8-sig", errors="replace").strip()
+    row = json.loads(text) if text else None
+    if "\\ud" in text or "\\uD" in text:
+        # half a surrogate pair is valid JSON but no text that can be stored
+        row = json.loads(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace"))
+    return row, REPLACEMENT in text and REPLACEMENT.encode() not in line
+
+
+def _lines(stream: IO[bytes], source: str) -> Iterator[tuple[int, bytes]]:
+    """Yield lines with their numbers; of a line that is far too long only the beginning."""
+    number = 0
+    try:
+        while line := stream.readline(MAX_BYTES + 1):
+            number += 1
+            yield number, line
+            while len(line) > MAX_BYTES and not line.endswith(b"\n"):
+                line = stream.readline(MAX_BYTES + 1)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{source} is a damaged gzip file after line {number} ({error})") from error

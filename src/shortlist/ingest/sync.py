@@ -1,0 +1,152 @@
+"""Bringing an index up to date with files: one event for whatever happens to each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from shortlist.errors import InputError, MissingExtraError
+from shortlist.ingest.decode import is_binary
+from shortlist.ingest.events import (
+    Event,
+    FileRead,
+    FileRemoved,
+    FilesFound,
+    FileSkipped,
+    FileUnchanged,
+    Fingerprint,
+    Problem,
+    SkipReason,
+)
+from shortlist.ingest.plan import plan
+from shortlist.ingest.recipe import DEFAULT_RECIPE, Recipe
+from shortlist.ingest.source import Reader, SourceFile, fingerprint
+from shortlist.ingest.walk import FoundFile, checked_paths, skipped, source_name, walk
+from shortlist.types import Document
+
+PART = 1000  # documents; what is committed at once and what an interrupted run loses at most
+_MAX_PROBLEMS = 20  # kept of each part; the rest is counted
+
+
+def ingest(
+    paths: Iterable[str | os.PathLike[str]],
+    known: Mapping[str, Fingerprint],
+    *,
+    base: str | os.PathLike[str] = ".",
+    recipe: Recipe = DEFAULT_RECIPE,
+    skip: Iterable[str | os.PathLike[str]] = (),
+) -> Iterator[Event]:
+    """Read what is new or changed at `paths` against what is `known` of each source.
+
+    Sources are paths relative to `base`. Yields what was passed over while searching, then
+    FilesFound, then one event a file (a large one: several FileRead), then FileRemoved.
+    Files are read as the iterator advances, so whatever was committed stays valid when it
+    is abandoned. Raises InputError at once when a path does not exist; a file that cannot
+    be read is an event, never an error.
+    """
+    roots = checked_paths(paths)
+    return _events(roots, known, Path(base), recipe, tuple(Path(path) for path in skip))
+
+
+def _events(
+    roots: tuple[Path, ...], known: Mapping[str, Fingerprint], base: Path, recipe: Recipe, skip: tuple[Path, ...]
+) -> Iterator[Event]:
+    found: list[FoundFile] = []
+    held: list[str] = []
+    for item in walk(roots, base=base, skip=skip):
+        if isinstance(item, FileSkipped):
+            held.append(item.source)
+            yield item
+        else:
+            found.append(item)
+    names = [source_name(root, base) for root in roots]
+    todo = plan(found, known, roots=names, held=held, recipe=recipe.fingerprint)
+    yield FilesFound(todo)
+    unchanged = frozenset(todo.unchanged)
+    for file in found:
+        if file.source in unchanged:
+            yield FileUnchanged(file.source, known[file.source])
+        else:
+            yield from read(file, known.get(file.source), recipe)
+    yield from map(FileRemoved, todo.removed)
+
+
+def read(file: FoundFile, known: Fingerprint | None = None, recipe: Recipe = DEFAULT_RECIPE) -> Iterator[Event]:
+    """Yield the events of one file: unchanged, skipped, or its parts that are not known yet."""
+    source = SourceFile(file.path, file.source, recipe)
+    try:
+        current, head = fingerprint(source)
+        is_known = known is not None and known.has_content_of(current)
+        if known is not None and is_known and known.parts == 0:
+            yield FileUnchanged(file.source, current)
+        elif file.format.is_text and is_binary(head):
+            yield FileSkipped(file.source, SkipReason.BINARY, "binary content (it holds NUL bytes); not read as text")
+        else:
+            reader = file.format.load()
+            yield from _parts(source, reader, current, known.parts if known is not None and is_known else 0)
+    except MissingExtraError as error:
+        yield FileSkipped(file.source, SkipReason.MISSING_EXTRA, str(error))
+    except InputError as error:
+        yield FileSkipped(file.source, SkipReason.BROKEN, str(error))
+    except OSError as error:
+        yield skipped(file.source, error)
+
+
+def _parts(source: SourceFile, reader: Reader, current: Fingerprint, done: int) -> Iterator[FileRead]:
+    """Yield the parts after the first `done`; each but the last has PART documents."""
+    part = _Part(source.source, current)
+    for item in reader(source):
+        if isinstance(item, Problem):
+            part.note(item)
+            continue
+        if len(part.documents) == PART:
+            if part.number > done:
+                yield part.event(is_last=False)
+            part = part.following()
+        part.documents.append(item)
+    if part.number == 1 and not part.documents:
+        part.note(Problem(0, "there is no text in it"))
+    if _is_changed(source, current):
+        part.note(Problem(0, "changed while it was read; the next run reads it again"))
+        part.fingerprint = replace(current, sha256="")
+    yield part.event(is_last=True)
+
+
+class _Part:
+    """What was read since the last event."""
+
+    def __init__(self, source: str, fingerprint: Fingerprint, number: int = 1) -> None:
+        self.source = source
+        self.fingerprint = fingerprint
+        self.number = number
+        self.documents: list[Document] = []
+        self._problems: list[Problem] = []
+        self._problem_count = 0
+
+    def note(self, problem: Problem) -> None:
+        self._problem_count += 1
+        if len(self._problems) < _MAX_PROBLEMS:
+            self._problems.append(problem)
+
+    def following(self) -> _Part:
+        return _Part(self.source, self.fingerprint, self.number + 1)
+
+    def event(self, *, is_last: bool) -> FileRead:
+        return FileRead(
+            self.source,
+            replace(self.fingerprint, parts=0 if is_last else self.number),
+            tuple(self.documents),
+            self.number,
+            tuple(self._problems),
+            self._problem_count,
+        )
+
+
+def _is_changed(source: SourceFile, current: Fingerprint) -> bool:
+    try:
+        now = source.path.stat()
+    except FileNotFoundError:
+        return True
+    return (now.st_size, now.st_mtime_ns) != (current.size, current.mtime_ns)

@@ -1,0 +1,1 @@
+"""Pieces of documents: cutting on structure before indexing, and on tokens before scoring."""

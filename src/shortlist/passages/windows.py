@@ -1,0 +1,59 @@
+"""Long documents for short models: which tokens are read, and how several scores become one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from shortlist.errors import InputError
+
+Span = tuple[int, int]
+
+
+class LongDocuments(str, Enum):
+    """What to do with a document that does not fit into the model.
+
+    `HEAD` reads the beginning (FirstP), `HEAD_TAIL` the beginning and the end,
+    `PASSAGES_MAX` all of it in overlapping passages, scored by the best one (MaxP); both
+    names are of Dai & Callan 2019, https://arxiv.org/abs/1905.09217. `ERROR` refuses.
+    """
+
+    ERROR = "error"
+    HEAD = "head"
+    HEAD_TAIL = "head+tail"
+    PASSAGES_MAX = "passages-max"
+
+
+def windows(total: int, room: int, how: LongDocuments, *, doc_id: str = "") -> list[list[Span]]:
+    """Return what the model reads of `total` tokens when `room` fit: a list of readings, each a list of spans.
+
+    A document that fits is one reading of one span. Passages overlap by an eighth of the
+    room, and the last one ends at the document's end. Raises InputError for `ERROR` when it
+    does not fit.
+    """
+    if total <= room:
+        return [[(0, total)]]
+    if how is LongDocuments.HEAD:
+        return [[(0, room)]]
+    if how is LongDocuments.HEAD_TAIL:
+        head = room - room // 4
+        return [[(0, head), (total - (room - head), total)]]
+    if how is LongDocuments.PASSAGES_MAX:
+        stride = room - room // 8
+        starts = [*range(0, total - room, stride), total - room]
+        return [[(start, start + room)] for start in starts]
+    raise InputError(
+        f"document {doc_id!r} has {total} tokens and the model reads {room}; shorten it,"
+        " or choose long_documents='head', 'head+tail' or 'passages-max'"
+    )
+
+
+def best_of(scores: npt.NDArray[np.float32], owners: Sequence[int], count: int) -> npt.NDArray[np.float32]:
+    """Reduce scores `[readings]` to `[count]`: the highest of each owner's; every owner must have one."""
+    best = np.full(count, -np.inf, dtype=np.float32)
+    with np.errstate(invalid="ignore"):  # a NaN goes through, up to the ranking, which names the document
+        np.maximum.at(best, np.asarray(owners, dtype=np.intp), scores)
+    return best

@@ -1,0 +1,72 @@
+"""The seams: what a retriever, scorer, reranker and encoder must do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from shortlist.types import Document, Query, Ranking, Scores
+
+Vectors = npt.NDArray[np.float32]
+
+
+class Role(str, Enum):
+    """On which side of a comparison a text stands; some encoders prefix them differently."""
+
+    QUERY = "query"
+    DOCUMENT = "document"
+
+
+@runtime_checkable
+class Retriever(Protocol):
+    """First stage: find candidates among all documents of an index."""
+
+    def retrieve(self, query: Query, *, depth: int) -> Ranking:
+        """Return at most `depth` documents, best first."""
+        ...
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Pointwise model: one score a document, each independent of the others."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Name the model, its weights, engine, precision and limits: equal fingerprints give equal scores."""
+        ...
+
+    def score(self, query: Query, documents: Sequence[Document]) -> Scores:
+        """Return finite fp32 scores `[documents]` in input order."""
+        ...
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Second stage: put candidates into a better order."""
+
+    def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        """Return a permutation of the candidates, or its first `top_k`."""
+        ...
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Bi-encoder: a text becomes a vector."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Name the model, its weights and its pooling: vectors of equal fingerprints can be compared."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """The length of a vector."""
+        ...
+
+    def encode(self, texts: Sequence[str], *, role: Role) -> Vectors:
+        """Return vectors `[texts, dimension]` of unit length, in input order."""
+        ...

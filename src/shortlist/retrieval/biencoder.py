@@ -1,0 +1,71 @@
+"""Bi-encoder: a text alone becomes a vector, to be compared by cosine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from shortlist.inference.engine import Engine
+from shortlist.inference.load import load_engine
+from shortlist.inference.session import Precision
+from shortlist.inference.tokens import ModelInput
+from shortlist.protocols import Role, Vectors
+from shortlist.types import TokenIds
+
+
+class BiEncoder:
+    """A Sentence-BERT encoder (Reimers & Gurevych 2019): mean over the tokens, scaled to unit length.
+
+    A text longer than `max_length` tokens is read up to there. Queries and documents are
+    encoded alike. Safe to use from several threads.
+    """
+
+    def __init__(self, engine: Engine, *, fingerprint: str, dimension: int, max_length: int = 256) -> None:
+        self._engine = engine
+        self._max_length = max_length
+        self.fingerprint = f"{fingerprint}:mean:{max_length}"
+        self.dimension = dimension
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        *,
+        revision: str | None = None,
+        engine: str = "auto",
+        precision: Precision | str = Precision.AUTO,
+        threads: int | None = None,
+    ) -> BiEncoder:
+        """Load a packaged name, a folder or a hub repository; see `find_model` for errors.
+
+        The fingerprint leaves engine and precision out: their vectors differ by rounding
+        only, and an index stays usable when it is carried to another machine.
+        """
+        loaded = load_engine(
+            name, head="mean_pooling", revision=revision, engine=engine, precision=precision, threads=threads
+        )
+        return cls(
+            loaded.engine,
+            fingerprint=loaded.folder.fingerprint(),
+            dimension=int(loaded.folder.config["hidden_size"]),
+            max_length=loaded.folder.max_length,
+        )
+
+    def encode(self, texts: Sequence[str], *, role: Role) -> Vectors:
+        """Return unit vectors `[texts, dimension]` in input order."""
+        if not texts:
+            return np.empty((0, self.dimension), dtype=np.float32)
+        template = self._engine.tokenizer.single
+        room = self._max_length - template.overhead
+        ids = self._engine.tokenizer.encode(texts)
+        inputs: list[ModelInput] = [template.build(one[:room], one[:0]) for one in ids]
+        return self._engine.run(inputs)
+
+    def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
+        """Return whole token ids, to be stored for a scorer that has the same tokenizer."""
+        return self._engine.tokenizer.tokenize(texts)
+
+    def close(self) -> None:
+        """End the engine's threads."""
+        self._engine.close()

@@ -1,0 +1,115 @@
+"""First-stage retrievers over an index: by words, by vectors, or both fused."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from shortlist.errors import IndexMismatchError, InputError
+from shortlist.protocols import Encoder, Retriever, Role
+from shortlist.retrieval.filters import Where
+from shortlist.retrieval.fusion import reciprocal_rank_fusion
+from shortlist.retrieval.index import Index
+from shortlist.types import Document, Query, Ranking, ScoreKind, Step, Trace
+from shortlist.types.ranking import check_top_k
+
+
+class Fuse(Protocol):
+    """Makes one ranking of several; `reciprocal_rank_fusion` or a `partial` of `weighted_fusion`."""
+
+    def __call__(self, rankings: Sequence[Ranking], *, depth: int | None = None) -> Ranking:
+        """Return at most `depth` documents of all rankings."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BM25:
+    """Retrieve by words: only documents that share one with the query. `where` filters by metadata.
+
+    The query is plain text, never a query language. English stop words find nothing.
+    """
+
+    index: Index
+    where: Where | None = None
+
+    def retrieve(self, query: Query, *, depth: int) -> Ranking:
+        """Return at most `depth` documents by BM25."""
+        _check_depth(depth)
+        start = time.perf_counter()
+        found = self.index.search_text(query.text, depth=depth, where=self.where)
+        return _ranking(query, found, ScoreKind.BM25, "bm25", _step("bm25", start, depth, found))
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """Retrieve by the cosine of vectors; `encoder` must be the one the index was made with.
+
+    Returns `depth` documents whenever so many have a text. Raises IndexMismatchError for
+    another encoder, InputError for an index without vectors.
+    """
+
+    index: Index
+    encoder: Encoder
+    where: Where | None = None
+
+    def retrieve(self, query: Query, *, depth: int) -> Ranking:
+        """Return at most `depth` documents by similarity."""
+        _check_depth(depth)
+        self._check_encoder()
+        start = time.perf_counter()
+        vector = np.asarray(self.encoder.encode([query.text], role=Role.QUERY), dtype=np.float32)[0]  # [dimension]
+        encoded = time.perf_counter()
+        found = self.index.search_vector(vector, depth=depth, where=self.where)
+        step = _step("dense", start, depth, found)
+        facts = {"encoder": self.encoder.fingerprint, "search": "exact" if self.index.is_exact else "HNSW"}
+        timed = Step("dense", step.latency_ms, {**step.counts, "encode_us": int((encoded - start) * 1e6)}, facts)
+        return _ranking(query, found, ScoreKind.SIMILARITY, "dense", timed)
+
+    def _check_encoder(self) -> None:
+        made_with = self.index.manifest.encoder
+        if not made_with:
+            raise InputError(f"the index {self.index.path} was made without an encoder; search it with BM25")
+        if made_with != self.encoder.fingerprint:
+            raise IndexMismatchError(
+                f"the index {self.index.path} holds vectors of {made_with!r}, which cannot be compared with those of"
+                f" {self.encoder.fingerprint!r}; use the first, or index the documents again into a new folder"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Hybrid:
+    """Fuse what several retrievers find. Each is asked for `arm_depth` documents, or for `depth` if that is more."""
+
+    arms: Sequence[Retriever]
+    fuse: Fuse = reciprocal_rank_fusion
+    arm_depth: int = 100
+
+    def retrieve(self, query: Query, *, depth: int) -> Ranking:
+        """Return at most `depth` documents of all arms; each one's history says where it stood in them."""
+        _check_depth(depth)
+        if not self.arms:
+            raise InputError("a hybrid retriever needs at least one arm, such as BM25(index)")
+        rankings = [arm.retrieve(query, depth=max(depth, self.arm_depth)) for arm in self.arms]
+        start = time.perf_counter()
+        fused = self.fuse(rankings, depth=depth)
+        counts = {"depth": depth, "documents_in": sum(map(len, rankings)), "documents": len(fused)}
+        step = Step("hybrid", (time.perf_counter() - start) * 1e3, counts, {"fusion": fused.score_kind.value})
+        return fused.traced(step)
+
+
+def _check_depth(depth: int) -> None:
+    if check_top_k(depth, name="depth") is None:
+        raise InputError("depth must be a whole number from 1, got None")
+
+
+def _step(stage: str, start: float, depth: int, found: Sequence[object]) -> Step:
+    return Step(stage, (time.perf_counter() - start) * 1e3, {"depth": depth, "documents": len(found)})
+
+
+def _ranking(query: Query, found: Sequence[tuple[Document, float]], kind: ScoreKind, stage: str, step: Step) -> Ranking:
+    documents, scores = [document for document, _ in found], [score for _, score in found]
+    return Ranking.from_scores(query, documents, scores, kind=kind, stage=stage, trace=Trace((step,)))

@@ -1,0 +1,145 @@
+"""Cross-encoder: query and document read together, one logit a pair."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from shortlist.errors import UnsupportedModelError
+from shortlist.inference.engine import Engine
+from shortlist.inference.load import load_engine
+from shortlist.inference.session import Output, Precision
+from shortlist.inference.tokens import Ids, ModelInput
+from shortlist.passages.windows import LongDocuments, best_of, windows
+from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
+
+
+class CrossEncoder:
+    """A sequence-classification transformer that scores `[CLS] query [SEP] document [SEP]` (Nogueira & Cho 2019).
+
+    The query is never cut to make room for a document: it may take three quarters of
+    `max_length` and the document gets the rest. What did not fit is in the step's
+    truncations. Scores are fp32 logits: one label's own, or of two labels the second
+    minus the first.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        fingerprint: str,
+        max_length: int = 512,
+        long_documents: LongDocuments = LongDocuments.HEAD,
+    ) -> None:
+        self._engine = engine
+        self._max_length = max_length
+        self._long_documents = long_documents
+        self.fingerprint = f"{fingerprint}:{max_length}:{long_documents.value}"
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        *,
+        revision: str | None = None,
+        engine: str = "auto",
+        precision: Precision | str = Precision.AUTO,
+        threads: int | None = None,
+        max_length: int | None = None,
+        long_documents: LongDocuments | str = LongDocuments.HEAD,
+    ) -> CrossEncoder:
+        """Load a packaged name, a folder or a hub repository; see `find_model` for errors.
+
+        `engine` is "auto", "openvino" or "onnxruntime". `max_length` may only lower the
+        model's own. `threads` defaults to the cores this process may use.
+        """
+        loaded = load_engine(
+            name, head="classification", revision=revision, engine=engine, precision=precision, threads=threads
+        )
+        if loaded.folder.labels > 2:
+            raise UnsupportedModelError(
+                f"{name} has {loaded.folder.labels} labels; a cross-encoder for ranking has one or two"
+            )
+        limit = min(loaded.folder.max_length, max_length or loaded.folder.max_length)
+        return cls(
+            loaded.engine,
+            fingerprint=loaded.fingerprint,
+            max_length=limit,
+            long_documents=LongDocuments(long_documents),
+        )
+
+    def score(self, query: Query, documents: Sequence[Document]) -> Scores:
+        """Return one logit a document, `[documents]` in input order."""
+        began = time.perf_counter()
+        template = self._engine.tokenizer.pair
+        first, cut = self._query_ids(query)
+        room = self._max_length - template.overhead - len(first)
+        inputs: list[ModelInput] = []
+        owners: list[int] = []
+        truncations = [cut] if cut else []
+        for place, (document, ids) in enumerate(zip(documents, self._document_ids(documents), strict=True)):
+            readings = windows(len(ids), room, self._long_documents, doc_id=document.doc_id)
+            for spans in readings:
+                inputs.append(template.build(first, np.concatenate([ids[a:b] for a, b in spans])))
+                owners.append(place)
+            seen = sum(b - a for a, b in readings[0]) if len(readings) == 1 else len(ids)
+            if seen < len(ids):
+                truncations.append(Truncation(document.doc_id, seen, len(ids)))
+        values = best_of(_logits(self._engine.run(inputs)), owners, len(documents)) if inputs else _NONE
+        return Scores(values, ScoreKind.LOGIT, self._step(began, documents, inputs, tuple(truncations)))
+
+    def close(self) -> None:
+        """End the engine's threads."""
+        self._engine.close()
+
+    def _query_ids(self, query: Query) -> tuple[Ids, Truncation | None]:
+        ids = self._engine.tokenizer.encode([query.text])[0]
+        room = self._max_length * 3 // 4
+        return ids[:room], Truncation("(query)", room, len(ids)) if len(ids) > room else None
+
+    def _document_ids(self, documents: Sequence[Document]) -> list[Ids]:
+        """Take the ids stored at index time where the same tokenizer made them; encode the others."""
+        tokenizer = self._engine.tokenizer
+        stored = [
+            d.tokens.ids if d.tokens is not None and d.tokens.tokenizer == tokenizer.fingerprint else None
+            for d in documents
+        ]
+        missing = [place for place, ids in enumerate(stored) if ids is None]
+        fresh = iter(tokenizer.encode([documents[place].full_text for place in missing]) if missing else [])
+        return [ids if ids is not None else next(fresh) for ids in stored]
+
+    def _step(
+        self, began: float, documents: Sequence[Document], inputs: Sequence[ModelInput], cut: tuple[Truncation, ...]
+    ) -> Step:
+        session = self._engine.session
+        empty = sum(not d.full_text.strip() for d in documents)
+        notes = [f"{empty} documents are empty"] if empty else []
+        if cut:
+            longest = max(cut, key=lambda t: t.total)
+            notes.append(
+                f"{len(cut)} texts cut ({self._long_documents.value});"
+                f" the longest is {longest.doc_id}: read {longest.seen} of {longest.total} tokens"
+            )
+        return Step(
+            "cross-encoder",
+            (time.perf_counter() - began) * 1000,
+            {"documents": len(documents), "pairs": len(inputs), "tokens": sum(len(i) for i in inputs)},
+            {
+                "model": self.fingerprint,
+                "engine": session.engine,
+                "precision": session.precision.value,
+                "streams": str(session.streams),
+            },
+            tuple(notes),
+            cut,
+        )
+
+
+_NONE = np.empty(0, dtype=np.float32)
+
+
+def _logits(output: Output) -> Output:
+    """`[readings, labels]` to `[readings]`; see the class for two labels."""
+    return output[:, 0] if output.shape[1] == 1 else output[:, 1] - output[:, 0]

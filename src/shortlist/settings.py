@@ -1,0 +1,91 @@
+"""Settings from a TOML file and the environment, read only when asked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from shortlist.errors import SettingsError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE_NAME = "shortlist.toml"
+PREFIX = "SHORTLIST_"
+DEFAULT_MODEL = "shortlist-minilm-l6"
+DEFAULT_ENCODER = "all-minilm-l6-v2"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a command or a pipeline uses when its caller names nothing else.
+
+    `model` and `encoder`: packaged name, folder or hub repository. `engine`: "auto",
+    "openvino" or "onnxruntime". `precision`: "auto", "fp32", "bf16" or "int8". `threads`:
+    0 for as many as this process has cores. `long_documents`: see `LongDocuments`.
+    `depth`: candidates from the first stage. `top_k`: how many come out.
+    """
+
+    model: str = DEFAULT_MODEL
+    encoder: str = DEFAULT_ENCODER
+    engine: str = "auto"
+    precision: str = "auto"
+    threads: int = 0
+    long_documents: str = "head"
+    depth: int = 100
+    top_k: int = 5
+
+    @classmethod
+    def load(cls, *, file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read `file` (if any), then `SHORTLIST_DEPTH` and its like from `environ`, which win.
+
+        Raises SettingsError that names the file or variable, the value and what is allowed.
+        """
+        settings = cls()
+        if file is not None:
+            settings = replace(settings, **_checked(_read(file), f"{file}: "))
+        found = {
+            name[len(PREFIX) :].lower(): value for name, value in (environ or {}).items() if name.startswith(PREFIX)
+        }
+        known = {name: value for name, value in found.items() if name in _TYPES}
+        return replace(settings, **_checked(known, PREFIX))
+
+
+_TYPES: dict[str, Callable[[Any], Any]] = {f.name: int if f.type == "int" else str for f in fields(Settings)}
+_LEAST = {"threads": 0, "depth": 1, "top_k": 1}
+
+
+def _read(file: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"cannot read the settings file {file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is no valid TOML: {error}") from error
+
+
+def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    unknown = sorted(set(values) - set(_TYPES))
+    if unknown:
+        raise SettingsError(f"{where}unknown setting {unknown[0]!r}; known are {', '.join(_TYPES)}")
+    return {name: _one(name, value, where) for name, value in values.items()}
+
+
+def _one(name: str, value: Any, where: str) -> Any:
+    wanted = _TYPES[name]
+    if wanted is str:
+        if not isinstance(value, str) or not value:
+            raise SettingsError(f"{where}{name} must be a text, got {value!r}")
+        return value
+    try:
+        number = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
+    except ValueError:
+        number = None
+    if number is None or number < _LEAST[name]:
+        raise SettingsError(f"{where}{name} must be a whole number from {_LEAST[name]}, got {value!r}")
+    return number

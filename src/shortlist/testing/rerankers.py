@@ -1,0 +1,25 @@
+"""What every reranker must keep."""
+
+from __future__ import annotations
+
+from shortlist.protocols import Reranker
+from shortlist.testing.texts import DOCUMENTS, QUERY, candidates
+from shortlist.types import Ranking
+
+
+def check_reranker(reranker: Reranker) -> None:
+    """Check a reranker: a permutation or its prefix, documents untouched, earlier ranks remembered."""
+    assert isinstance(reranker, Reranker), f"{type(reranker).__name__} has no `rerank`"
+    given = candidates()
+    ranking = reranker.rerank(given)
+    assert sorted(ranking.doc_ids) == sorted(given.doc_ids), "the output is no permutation of the candidates"
+    by_id = {document.doc_id: document for document in DOCUMENTS}
+    for item in ranking:
+        assert item.document is by_id[item.doc_id], f"{item.doc_id} came back as another object"
+        assert item.history[-1].stage == given.stage, f"{item.doc_id} does not say where it stood before"
+    assert [item.rank for item in ranking] == list(range(1, len(given) + 1)), "ranks do not count from 1"
+    scores = [item.score for item in ranking]
+    assert scores == sorted(scores, reverse=True), "scores do not descend"
+    assert len(ranking.trace.steps) > len(given.trace.steps), "nothing was written into the trace"
+    assert reranker.rerank(given, top_k=3).doc_ids == ranking.doc_ids[:3], "top_k is not a prefix"
+    assert len(reranker.rerank(Ranking.in_order(QUERY, ()))) == 0, "an empty ranking must stay empty"

@@ -1,0 +1,1 @@
+"""How the packaged cross-encoder comes about: mining, losses, training, packaging."""

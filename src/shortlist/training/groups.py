@@ -1,0 +1,49 @@
+"""A training group: one query, one positive passage, mined negatives, and the teacher's scores of them all."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A query and a passage that answers it, with the name of the collection they come from."""
+
+    query: str
+    passage: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One query with `1 + n` passages; the first is the positive.
+
+    `teacher` holds one similarity a passage (cosine of the bi-encoder, in -1..1).
+    """
+
+    query: str
+    passages: tuple[str, ...]
+    teacher: tuple[float, ...]
+    source: str
+
+
+def write_groups(groups: Iterable[Group], path: Path) -> int:
+    """Write groups as gzipped JSONL, one a line; returns how many."""
+    count = 0
+    with gzip.open(path, "wt", encoding="utf-8") as out:
+        for group in groups:
+            out.write(json.dumps(asdict(group), ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def read_groups(path: Path) -> Iterator[Group]:
+    """Read what `write_groups` wrote, in order."""
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            yield Group(row["query"], tuple(row["passages"]), tuple(row["teacher"]), row["source"])

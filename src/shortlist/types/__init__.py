@@ -1,0 +1,22 @@
+"""The values that travel through shortlist: query, document, ranking, trace."""
+
+from shortlist.types.document import Document, Place, TokenIds
+from shortlist.types.query import Query
+from shortlist.types.ranking import Ranking, ScoredDocument, ScoreKind, Standing
+from shortlist.types.scores import Scores
+from shortlist.types.trace import Step, Trace, Truncation
+
+__all__ = [
+    "Document",
+    "Place",
+    "Query",
+    "Ranking",
+    "ScoreKind",
+    "ScoredDocument",
+    "Scores",
+    "Standing",
+    "Step",
+    "TokenIds",
+    "Trace",
+    "Truncation",
+]

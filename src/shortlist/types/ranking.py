@@ -1,0 +1,165 @@
+"""Ordered, scored documents; the one place that sorts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+
+from shortlist.errors import InputError, ScoreError
+from shortlist.types.document import Document
+from shortlist.types.query import Query
+from shortlist.types.trace import Step, Trace
+
+
+class ScoreKind(str, Enum):
+    """What a ranking's scores are, and so what may be done with them."""
+
+    LOGIT = "logit"
+    CALIBRATED_PROBABILITY = "calibrated probability"
+    UNCALIBRATED_SIGMOID = "uncalibrated sigmoid"
+    SIMILARITY = "similarity"
+    BM25 = "bm25"
+    RECIPROCAL_RANK = "reciprocal rank"
+    WEIGHTED_SUM = "weighted sum"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a document stood at an earlier stage: its rank from 1 and its score there."""
+
+    stage: str
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredDocument:
+    """A document with its score, its rank from 1, and where it stood before."""
+
+    document: Document
+    score: float
+    rank: int
+    history: tuple[Standing, ...] = ()
+
+    @property
+    def doc_id(self) -> str:
+        """The document's id."""
+        return self.document.doc_id
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Documents for a query, best first.
+
+    `stage` names who ordered them. Ranks count from 1 without gaps. Make one with
+    `from_scores` or `in_order`; `reordered` gives the next stage's ranking of the same
+    documents, with this stage written into each one's history.
+    """
+
+    query: Query
+    items: tuple[ScoredDocument, ...]
+    score_kind: ScoreKind
+    stage: str
+    trace: Trace = field(default_factory=Trace)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[ScoredDocument]:
+        return iter(self.items)
+
+    def __getitem__(self, place: int) -> ScoredDocument:
+        return self.items[place]
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        """The documents, best first."""
+        return tuple(item.document for item in self.items)
+
+    @property
+    def doc_ids(self) -> tuple[str, ...]:
+        """The documents' ids, best first."""
+        return tuple(item.document.doc_id for item in self.items)
+
+    @classmethod
+    def from_scores(
+        cls,
+        query: Query,
+        documents: Sequence[Document],
+        scores: npt.ArrayLike,
+        *,
+        kind: ScoreKind,
+        stage: str,
+        top_k: int | None = None,
+        trace: Trace | None = None,
+    ) -> Ranking:
+        """Sort documents by score, descending; ties keep the given order.
+
+        Raises ScoreError when the counts differ or a score is NaN or infinite (the
+        message names the doc_id), InputError when `top_k` is below 1.
+        """
+        items = tuple(ScoredDocument(d, 0.0, i) for i, d in enumerate(documents, 1))
+        return cls(query, _ordered(items, scores, stage, top_k), kind, stage, trace or Trace())
+
+    @classmethod
+    def in_order(cls, query: Query, documents: Sequence[Document], *, stage: str = "given") -> Ranking:
+        """Take documents as they are ordered, with reciprocal ranks for scores."""
+        items = tuple(ScoredDocument(d, 1.0 / i, i) for i, d in enumerate(documents, 1))
+        return cls(query, items, ScoreKind.RECIPROCAL_RANK, stage)
+
+    def reordered(
+        self,
+        scores: npt.ArrayLike,
+        *,
+        kind: ScoreKind,
+        stage: str,
+        top_k: int | None = None,
+        steps: Sequence[Step] = (),
+    ) -> Ranking:
+        """Sort the same documents by new scores, given in this ranking's order; ties keep this order.
+
+        Raises as `from_scores` does.
+        """
+        remembered = tuple(
+            replace(item, history=(*item.history, Standing(self.stage, item.rank, item.score))) for item in self.items
+        )
+        return Ranking(self.query, _ordered(remembered, scores, stage, top_k), kind, stage, self.trace.then(*steps))
+
+    def head(self, top_k: int | None) -> Ranking:
+        """Keep the first `top_k`; None keeps all. Raises InputError when it is below 1."""
+        return self if check_top_k(top_k) is None else replace(self, items=self.items[:top_k])
+
+    def traced(self, *steps: Step) -> Ranking:
+        """Return this ranking with more steps in its trace."""
+        return replace(self, trace=self.trace.then(*steps))
+
+
+def check_top_k(top_k: int | None, *, name: str = "top_k") -> int | None:
+    """Return `top_k` as it is, or raise InputError when it is not None and not a whole number from 1."""
+    if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1):
+        raise InputError(f"{name} must be a whole number from 1, or None for all; got {top_k!r}")
+    return top_k
+
+
+def _ordered(
+    items: Sequence[ScoredDocument], scores: npt.ArrayLike, stage: str, top_k: int | None
+) -> tuple[ScoredDocument, ...]:
+    values = np.asarray(scores, dtype=np.float32)  # [documents]
+    if values.shape != (len(items),):
+        raise ScoreError(f"{stage} gave scores of shape {values.shape} for {len(items)} documents")
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        first = items[bad[0]].document
+        raise ScoreError(
+            f"{stage} gave {values[bad[0]]} for document {first.doc_id!r}"
+            f" ({len(bad)} of {len(items)} scores are not finite); the model or its precision cannot be trusted on it"
+        )
+    order = np.argsort(-values, kind="stable")[: check_top_k(top_k)]
+    return tuple(
+        replace(items[place], score=float(values[place]), rank=rank) for rank, place in enumerate(order.tolist(), 1)
+    )

@@ -1,0 +1,66 @@
+"""What every stage did, what it skipped, and how long it took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Truncation:
+    """A document of which the model saw `seen` of `total` tokens (query and special tokens not counted)."""
+
+    doc_id: str
+    seen: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stage of a query's way: its name, latency, numbers, and every degradation.
+
+    `counts` are plain numbers (documents in and out, tokens, batches). `facts` are short
+    texts (model, precision, engine). `degradations` say in words what was truncated,
+    skipped, fell back or came from a cache; an empty tuple means that nothing was.
+    `truncations` name each document that was not read to its end.
+    """
+
+    stage: str
+    latency_ms: float = 0.0
+    counts: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    degradations: tuple[str, ...] = ()
+    truncations: tuple[Truncation, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "stage": self.stage,
+            "latency_ms": round(self.latency_ms, 3),
+            "counts": dict(self.counts),
+            "facts": dict(self.facts),
+            "degradations": list(self.degradations),
+            "truncations": [{"doc_id": t.doc_id, "seen": t.seen, "total": t.total} for t in self.truncations],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The steps of one query, in order."""
+
+    steps: tuple[Step, ...] = ()
+
+    def then(self, *steps: Step) -> Trace:
+        """Return this trace with more steps at its end."""
+        return Trace(self.steps + steps)
+
+    @property
+    def latency_ms(self) -> float:
+        """The sum of the steps' latencies."""
+        return sum(step.latency_ms for step in self.steps)
+
+    @property
+    def degradations(self) -> tuple[str, ...]:
+        """Every degradation of every step, each with its stage."""
+        return tuple(f"{step.stage}: {text}" for step in self.steps for text in step.degradations)

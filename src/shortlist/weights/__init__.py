@@ -1,0 +1,57 @@
+"""The models in the wheel, each a folder with its card and checksums."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shortlist.errors import CorruptModelError
+
+_ROOT = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedModel:
+    """A model folder inside the package and its card (`card.json`)."""
+
+    name: str
+    folder: Path
+    card: Mapping[str, Any]
+
+    def verify(self) -> None:
+        """Compare every file with its SHA-256 in the card; raises CorruptModelError that names the file."""
+        for file, expected in self.card["sha256"].items():
+            path = self.folder / file
+            if not path.is_file():
+                raise CorruptModelError(f"{path} is missing; install shortlist again")
+            with path.open("rb") as content:
+                digest = hashlib.sha256()
+                while block := content.read(1 << 20):
+                    digest.update(block)
+            if digest.hexdigest() != expected:
+                raise CorruptModelError(
+                    f"{path} is damaged (SHA-256 {digest.hexdigest()[:12]}..., expected {expected[:12]}...);"
+                    " install shortlist again: pip install --force-reinstall --no-deps shortlist"
+                )
+
+
+def packaged_models() -> tuple[PackagedModel, ...]:
+    """List the packaged models by name."""
+    return tuple(_read(card.parent) for card in sorted(_ROOT.glob("*/card.json")))
+
+
+def find_packaged(name: str) -> PackagedModel | None:
+    """Return the packaged model of that name, or None when there is none."""
+    return next((model for model in packaged_models() if model.name == name), None)
+
+
+def _read(folder: Path) -> PackagedModel:
+    try:
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        return PackagedModel(card["name"], folder, card)
+    except (ValueError, KeyError) as error:
+        raise CorruptModelError(f"{folder / 'card.json'} is damaged ({error}); install shortlist again") from error

@@ -1,0 +1,184 @@
+"""Batches, templates, model folders and what goes wrong with them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer as RawTokenizer
+
+from shortlist.errors import (
+    CorruptModelError,
+    InputError,
+    ModelNotFoundError,
+    UnsupportedModelError,
+)
+from shortlist.inference.batches import pad, plan_batches
+from shortlist.inference.load import available_engines, load_engine
+from shortlist.inference.models import find_model
+from shortlist.inference.tokens import ModelInput, Tokenizer
+from shortlist.settings import DEFAULT_ENCODER, DEFAULT_MODEL
+from shortlist.weights import PackagedModel, find_packaged, packaged_models
+
+LENGTHS = st.lists(st.integers(1, 600), max_size=200)
+
+
+@given(LENGTHS, st.integers(1, 4096))
+def test_every_sequence_is_in_one_batch_and_no_batch_is_over_the_budget(lengths: list[int], budget: int) -> None:
+    batches = plan_batches(lengths, token_budget=budget)
+    assert sorted(place for batch in batches for place in batch) == list(range(len(lengths)))
+    for batch in batches:
+        padded = max(lengths[place] for place in batch) * len(batch)
+        assert padded <= budget or len(batch) == 1
+
+
+@given(LENGTHS.filter(bool))
+def test_batches_hold_neighbours_in_length(lengths: list[int]) -> None:
+    order = [lengths[place] for batch in plan_batches(lengths, token_budget=1024) for place in batch]
+    assert order == sorted(lengths, reverse=True)
+
+
+def test_padding_is_masked() -> None:
+    batch = pad([ModelInput(np.asarray([5, 6, 7], np.int32), 2), ModelInput(np.asarray([8], np.int32), 1)], pad_id=9)
+    assert batch.input_ids.tolist() == [[5, 6, 7], [8, 9, 9]]
+    assert batch.attention_mask.tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert batch.token_type_ids.tolist() == [[0, 0, 1], [0, 0, 0]]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return Tokenizer.load(find_model(DEFAULT_MODEL).path / "tokenizer.json")
+
+
+@pytest.fixture(scope="module")
+def raw() -> RawTokenizer:
+    raw = RawTokenizer.from_file(str(find_model(DEFAULT_MODEL).path / "tokenizer.json"))
+    raw.no_padding()
+    raw.no_truncation()
+    raw.encode_special_tokens = True
+    return raw
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_a_pair_is_built_as_the_tokenizer_itself_does(
+    tokenizer: Tokenizer, raw: RawTokenizer, first: str, second: str
+) -> None:
+    expected = raw.encode(first, second)
+    ids = tokenizer.encode([first, second])
+    built = tokenizer.pair.build(ids[0], ids[1])
+    assert built.ids.tolist() == expected.ids
+    assert [int(i >= built.second_at) for i in range(len(built))] == expected.type_ids
+
+
+def test_a_special_token_in_a_text_is_plain_text(tokenizer: Tokenizer) -> None:
+    special = set(tokenizer.pair.before.tolist() + tokenizer.pair.after.tolist())
+    assert not special & set(tokenizer.encode(["a [SEP] b [CLS]"])[0].tolist())
+
+
+def test_rows_come_back_in_the_order_they_were_given() -> None:
+    loaded = load_engine(DEFAULT_MODEL, head="classification")
+    rng = np.random.default_rng(0)
+    inputs = [
+        ModelInput(rng.integers(1000, 2000, length).astype(np.int32), length // 2)
+        for length in rng.integers(3, 200, 40).tolist()
+    ]
+    together = loaded.engine.run(inputs)
+    alone = np.concatenate([loaded.engine.run([one]) for one in inputs])
+    assert np.abs(together - alone).max() < 1e-3
+    loaded.engine.close()
+
+
+@pytest.mark.parametrize("engine", available_engines())
+def test_both_engines_agree_in_fp32(engine: str) -> None:
+    one = load_engine(DEFAULT_MODEL, head="classification", engine="onnxruntime", precision="fp32")
+    other = load_engine(DEFAULT_MODEL, head="classification", engine=engine, precision="fp32")
+    inputs = [ModelInput(np.arange(1000, 1000 + n, dtype=np.int32), 5) for n in (6, 50, 300, 512)]
+    assert np.abs(one.engine.run(inputs) - other.engine.run(inputs)).max() < 1e-3
+
+
+def test_threads_share_an_engine() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    loaded = load_engine(DEFAULT_MODEL, head="classification", precision="fp32")
+    inputs = [ModelInput(np.arange(1000, 1000 + n, dtype=np.int32), 5) for n in range(6, 30)]
+    expected = loaded.engine.run(inputs)
+    with ThreadPoolExecutor(8) as pool:
+        for found in pool.map(lambda _: loaded.engine.run(inputs), range(24)):
+            assert np.abs(found - expected).max() < 1e-4
+
+
+def test_an_unknown_model_lists_what_there_is() -> None:
+    with pytest.raises(ModelNotFoundError, match=DEFAULT_ENCODER):
+        find_model("no-such-model")
+
+
+def test_a_hub_model_out_of_reach_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelNotFoundError, match=r"cannot fetch 'shortlist-tests/none' from the hub.*give the path"):
+        find_model("shortlist-tests/none")
+
+
+def test_unknown_engines_and_precisions_are_named() -> None:
+    with pytest.raises(InputError, match="engine must be 'auto' or one of"):
+        load_engine(DEFAULT_MODEL, head="classification", engine="tensorrt")
+    with pytest.raises(InputError, match="precision must be one of auto, fp32, bf16, int8; got 'fp8'"):
+        load_engine(DEFAULT_MODEL, head="classification", precision="fp8")
+    with pytest.raises(UnsupportedModelError, match="no bf16"):
+        load_engine(DEFAULT_MODEL, head="classification", engine="onnxruntime", precision="bf16")
+
+
+def test_the_packaged_models_have_complete_cards() -> None:
+    assert {m.name for m in packaged_models()} == {DEFAULT_MODEL, DEFAULT_ENCODER}
+    for model in packaged_models():
+        model.verify()
+        assert {"name", "kind", "licence", "source", "parameters", "max_length", "sha256"} <= set(model.card)
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "tokenizer.json"])
+def test_a_damaged_packaged_model_is_not_loaded(tmp_path: Path, file: str) -> None:
+    packaged = find_packaged(DEFAULT_MODEL)
+    assert packaged is not None
+    copy = PackagedModel(packaged.name, Path(shutil.copytree(packaged.folder, tmp_path / "model")), packaged.card)
+    content = bytearray((copy.folder / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy.folder / file).write_bytes(content)
+    with pytest.raises(CorruptModelError, match=f"{file} is damaged.*install shortlist again"):
+        copy.verify()
+    (copy.folder / file).unlink()
+    with pytest.raises(CorruptModelError, match=f"{file} is missing"):
+        copy.verify()
+
+
+def test_a_broken_model_folder_names_the_file(tmp_path: Path) -> None:
+    packaged = find_packaged(DEFAULT_MODEL)
+    assert packaged is not None
+    with pytest.raises(ModelNotFoundError, match=r"has no config.json"):
+        find_model(str(tmp_path))
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(CorruptModelError, match=r"config.json is no valid JSON"):
+        find_model(str(tmp_path))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", "hidden_size": 384}))
+    with pytest.raises(ModelNotFoundError, match=r"no tokenizer.json"):
+        load_engine(str(tmp_path), head="classification")
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(CorruptModelError, match=r"cannot be read as a tokenizer"):
+        load_engine(str(tmp_path), head="classification")
+    shutil.copy(packaged.folder / "tokenizer.json", tmp_path)
+    (tmp_path / "model.onnx").write_bytes((packaged.folder / "model.onnx").read_bytes()[:5000])
+    for engine in available_engines():
+        with pytest.raises(CorruptModelError, match=r"cannot read .*model.onnx"):
+            load_engine(str(tmp_path), head="classification", engine=engine)
+
+
+def test_a_model_folder_elsewhere_gives_the_same_scores(tmp_path: Path) -> None:
+    packaged = find_packaged(DEFAULT_MODEL)
+    assert packaged is not None
+    folder = Path(shutil.copytree(packaged.folder, tmp_path / "mine"))
+    inputs = [ModelInput(np.arange(1000, 1020, dtype=np.int32), 5)]
+    mine = load_engine(str(folder), head="classification").engine.run(inputs)
+    assert np.array_equal(mine, load_engine(DEFAULT_MODEL, head="classification").engine.run(inputs))

@@ -1,0 +1,152 @@
+"""Every registered scorer, on every installed engine, keeps the contract; so do the compositions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from shortlist.inference.load import available_engines
+from shortlist.protocols import Scorer
+from shortlist.scorers.cached import Cached
+from shortlist.scorers.cross_encoder import CrossEncoder
+from shortlist.scorers.lexical import Lexical
+from shortlist.scorers.pointwise import Pointwise
+from shortlist.scorers.registry import scorer_kinds
+from shortlist.settings import DEFAULT_MODEL
+from shortlist.testing import check_reranker, check_scorer
+from shortlist.testing.texts import DOCUMENTS, QUERY
+from shortlist.types import Document, Query, ScoreKind, Scores, Step
+
+CASES = [
+    *(("cross-encoder", engine, "fp32") for engine in available_engines()),
+    *(("cross-encoder", engine, "int8") for engine in available_engines()),
+    ("cross-encoder", "auto", "auto"),
+    ("lexical", "", ""),
+]
+
+
+def made(kind: str, engine: str, precision: str) -> Scorer:
+    if kind == "lexical":
+        return Lexical([document.text for document in DOCUMENTS])
+    return CrossEncoder.load(DEFAULT_MODEL, engine=engine, precision=precision)
+
+
+@pytest.fixture(params=CASES, ids="-".join)
+def scorer(request: pytest.FixtureRequest) -> Scorer:
+    return made(*request.param)
+
+
+def test_every_registered_kind_is_among_the_cases() -> None:
+    assert set(scorer_kinds()) == {kind for kind, _, _ in CASES}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the quantiser of onnxruntime
+def test_the_scorer_contract_holds(scorer: Scorer, request: pytest.FixtureRequest) -> None:
+    # activations are quantised with one scale a batch, so int8 scores do depend on their company
+    is_int8 = "int8" in request.node.name
+    check_scorer(scorer, tolerance=1.0 if is_int8 else 2e-3)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_scorer_makes_a_reranker(scorer: Scorer) -> None:
+    check_reranker(Pointwise(Cached(scorer)))
+
+
+class Counting:
+    """A scorer that counts what it is asked, and scores by length."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.fingerprint = "counting"
+
+    def score(self, query: Query, documents: tuple[Document, ...]) -> Scores:
+        self.asked += [d.doc_id for d in documents]
+        return Scores(np.asarray([len(d.text) for d in documents], np.float32), ScoreKind.LOGIT, Step("counting"))
+
+
+def test_a_cached_pair_is_not_scored_again() -> None:
+    counting = Counting()
+    cached = Cached(counting)
+    first = cached.score(QUERY, DOCUMENTS)
+    again = cached.score(QUERY, DOCUMENTS[::-1])
+    assert len(counting.asked) == len(DOCUMENTS) - 1  # one text is there twice
+    assert np.array_equal(first.values, again.values[::-1])
+    assert again.step.counts["cached"] == len(DOCUMENTS)
+
+
+def test_the_cache_tells_scorers_queries_and_titles_apart() -> None:
+    counting = Counting()
+    cached = Cached(counting)
+    cached.score(QUERY, [Document("a\nb", "1")])
+    cached.score(Query("another"), [Document("a\nb", "2")])
+    counting.fingerprint = "counting, changed"
+    cached.score(QUERY, [Document("a\nb", "3")])
+    assert counting.asked == ["1", "2", "3"]
+
+
+def test_the_cache_forgets_what_was_used_longest_ago() -> None:
+    counting = Counting()
+    cached = Cached(counting, size=2)
+    for text in ("a", "b", "a", "c", "a", "b"):
+        cached.score(QUERY, [Document(text, text)])
+    assert counting.asked == ["a", "b", "c", "b"]
+
+
+@pytest.fixture(scope="module")
+def cross_encoder() -> Iterator[CrossEncoder]:
+    scorer = CrossEncoder.load(DEFAULT_MODEL, precision="fp32")
+    yield scorer
+    scorer.close()
+
+
+def test_truncation_is_counted_to_the_token(cross_encoder: CrossEncoder) -> None:
+    scores = cross_encoder.score(QUERY, DOCUMENTS)
+    cut = {t.doc_id: t for t in scores.step.truncations}
+    assert set(cut) == {"long"}
+    query_tokens = 9  # how tall is the e ##iff ##el tower ?
+    assert cut["long"].seen == 512 - 3 - query_tokens
+    assert cut["long"].total == 5000
+    assert "read 500 of 5000 tokens" in " ".join(scores.step.degradations)
+
+
+def test_a_long_query_leaves_room_for_the_document(cross_encoder: CrossEncoder) -> None:
+    query = Query("how tall is the tower " * 300)
+    scores = cross_encoder.score(query, DOCUMENTS)
+    assert {t.doc_id for t in scores.step.truncations} == {"(query)", "long"}
+    assert len(set(scores.values.tolist())) > 5
+
+
+def test_the_answer_deep_in_a_long_document_is_found_by_passages() -> None:
+    filler = "The weather was mild and the streets were quiet. " * 150
+    buried = Document(filler + "The Eiffel Tower is 330 metres tall. " + filler, "buried")
+    other = Document("The tower is painted in brown every seven years.", "other")
+    by = {
+        how: CrossEncoder.load(DEFAULT_MODEL, precision="fp32", long_documents=how).score(QUERY, [buried, other]).values
+        for how in ("head", "passages-max")
+    }
+    assert by["passages-max"][0] > by["passages-max"][1]
+    assert by["passages-max"][0] > by["head"][0] + 1
+
+
+def test_stored_token_ids_give_the_same_scores_as_the_text(cross_encoder: CrossEncoder) -> None:
+    from dataclasses import replace
+
+    from shortlist.retrieval.biencoder import BiEncoder
+    from shortlist.settings import DEFAULT_ENCODER
+
+    encoder = BiEncoder.load(DEFAULT_ENCODER)
+    ids = encoder.tokenize([d.full_text for d in DOCUMENTS])
+    stored = [replace(d, tokens=t) for d, t in zip(DOCUMENTS, ids, strict=True)]
+    assert np.array_equal(cross_encoder.score(QUERY, stored).values, cross_encoder.score(QUERY, DOCUMENTS).values)
+    # the ids are what is read, where the tokenizer is the same: another text changes nothing
+    blanked = [replace(d, text="") for d in stored]
+    assert np.array_equal(cross_encoder.score(QUERY, blanked).values, cross_encoder.score(QUERY, stored).values)
+    foreign = [replace(d, tokens=replace(d.tokens, tokenizer="another")) for d in blanked]  # type: ignore[type-var]
+    assert not np.array_equal(cross_encoder.score(QUERY, foreign).values, cross_encoder.score(QUERY, stored).values)
+
+
+def test_ten_thousand_documents_are_scored_in_one_call(cross_encoder: CrossEncoder) -> None:
+    documents = [Document(f"d{i}", str(i)) for i in range(10_000)]
+    assert cross_encoder.score(Query("d7"), documents).values.shape == (10_000,)
