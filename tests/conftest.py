@@ -13,6 +13,10 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="Write the golden files anew instead of comparing.")
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of test collections, which a checkout does not hold."""

@@ -17,7 +17,7 @@ else:
 
 FILE_NAME = "shortlist.toml"
 PREFIX = "SHORTLIST_"
-DEFAULT_MODEL = "shortlist-minilm-l6"
+DEFAULT_MODEL = "shortlist-l6"
 DEFAULT_ENCODER = "all-minilm-l6-v2"
 
 

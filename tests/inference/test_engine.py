@@ -22,9 +22,10 @@ from shortlist.inference.batches import pad, plan_batches
 from shortlist.inference.load import available_engines, load_engine
 from shortlist.inference.models import find_model
 from shortlist.inference.tokens import ModelInput, Tokenizer
-from shortlist.settings import DEFAULT_ENCODER, DEFAULT_MODEL
+from shortlist.settings import DEFAULT_ENCODER
 from shortlist.weights import PackagedModel, find_packaged, packaged_models
 
+CROSS_ENCODER = "shortlist-minilm-l6"
 LENGTHS = st.lists(st.integers(1, 600), max_size=200)
 
 
@@ -52,12 +53,12 @@ def test_padding_is_masked() -> None:
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return Tokenizer.load(find_model(DEFAULT_MODEL).path / "tokenizer.json")
+    return Tokenizer.load(find_model(CROSS_ENCODER).path / "tokenizer.json")
 
 
 @pytest.fixture(scope="module")
 def raw() -> RawTokenizer:
-    raw = RawTokenizer.from_file(str(find_model(DEFAULT_MODEL).path / "tokenizer.json"))
+    raw = RawTokenizer.from_file(str(find_model(CROSS_ENCODER).path / "tokenizer.json"))
     raw.no_padding()
     raw.no_truncation()
     raw.encode_special_tokens = True
@@ -81,7 +82,7 @@ def test_a_special_token_in_a_text_is_plain_text(tokenizer: Tokenizer) -> None:
 
 
 def test_rows_come_back_in_the_order_they_were_given() -> None:
-    loaded = load_engine(DEFAULT_MODEL, head="classification")
+    loaded = load_engine(CROSS_ENCODER, head="classification")
     rng = np.random.default_rng(0)
     inputs = [
         ModelInput(rng.integers(1000, 2000, length).astype(np.int32), length // 2)
@@ -95,8 +96,8 @@ def test_rows_come_back_in_the_order_they_were_given() -> None:
 
 @pytest.mark.parametrize("engine", available_engines())
 def test_both_engines_agree_in_fp32(engine: str) -> None:
-    one = load_engine(DEFAULT_MODEL, head="classification", engine="onnxruntime", precision="fp32")
-    other = load_engine(DEFAULT_MODEL, head="classification", engine=engine, precision="fp32")
+    one = load_engine(CROSS_ENCODER, head="classification", engine="onnxruntime", precision="fp32")
+    other = load_engine(CROSS_ENCODER, head="classification", engine=engine, precision="fp32")
     inputs = [ModelInput(np.arange(1000, 1000 + n, dtype=np.int32), 5) for n in (6, 50, 300, 512)]
     assert np.abs(one.engine.run(inputs) - other.engine.run(inputs)).max() < 1e-3
 
@@ -104,7 +105,7 @@ def test_both_engines_agree_in_fp32(engine: str) -> None:
 def test_threads_share_an_engine() -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    loaded = load_engine(DEFAULT_MODEL, head="classification", precision="fp32")
+    loaded = load_engine(CROSS_ENCODER, head="classification", precision="fp32")
     inputs = [ModelInput(np.arange(1000, 1000 + n, dtype=np.int32), 5) for n in range(6, 30)]
     expected = loaded.engine.run(inputs)
     with ThreadPoolExecutor(8) as pool:
@@ -125,15 +126,15 @@ def test_a_hub_model_out_of_reach_says_what_to_do(monkeypatch: pytest.MonkeyPatc
 
 def test_unknown_engines_and_precisions_are_named() -> None:
     with pytest.raises(InputError, match="engine must be 'auto' or one of"):
-        load_engine(DEFAULT_MODEL, head="classification", engine="tensorrt")
+        load_engine(CROSS_ENCODER, head="classification", engine="tensorrt")
     with pytest.raises(InputError, match="precision must be one of auto, fp32, bf16, int8; got 'fp8'"):
-        load_engine(DEFAULT_MODEL, head="classification", precision="fp8")
+        load_engine(CROSS_ENCODER, head="classification", precision="fp8")
     with pytest.raises(UnsupportedModelError, match="no bf16"):
-        load_engine(DEFAULT_MODEL, head="classification", engine="onnxruntime", precision="bf16")
+        load_engine(CROSS_ENCODER, head="classification", engine="onnxruntime", precision="bf16")
 
 
 def test_the_packaged_models_have_complete_cards() -> None:
-    assert {m.name for m in packaged_models()} == {DEFAULT_MODEL, DEFAULT_ENCODER}
+    assert {m.name for m in packaged_models()} == {CROSS_ENCODER, DEFAULT_ENCODER, "shortlist-l6"}
     for model in packaged_models():
         model.verify()
         assert {"name", "kind", "licence", "source", "parameters", "max_length", "sha256"} <= set(model.card)
@@ -141,7 +142,7 @@ def test_the_packaged_models_have_complete_cards() -> None:
 
 @pytest.mark.parametrize("file", ["model.onnx", "tokenizer.json"])
 def test_a_damaged_packaged_model_is_not_loaded(tmp_path: Path, file: str) -> None:
-    packaged = find_packaged(DEFAULT_MODEL)
+    packaged = find_packaged(CROSS_ENCODER)
     assert packaged is not None
     copy = PackagedModel(packaged.name, Path(shutil.copytree(packaged.folder, tmp_path / "model")), packaged.card)
     content = bytearray((copy.folder / file).read_bytes())
@@ -155,7 +156,7 @@ def test_a_damaged_packaged_model_is_not_loaded(tmp_path: Path, file: str) -> No
 
 
 def test_a_broken_model_folder_names_the_file(tmp_path: Path) -> None:
-    packaged = find_packaged(DEFAULT_MODEL)
+    packaged = find_packaged(CROSS_ENCODER)
     assert packaged is not None
     with pytest.raises(ModelNotFoundError, match=r"has no config.json"):
         find_model(str(tmp_path))
@@ -176,9 +177,9 @@ def test_a_broken_model_folder_names_the_file(tmp_path: Path) -> None:
 
 
 def test_a_model_folder_elsewhere_gives_the_same_scores(tmp_path: Path) -> None:
-    packaged = find_packaged(DEFAULT_MODEL)
+    packaged = find_packaged(CROSS_ENCODER)
     assert packaged is not None
     folder = Path(shutil.copytree(packaged.folder, tmp_path / "mine"))
     inputs = [ModelInput(np.arange(1000, 1020, dtype=np.int32), 5)]
     mine = load_engine(str(folder), head="classification").engine.run(inputs)
-    assert np.array_equal(mine, load_engine(DEFAULT_MODEL, head="classification").engine.run(inputs))
+    assert np.array_equal(mine, load_engine(CROSS_ENCODER, head="classification").engine.run(inputs))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ def test_a_passage_carries_its_id_title_place_and_metadata(tmp_path: Path) -> No
         ("a.rst.txt", "T\n=\n\ntext", "rst", "T"),
         ("a.HTM", "<h1>T</h1>text", "html", "T"),
         ("a.py", "def f():\n    text", "code", "f"),
-        ("a.toml", "[tool]\ntext = 1", "code", "tool"),
+        ("a.toml", "[tool]\ntext = 1", "config", "tool"),
         ("a.jsonl", '{"text": "text"}', "jsonl", ""),
         ("a.csv", "text\ntext", "csv", ""),
         ("a.tsv", "text\ntext", "tsv", ""),
@@ -87,7 +88,7 @@ def test_without_pypdf_the_install_command_is_named(tmp_path: Path, monkeypatch:
 
 
 def test_jsonl_rows_keep_their_id_title_and_metadata(tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"_id": "a", "title": "T", "text": "one", "year": 1999},
         {"id": 7, "text": "two", "metadata": {"lang": "de"}},
         {"doc_id": "c", "text": "three", "title": None},

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shortlist.ingest import (
@@ -206,6 +206,7 @@ prints = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(
     st.sets(names), st.dictionaries(names, prints), st.sampled_from(["", "x", "/abs"]), st.sampled_from(["x/y", "b.md"])
 )

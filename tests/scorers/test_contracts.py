@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from shortlist.build.models import load_model
+from shortlist.inference.biencoder import BiEncoder
 from shortlist.inference.load import available_engines
-from shortlist.protocols import Scorer
+from shortlist.protocols import Role, Scorer
 from shortlist.scorers.cached import Cached
+from shortlist.scorers.cosine import Cosine
 from shortlist.scorers.cross_encoder import CrossEncoder
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.scorers.registry import scorer_kinds
-from shortlist.settings import DEFAULT_MODEL
 from shortlist.testing import check_reranker, check_scorer
 from shortlist.testing.texts import DOCUMENTS, QUERY
-from shortlist.types import Document, Query, ScoreKind, Scores, Step
+from shortlist.types import Document, DocumentVector, Query, ScoreKind, Scores, Step
 
+CROSS_ENCODER = "shortlist-minilm-l6"
 CASES = [
     *(("cross-encoder", engine, "fp32") for engine in available_engines()),
     *(("cross-encoder", engine, "int8") for engine in available_engines()),
     ("cross-encoder", "auto", "auto"),
+    ("bi-encoder", "auto", "fp32"),
+    ("blend", "auto", "fp32"),
     ("lexical", "", ""),
 ]
 
@@ -30,7 +36,8 @@ CASES = [
 def made(kind: str, engine: str, precision: str) -> Scorer:
     if kind == "lexical":
         return Lexical([document.text for document in DOCUMENTS])
-    return CrossEncoder.load(DEFAULT_MODEL, engine=engine, precision=precision)
+    model = {"cross-encoder": CROSS_ENCODER, "bi-encoder": "all-minilm-l6-v2", "blend": "shortlist-l6"}[kind]
+    return load_model(model, kind=kind, engine=engine, precision=precision)
 
 
 @pytest.fixture(params=CASES, ids="-".join)
@@ -39,7 +46,7 @@ def scorer(request: pytest.FixtureRequest) -> Scorer:
 
 
 def test_every_registered_kind_is_among_the_cases() -> None:
-    assert set(scorer_kinds()) == {kind for kind, _, _ in CASES}
+    assert {*scorer_kinds(), "blend"} == {kind for kind, _, _ in CASES}
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the quantiser of onnxruntime
@@ -61,7 +68,7 @@ class Counting:
         self.asked: list[str] = []
         self.fingerprint = "counting"
 
-    def score(self, query: Query, documents: tuple[Document, ...]) -> Scores:
+    def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         self.asked += [d.doc_id for d in documents]
         return Scores(np.asarray([len(d.text) for d in documents], np.float32), ScoreKind.LOGIT, Step("counting"))
 
@@ -96,7 +103,7 @@ def test_the_cache_forgets_what_was_used_longest_ago() -> None:
 
 @pytest.fixture(scope="module")
 def cross_encoder() -> Iterator[CrossEncoder]:
-    scorer = CrossEncoder.load(DEFAULT_MODEL, precision="fp32")
+    scorer = CrossEncoder.load(CROSS_ENCODER, precision="fp32")
     yield scorer
     scorer.close()
 
@@ -123,7 +130,7 @@ def test_the_answer_deep_in_a_long_document_is_found_by_passages() -> None:
     buried = Document(filler + "The Eiffel Tower is 330 metres tall. " + filler, "buried")
     other = Document("The tower is painted in brown every seven years.", "other")
     by = {
-        how: CrossEncoder.load(DEFAULT_MODEL, precision="fp32", long_documents=how).score(QUERY, [buried, other]).values
+        how: CrossEncoder.load(CROSS_ENCODER, precision="fp32", long_documents=how).score(QUERY, [buried, other]).values
         for how in ("head", "passages-max")
     }
     assert by["passages-max"][0] > by["passages-max"][1]
@@ -131,12 +138,7 @@ def test_the_answer_deep_in_a_long_document_is_found_by_passages() -> None:
 
 
 def test_stored_token_ids_give_the_same_scores_as_the_text(cross_encoder: CrossEncoder) -> None:
-    from dataclasses import replace
-
-    from shortlist.retrieval.biencoder import BiEncoder
-    from shortlist.settings import DEFAULT_ENCODER
-
-    encoder = BiEncoder.load(DEFAULT_ENCODER)
+    encoder = BiEncoder.load("all-minilm-l6-v2")
     ids = encoder.tokenize([d.full_text for d in DOCUMENTS])
     stored = [replace(d, tokens=t) for d, t in zip(DOCUMENTS, ids, strict=True)]
     assert np.array_equal(cross_encoder.score(QUERY, stored).values, cross_encoder.score(QUERY, DOCUMENTS).values)
@@ -150,3 +152,28 @@ def test_stored_token_ids_give_the_same_scores_as_the_text(cross_encoder: CrossE
 def test_ten_thousand_documents_are_scored_in_one_call(cross_encoder: CrossEncoder) -> None:
     documents = [Document(f"d{i}", str(i)) for i in range(10_000)]
     assert cross_encoder.score(Query("d7"), documents).values.shape == (10_000,)
+
+
+def test_a_blend_is_the_weighted_sum_of_its_parts(cross_encoder: CrossEncoder) -> None:
+    cosine = Cosine.load("all-minilm-l6-v2", precision="fp32")
+    blend = load_model("shortlist-l6", precision="fp32")
+    expected = cross_encoder.score(QUERY, DOCUMENTS).values + np.float32(20) * cosine.score(QUERY, DOCUMENTS).values
+    scores = blend.score(QUERY, DOCUMENTS)
+    assert np.abs(scores.values - expected).max() < 1e-3
+    assert scores.step.counts == {"documents": 10, "encoded": 10, "pairs": 10, "tokens": scores.step.counts["tokens"]}
+    assert [t.doc_id for t in scores.step.truncations] == ["long"]
+
+
+def test_stored_vectors_are_used_when_the_same_encoder_made_them() -> None:
+    encoder = BiEncoder.load("all-minilm-l6-v2", precision="fp32")
+    vectors = encoder.encode([d.full_text for d in DOCUMENTS], role=Role.DOCUMENT)
+    cosine = Cosine(encoder)
+    stored = [
+        replace(d, vector=DocumentVector(encoder.fingerprint, v)) for d, v in zip(DOCUMENTS, vectors, strict=True)
+    ]
+    foreign = [replace(d, vector=DocumentVector("another", v * 0)) for d, v in zip(DOCUMENTS, vectors, strict=True)]
+    expected = cosine.score(QUERY, DOCUMENTS)
+    assert cosine.score(QUERY, stored).step.counts["encoded"] == 0
+    assert cosine.score(QUERY, foreign).step.counts["encoded"] == len(DOCUMENTS)
+    for documents in (stored, foreign):
+        assert np.abs(cosine.score(QUERY, documents).values - expected.values).max() < 1e-5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 import sys
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ import typer
 
 import shortlist
 from shortlist.cli import doctor, index, models, rerank, search
-from shortlist.cli.output import errors_console
+from shortlist.cli.output import errors_console, shown
 from shortlist.errors import InputError, ShortlistError
 
 HELP = """Retrieve wide, rerank precisely, keep the few.
@@ -23,6 +23,8 @@ Start with:  shortlist search "your question" path/to/documents
 Exit codes: 0 done, 1 something failed (the message says what to do), 2 the command line is wrong,
 130 interrupted (what was committed is kept).
 """
+
+_INTERRUPTED = 130
 
 app = typer.Typer(
     help=HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
@@ -47,20 +49,21 @@ def _root(version: bool = typer.Option(False, "--version", callback=_version, is
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; the console script's entry point."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a text that the terminal's encoding lacks must not end a search
+            stream.reconfigure(errors="replace")
     try:
         app(args=None if arguments is None else list(arguments), prog_name="shortlist")
     except InputError as error:
         _fail(error, 2)
     except ShortlistError as error:
         _fail(error, 1)
-    except KeyboardInterrupt:
-        errors_console().print("interrupted; what was committed is kept, and the next run goes on from there")
-        sys.exit(130)
-    except BrokenPipeError:  # the reader of our output went away, e.g. `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    except SystemExit as left:
+        if left.code == _INTERRUPTED:  # typer makes this of Ctrl-C, without a word
+            errors_console().print("interrupted; what was committed is kept, and the next run goes on from there")
+        raise
 
 
 def _fail(error: ShortlistError, code: int) -> None:
-    errors_console().print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+    errors_console().print(shown(f"error: {error}"), soft_wrap=True)
     sys.exit(code)

@@ -112,4 +112,4 @@ def _print(report: dict[str, Any]) -> None:
             table.add_row(name, value)
     screen.print(table)
     for line in report["advice"]:
-        screen.print(f"advice: {line}", markup=False, soft_wrap=True)
+        screen.print(f"advice: {line}", soft_wrap=True)

@@ -9,7 +9,7 @@ import typer
 
 from shortlist.build import IndexingReport, index_paths
 from shortlist.cli.options import Encoder, Engine, Json, Precision, Threads, settings
-from shortlist.cli.output import console, errors_console, print_json
+from shortlist.cli.output import console, errors_console, print_json, shown
 from shortlist.cli.places import default_index
 from shortlist.cli.progress import IndexingProgress
 
@@ -45,7 +45,6 @@ def index(
             f"{target}: {report.passages} passages"
             f" ({report.added} files read, {report.unchanged} unchanged, {report.removed} removed,"
             f" {len(report.skipped)} skipped)",
-            markup=False,
             soft_wrap=True,
         )
 
@@ -58,7 +57,7 @@ def print_report(report: IndexingReport, *, details: bool) -> None:
     if not details and report.skipped:
         lines.append(f"{len(report.skipped)} files were skipped; `shortlist index` says why")
     for line in lines:
-        errors_console().print(f"note: {line}", markup=False, soft_wrap=True)
+        errors_console().print(shown(f"note: {line}"), soft_wrap=True)
 
 
 def _report_json(target: Path, report: IndexingReport) -> dict[str, object]:

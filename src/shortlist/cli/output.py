@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import sys
 from typing import Any
 
@@ -10,22 +12,41 @@ from rich.console import Console
 
 from shortlist.types import Ranking, ScoredDocument
 
+# all control characters but tab and line break: a document must not steer the terminal that shows it
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
 
 def console() -> Console:
-    """Return the console of stdout."""
-    return Console(highlight=False)
+    """Return the console of stdout; what it prints is no markup, and `:key:` stays as it is."""
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def errors_console() -> Console:
-    """Return the console of stderr."""
-    return Console(stderr=True, highlight=False)
+    """Return the console of stderr, alike."""
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+def shown(text: str) -> str:
+    """Return text for a terminal, its control characters replaced by U+FFFD."""
+    return _CONTROL.sub("\ufffd", text)
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON value; text that is no valid Unicode is replaced."""
-    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    """Print one JSON value; text that is no valid Unicode is replaced, and NaN and infinity become null."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, indent=2, default=str, allow_nan=False)
+    except ValueError:  # metadata may hold them: Python reads NaN, and 1e999 as infinity
+        text = json.dumps(_finite(value), ensure_ascii=False, indent=2, default=str)
     sys.stdout.buffer.write((text + "\n").encode("utf-8", "replace"))
     sys.stdout.buffer.flush()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def ranking_json(ranking: Ranking) -> dict[str, Any]:
@@ -66,4 +87,4 @@ def _item_json(item: ScoredDocument) -> dict[str, Any]:
 def print_degradations(ranking: Ranking) -> None:
     """Say on stderr what was truncated, skipped or fell back."""
     for text in ranking.trace.degradations:
-        errors_console().print(f"note: {text}", markup=False, soft_wrap=True)
+        errors_console().print(shown(f"note: {text}"), soft_wrap=True)

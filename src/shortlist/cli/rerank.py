@@ -12,7 +12,7 @@ import typer
 
 from shortlist.build import Reranker
 from shortlist.cli.options import Engine, Json, LongDocuments, Model, Precision, Threads, settings
-from shortlist.cli.output import console, print_degradations, print_json, ranking_json
+from shortlist.cli.output import console, print_degradations, print_json, ranking_json, shown
 from shortlist.errors import InputError
 from shortlist.types import Query
 
@@ -44,6 +44,8 @@ def rerank(
     given = list(documents or []) if documents or file else list(_lines(sys.stdin.buffer))
     if file is not None:
         given += list(_read(file))
+    if not given:
+        raise InputError("there are no documents to rerank; give them as arguments, with --file, or on stdin")
     chosen = settings(model=model, engine=engine, precision=precision, threads=threads, long_documents=long_documents)
     ranking = Reranker(
         chosen.model,
@@ -57,9 +59,7 @@ def rerank(
     else:
         for item in ranking:
             text = " ".join(item.document.full_text.split())
-            console().print(
-                f"{item.rank:>3} {item.score:>9.4f}  {item.doc_id}  {text:.200}", markup=False, soft_wrap=True
-            )
+            console().print(shown(f"{item.rank:>3} {item.score:>9.4f}  {item.doc_id}  {text:.200}"), soft_wrap=True)
     print_degradations(ranking)
 
 
@@ -77,7 +77,7 @@ def _lines(lines: Iterable[bytes]) -> Iterator[Any]:
         if line[:1] in {"{", '"'}:
             try:
                 yield json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise InputError(
                     f"line {number} begins like JSON but is not: {error}; text needs quotes then"
                 ) from error

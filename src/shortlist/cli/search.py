@@ -23,10 +23,10 @@ from shortlist.cli.options import (
     TopK,
     settings,
 )
-from shortlist.cli.output import console, errors_console, print_degradations, print_json, ranking_json
+from shortlist.cli.output import console, errors_console, print_degradations, print_json, ranking_json, shown
 from shortlist.cli.places import INDEX_FOLDER, default_index, is_index
 from shortlist.cli.progress import IndexingProgress
-from shortlist.errors import InputError
+from shortlist.errors import IndexLockedError, InputError
 from shortlist.settings import Settings
 from shortlist.types import Query, Ranking, ScoredDocument
 
@@ -66,8 +66,8 @@ def search(
         threads=threads,
         long_documents=long_documents,
     )
-    index = _ready_index(path, chosen)
     conditions = _where(where)
+    index = _ready_index(path, chosen)
     with open_pipeline(index, settings=chosen, first_stage=first_stage, rerank=rerank, where=conditions) as pipeline:
         ranking = pipeline.search(asked, top_k=chosen.top_k, depth=max(chosen.depth, chosen.top_k))
     if as_json:
@@ -82,12 +82,18 @@ def _ready_index(path: Path, chosen: Settings) -> Path:
     if is_index(path) or not path.exists():
         return path
     target = default_index(path)
-    base = path if path.is_dir() else path.parent
-    with IndexingProgress() as progress:
-        report = index_paths([path], target, settings=chosen, base=base, watch=progress.watch)
+    try:
+        with IndexingProgress() as progress:
+            report = index_paths([path], target, settings=chosen, watch=progress.watch)
+    except IndexLockedError as error:
+        if not is_index(target):
+            raise
+        note = f"note: {error}; searching what is committed so far"
+        errors_console().print(shown(note), soft_wrap=True)
+        return target
     if report.added or report.removed:
         errors_console().print(
-            f"indexed {report.added} files ({report.passages} passages) into {target}", markup=False, soft_wrap=True
+            f"indexed {report.added} files ({report.passages} passages) into {target}", soft_wrap=True
         )
     print_report(report, details=False)
     return target
@@ -113,9 +119,9 @@ def _print(ranking: Ranking) -> None:
     for item in ranking:
         place = str(item.document.place or item.doc_id)
         heading = item.document.place.heading if item.document.place else item.document.title
-        screen.print(f"{item.rank}. {place}  {heading}", style="bold", markup=False, soft_wrap=True)
-        screen.print(_standing(ranking, item), style="dim", markup=False, soft_wrap=True)
-        screen.print(_excerpt(item.document.text), markup=False, soft_wrap=True)
+        screen.print(shown(f"{item.rank}. {place}  {heading}"), style="bold", soft_wrap=True)
+        screen.print(_standing(ranking, item), style="dim", soft_wrap=True)
+        screen.print(shown(_excerpt(item.document.text)), soft_wrap=True)
         screen.print()
     screen.print(_steps(ranking))
 

@@ -35,7 +35,7 @@ BEIR_GZ = Format(f"{_READERS}.jsonl:beir", (), is_text=False)
 _CODE = (
     ".py", ".pyi", ".js", ".mjs", ".cjs", ".jsx", ".ts", ".tsx", ".java", ".kt", ".scala", ".go", ".rs", ".c", ".h",
     ".cc", ".cpp", ".cxx", ".hpp", ".cs", ".rb", ".php", ".swift", ".sh", ".bash", ".sql", ".lua", ".pl", ".r", ".jl",
-    ".ex", ".exs", ".hs", ".proto", ".toml", ".yaml", ".yml", ".ini", ".cfg",
+    ".ex", ".exs", ".hs", ".proto",
 )
 _TEXT_NAMES = frozenset({
     "authors", "changelog", "changes", "contributing", "copying", "dockerfile", "history", "install", "license",
@@ -48,6 +48,7 @@ FORMATS = (
     Format(f"{_READERS}.text:markdown", (".md", ".markdown", ".mdx", ".qmd", ".rmd")),
     Format(f"{_READERS}.text:rst", (".rst", ".rst.txt")),
     Format(f"{_READERS}.text:code", _CODE),
+    Format(f"{_READERS}.text:config", (".toml", ".ini", ".cfg", ".yaml", ".yml")),
     Format(f"{_READERS}.html:html", (".html", ".htm", ".xhtml")),
     Format(f"{_READERS}.pdf:pdf", (".pdf",), is_text=False),
     Format(f"{_READERS}.jsonl:jsonl", (".jsonl", ".ndjson")),

@@ -18,7 +18,6 @@ _SQL = re.compile(
     re.IGNORECASE,
 )
 _ARROW = re.compile(r"\s*(?:export\s+)?(?:const|let|var)\s+(\w+)\s*=\s*(?:async\s*)?(?:function\b|\(|\w+\s*=>)")
-_TABLE = re.compile(r"\[{1,2}\s*([\w.\"' :/-]+?)\s*\]{1,2}\s*(?:[#;].*)?\Z")
 _NAME = re.compile(r"[\w:~$]+\Z")
 # fmt: off
 _NO_CALLABLE = frozenset({
@@ -29,13 +28,13 @@ _NO_CALLABLE = frozenset({
 
 
 def defined_name(line: str, following: str = "") -> str:
-    """Return the name that `line` defines (of a function, a class, a TOML section), or nothing.
+    """Return the name that `line` defines (of a function, a class, a table), or nothing.
 
     `following` is the line after it, where C-like languages may put their brace.
     """
     if len(line) > _MAX_LINE:
         return ""
-    for pattern in (_KEYWORD, _SQL, _TABLE):
+    for pattern in (_KEYWORD, _SQL):
         if match := pattern.match(line):
             return match[1]
     arrow = _ARROW.match(line)

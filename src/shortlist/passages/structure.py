@@ -8,6 +8,7 @@ from enum import Enum
 
 from shortlist.passages.blocks import Block, plain_blocks
 from shortlist.passages.code import code_blocks
+from shortlist.passages.config import config_blocks
 from shortlist.passages.html import html_blocks
 from shortlist.passages.markdown import markdown_blocks
 from shortlist.passages.rst import rst_blocks
@@ -25,6 +26,7 @@ class Kind(str, Enum):
     RST = "rst"
     HTML = "html"
     CODE = "code"
+    CONFIG = "config"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ _BLOCKS: Mapping[Kind, Callable[[str], Iterable[Block]]] = {
     Kind.RST: rst_blocks,
     Kind.HTML: html_blocks,
     Kind.CODE: code_blocks,
+    Kind.CONFIG: config_blocks,
 }
 DEFAULT_SIZE = PassageSize()
 

@@ -26,6 +26,10 @@ class LongDocuments(str, Enum):
     HEAD_TAIL = "head+tail"
     PASSAGES_MAX = "passages-max"
 
+    @classmethod
+    def _missing_(cls, value: object) -> LongDocuments:
+        raise InputError(f"long_documents must be one of {', '.join(how.value for how in cls)}; got {value!r}")
+
 
 def windows(total: int, room: int, how: LongDocuments, *, doc_id: str = "") -> list[list[Span]]:
     """Return what the model reads of `total` tokens when `room` fit: a list of readings, each a list of spans.

@@ -20,7 +20,6 @@ import numpy.typing as npt
 
 from shortlist.errors import CorruptIndexError, IndexLockedError, IndexNotFoundError, StorageFullError, StoreError
 from shortlist.retrieval.rows import Row, decoded, encoded, row_of, values_of
-from shortlist.types import Document
 
 SCHEMA_VERSION = 1
 
@@ -122,7 +121,10 @@ class DocumentStore:
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> DocumentStore:
-        """Open the file. Raises IndexNotFoundError when it is absent or was never finished, CorruptIndexError."""
+        """Open the file; `read_only` sees it as it is now until it is closed, whatever others commit.
+
+        Raises IndexNotFoundError when it is absent or was never finished, CorruptIndexError.
+        """
         if not path.exists():
             raise IndexNotFoundError(f"there is no file {path}")
         with _translated(path):
@@ -131,6 +133,9 @@ class DocumentStore:
             if not found[0]:
                 connection.close()
                 raise IndexNotFoundError(f"{path} holds no index: making one was interrupted")
+            if read_only:
+                connection.execute("BEGIN")  # the next statement fixes the snapshot
+                connection.execute("SELECT count(*) FROM manifest").fetchone()
             return cls(connection, path)
 
     def close(self) -> None:
@@ -173,25 +178,18 @@ class DocumentStore:
                 cursor.execute("UPDATE manifest SET value = ? WHERE key = 'next_point'", (str(change.next_point),))
         return sorted(points)
 
-    def documents(self, points: Sequence[int]) -> dict[int, Document]:
-        """Return the documents of these points; points without a row are left out."""
-        return {row.point: row.document for row in self._rows(_COLUMNS.replace("vector", "NULL"), points)}
-
     def rows(self, points: Sequence[int]) -> Iterator[Row]:
         """Return the rows of these points, in no order; points without a row are left out."""
-        return self._rows(_COLUMNS, points)
-
-    def _rows(self, columns: str, points: Sequence[int]) -> Iterator[Row]:
         for start in range(0, len(points), _AT_ONCE):
             some = points[start : start + _AT_ONCE]
             marks = ",".join("?" * len(some))
-            for values in self._select(f"SELECT {columns} FROM documents WHERE point IN ({marks})", some):
+            for values in self._select(f"SELECT {_COLUMNS} FROM documents WHERE point IN ({marks})", some):
                 yield row_of(values)
 
-    def find(self, doc_id: str) -> Document | None:
-        """Return the document with this id, or None."""
+    def find(self, doc_id: str) -> Row | None:
+        """Return the row of the document with this id, or None."""
         found = self._select(f"SELECT {_COLUMNS} FROM documents WHERE doc_id = CAST(? AS TEXT)", [encoded(doc_id)])
-        return row_of(found[0]).document if found else None
+        return row_of(found[0]) if found else None
 
     def points(self) -> npt.NDArray[np.int64]:
         """Return all point ids, ascending."""

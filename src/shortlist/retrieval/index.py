@@ -38,6 +38,7 @@ GRAPH_FROM = 200_000
 _FLUSH_AFTER = 5000  # changed points; what a crash leaves to be repaired from the store
 _LOCK_TIMEOUT_S = 60.0
 _TIES_AT_MOST = 4096
+_ATTEMPTS = 3
 
 
 class Index:
@@ -143,9 +144,9 @@ class Index:
 
     def get(self, doc_id: str) -> Document:
         """Return a document. Raises InputError when there is none of that id."""
-        if (document := self._store.find(doc_id)) is None:
+        if (row := self._store.find(doc_id)) is None:
             raise InputError(f"the index {self.path} has no document {doc_id!r}; `in` asks whether it has")
-        return document
+        return row.with_vector(self.manifest.encoder)
 
     def __contains__(self, doc_id: object) -> bool:
         return isinstance(doc_id, str) and self._store.find(doc_id) is not None
@@ -268,14 +269,29 @@ class Index:
             self._unflushed = 0
 
     def _search(self, search: Callable[[int], list[tuple[int, float]]], depth: int) -> list[tuple[Document, float]]:
+        """Search between two commits: a document replaced while it is looked up would be missed."""
+        for _ in range(_ATTEMPTS):
+            before = self._store.revision()
+            found = self._found(search, depth)
+            if self._store.revision() == before:
+                return found
+        with self._lock:  # commits come too fast: keep them waiting
+            return self._found(search, depth)
+
+    def _found(self, search: Callable[[int], list[tuple[int, float]]], depth: int) -> list[tuple[Document, float]]:
         """Ask for more until `depth` hits have a row and no tie is cut: the engine orders equal scores at random."""
         limit = depth + 8
         while True:
             hits = sorted(search(limit), key=lambda hit: (-hit[1], hit[0]))
-            documents = self._store.documents([point for point, _ in hits])
+            documents = self._documents([point for point, _ in hits])
             found = [(documents[point], score) for point, score in hits if point in documents]
             is_all = len(hits) < limit
             is_cut = len(found) >= depth and hits[-1][1] == found[depth - 1][1] and limit < depth + _TIES_AT_MOST
             if is_all or (len(found) >= depth and not is_cut):
                 return found[:depth]
             limit *= 2
+
+    def _documents(self, points: Sequence[int]) -> dict[int, Document]:
+        """Return the documents of these points with their vectors; points without a row are left out."""
+        encoder = self.manifest.encoder
+        return {row.point: row.with_vector(encoder) for row in self._store.rows(points)}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from shortlist.errors import InputError
-from shortlist.types import Document, Place, TokenIds
+from shortlist.types import Document, DocumentVector, Place, TokenIds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,6 +22,12 @@ class Row:
     document: Document
     source: str
     vector: npt.NDArray[np.float16] | None
+
+    def with_vector(self, encoder: str) -> Document:
+        """Return the document with its vector, as `encoder` made it."""
+        if self.vector is None:
+            return self.document
+        return replace(self.document, vector=DocumentVector(encoder, self.vector.astype(np.float32)))
 
 
 def encoded(text: str) -> bytes:

@@ -14,6 +14,7 @@ from shortlist.protocols import Scorer
 
 # A kind's factory takes a model's name and options, and returns a Scorer.
 SCORERS: dict[str, str] = {
+    "bi-encoder": "shortlist.scorers.cosine:Cosine.load",
     "cross-encoder": "shortlist.scorers.cross_encoder:CrossEncoder.load",
     "lexical": "shortlist.scorers.lexical:Lexical.load",
 }

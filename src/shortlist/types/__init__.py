@@ -1,6 +1,6 @@
 """The values that travel through shortlist: query, document, ranking, trace."""
 
-from shortlist.types.document import Document, Place, TokenIds
+from shortlist.types.document import Document, DocumentVector, Place, TokenIds
 from shortlist.types.query import Query
 from shortlist.types.ranking import Ranking, ScoredDocument, ScoreKind, Standing
 from shortlist.types.scores import Scores
@@ -8,6 +8,7 @@ from shortlist.types.trace import Step, Trace, Truncation
 
 __all__ = [
     "Document",
+    "DocumentVector",
     "Place",
     "Query",
     "Ranking",

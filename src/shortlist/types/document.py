@@ -34,12 +34,20 @@ class TokenIds:
     ids: npt.NDArray[np.int32]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DocumentVector:
+    """A document's vector `[dimension]` and the fingerprint of the encoder it is of."""
+
+    encoder: str
+    values: npt.NDArray[np.float32]
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A text with its id, title, metadata and place.
 
-    `metadata` comes back as the very object that went in. `tokens` are ids that were
-    stored at index time; a scorer uses them only when it has the same tokenizer.
+    `metadata` comes back as the very object that went in. `tokens` and `vector` were made
+    at index time; a scorer uses them only when its tokenizer or encoder is the same.
     """
 
     text: str
@@ -48,6 +56,7 @@ class Document:
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
     place: Place | None = None
     tokens: TokenIds | None = field(default=None, compare=False, repr=False)
+    vector: DocumentVector | None = field(default=None, compare=False, repr=False)
 
     @property
     def full_text(self) -> str:

@@ -1,4 +1,4 @@
-"""Formats whose text stands in the file as it is: plain text, Markdown, reStructuredText, source code."""
+"""Formats whose text stands in the file as it is: plain text, Markdown, source code and the like."""
 
 from __future__ import annotations
 
@@ -31,3 +31,4 @@ plain = TextReader(Kind.PLAIN, "text")
 markdown = TextReader(Kind.MARKDOWN, "markdown")
 rst = TextReader(Kind.RST, "rst")
 code = TextReader(Kind.CODE, "code")
+config = TextReader(Kind.CONFIG, "config")

@@ -1,0 +1,1 @@
+"""How good the rankings are, on test collections with human judgements."""

@@ -1,0 +1,104 @@
+"""Whether a difference between two systems on the same queries could be chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from shortlist.errors import InputError
+
+Floats = npt.NDArray[np.float64]
+
+_ROWS_AT_ONCE = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """System minus baseline over the same queries; `p_holm` is the randomisation p corrected within its table."""
+
+    system: str
+    baseline: str
+    difference: float
+    low: float
+    high: float
+    wins: int
+    ties: int
+    losses: int
+    p_randomisation: float
+    p_t: float
+    p_holm: float
+
+
+def compare(
+    system: str, baseline: str, values: Mapping[str, Mapping[str, float]], *, seed: int = 0, permutations: int = 100_000
+) -> Comparison:
+    """Compare two systems of `values` (system to query_id to value); `p_holm` is not corrected yet."""
+    ours, theirs = values[system], values[baseline]
+    if ours.keys() != theirs.keys() or len(ours) < 2:
+        raise InputError(f"{system} and {baseline} must have values for the same queries, two at least")
+    differences = np.array([ours[query_id] - theirs[query_id] for query_id in ours])  # [queries]
+    low, high = bootstrap_interval(differences, seed=seed)
+    wins, losses = int((differences > 1e-9).sum()), int((differences < -1e-9).sum())
+    p = randomisation_p(differences, seed=seed, permutations=permutations)
+    ties = len(differences) - wins - losses
+    return Comparison(
+        system, baseline, float(differences.mean()), low, high, wins, ties, losses, p, paired_t_p(differences), p
+    )
+
+
+def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return the comparisons of one table with their `p_holm` set."""
+    adjusted = holm([comparison.p_randomisation for comparison in comparisons])
+    return [replace(one, p_holm=p) for one, p in zip(comparisons, adjusted, strict=True)]
+
+
+def randomisation_p(differences: Floats, *, permutations: int = 100_000, seed: int = 0) -> float:
+    """Return the two-sided p of the paired randomisation test (Smucker, Allan and Carterette, CIKM 2007).
+
+    Under the null hypothesis each query's difference has a random sign. The p is never 0:
+    the observed signs count as one permutation.
+    """
+    observed = abs(differences.sum()) - 1e-9  # rounding must not hide an equal sum
+    rng = np.random.default_rng(seed)
+    extreme, left = 0, permutations
+    while left:
+        rows = min(_ROWS_AT_ONCE, left)
+        signs = rng.integers(0, 2, (rows, len(differences)), dtype=np.int8) * 2.0 - 1.0  # [rows, queries]
+        extreme += int((np.abs(signs @ differences) >= observed).sum())
+        left -= rows
+    return (extreme + 1) / (permutations + 1)
+
+
+def paired_t_p(differences: Floats) -> float:
+    """Return the two-sided p of the paired t-test; equal differences have no spread, so p is 1 at 0 and 0 elsewhere."""
+    if np.ptp(differences) < 1e-12:
+        return 1.0 if abs(differences[0]) < 1e-12 else 0.0
+    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+def bootstrap_interval(
+    differences: Floats, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
+) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of the mean difference, queries resampled."""
+    rng = np.random.default_rng(seed)
+    means = np.empty(resamples)
+    for start in range(0, resamples, _ROWS_AT_ONCE):
+        rows = min(_ROWS_AT_ONCE, resamples - start)
+        picks = rng.integers(0, len(differences), (rows, len(differences)))
+        means[start : start + rows] = differences[picks].mean(axis=1)
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return Holm's step-down adjusted p values in the given order (Holm, Scand. J. Statist. 1979)."""
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for done, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - done) * p_values[place]))
+        adjusted[place] = largest
+    return adjusted

@@ -1,0 +1,1 @@
+"""How fast reranking is, beside a peer with the same weights."""

@@ -1,0 +1,43 @@
+"""Several scorers' scores added up with fixed weights."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from shortlist.protocols import Scorer
+from shortlist.types import Document, Query, ScoreKind, Scores, Step
+
+
+class Blend:
+    """A weighted sum of raw scores, so that a document's score does not depend on the others.
+
+    Nothing is normalised over the candidates: the weights have to bring the scales together.
+    """
+
+    def __init__(self, parts: Sequence[tuple[Scorer, float]]) -> None:
+        self._parts = tuple(parts)
+        self.fingerprint = " + ".join(f"{weight:g} x ({scorer.fingerprint})" for scorer, weight in self._parts)
+
+    def score(self, query: Query, documents: Sequence[Document]) -> Scores:
+        """Return one sum a document, `[documents]` in input order."""
+        began = time.perf_counter()
+        scores = [scorer.score(query, documents) for scorer, _ in self._parts]
+        values = np.zeros(len(documents), dtype=np.float32)
+        for one, (_, weight) in zip(scores, self._parts, strict=True):
+            values += np.float32(weight) * one.values
+        return Scores(values, ScoreKind.WEIGHTED_SUM, self._step(began, [one.step for one in scores]))
+
+    def _step(self, began: float, steps: Sequence[Step]) -> Step:
+        facts = {name: text for step in reversed(steps) for name, text in step.facts.items()}
+        timed = {f"{step.stage}_ms": f"{step.latency_ms:.1f}" for step in steps}
+        return Step(
+            " + ".join(step.stage for step in steps),
+            (time.perf_counter() - began) * 1000,
+            {name: count for step in reversed(steps) for name, count in step.counts.items()},
+            {**facts, "model": self.fingerprint, **timed},
+            tuple(note for step in steps for note in step.degradations),
+            tuple(cut for step in steps for cut in step.truncations),
+        )

@@ -1,0 +1,186 @@
+"""What only shows with real processes: kills, Ctrl-C, locks, pipes, full disks."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import shortlist
+from shortlist.settings import DEFAULT_ENCODER
+
+from .conftest import write_files
+from .running import PATIENCE_S, ended, run, start
+
+MANY = 200
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals")
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """So many small files that indexing them takes a while."""
+    return write_files(tmp_path / "many", {f"{i:03}.txt": f"shared word, number{i}." for i in range(MANY)})
+
+
+def committed(folder: Path) -> int:
+    """Count the files that an indexing process has committed so far."""
+    documents = folder / ".shortlist" / "documents.sqlite"
+    try:
+        connection = sqlite3.connect(f"{documents.as_uri()}?mode=ro", uri=True)
+        with contextlib.closing(connection):
+            return int(connection.execute("SELECT count(*) FROM sources").fetchone()[0])
+    except sqlite3.OperationalError:  # not made yet
+        return 0
+
+
+def start_indexing(folder: Path, *, at_least: int) -> subprocess.Popen[bytes]:
+    """Start `shortlist index` and wait until it has committed so many files."""
+    process, began = start("index", folder, "--json"), time.monotonic()
+    while committed(folder) < at_least:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() - began < PATIENCE_S
+        time.sleep(0.01)
+    return process
+
+
+def found(folder: Path) -> list[str]:
+    """Search what is committed, without bringing it up to date."""
+    outcome = run(
+        *("search", "shared", folder / ".shortlist", "--json", "--top-k", 2 * MANY),
+        *("--no-rerank", "--first-stage", "bm25"),
+    )
+    assert outcome.code == 0
+    return sorted(outcome.texts())
+
+
+def assert_resumes(folder: Path, *, before: int) -> None:
+    outcome = run("index", folder, "--json")
+    report = outcome.json()
+    assert outcome.code == 0
+    assert report["unchanged"] >= before > 0
+    assert report["read"] + report["unchanged"] == report["passages"] == MANY
+    assert found(folder) == sorted(f"shared word, number{i}." for i in range(MANY))
+
+
+def test_a_killed_run_leaves_what_it_committed_and_the_next_one_goes_on(many: Path) -> None:
+    process = start_indexing(many, at_least=20)
+    process.kill()
+    assert ended(process).code == -signal.SIGKILL
+    before = committed(many)
+    assert 20 <= before < MANY
+    assert len(set(found(many))) == len(found(many)) == before
+    assert_resumes(many, before=before)
+
+
+def test_one_process_writes_others_are_told_so_and_ctrl_c_loses_nothing(many: Path) -> None:
+    process = start_indexing(many, at_least=10)
+    process.send_signal(signal.SIGSTOP)
+    second = run("index", many)
+    process.send_signal(signal.SIGCONT)
+    assert (second.code, second.out) == (1, "")
+    assert f"is open for writing by process {process.pid}; wait until it is done" in second.err
+    meanwhile = run("search", "shared", many, "--json", "--no-rerank", "--first-stage", "bm25")
+    assert (meanwhile.code, len(meanwhile.texts())) == (0, 5)
+    is_running = process.poll() is None
+    process.send_signal(signal.SIGINT)
+    interrupted = ended(process)
+    assert is_running
+    assert "searching what is committed so far" in meanwhile.err
+    assert (interrupted.code, interrupted.out) == (130, "")
+    assert interrupted.err == "interrupted; what was committed is kept, and the next run goes on from there\n"
+    assert_resumes(many, before=committed(many))
+
+
+def test_a_reader_that_goes_away_ends_the_command_without_a_traceback(made_once: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)  # as `| head -0` would
+    command = "import sys; from shortlist.cli import main; main()"
+    for as_json in ([], ["--json"]):
+        arguments = ["search", "tower", str(made_once / ".shortlist"), "--no-rerank", "--first-stage", "bm25"]
+        outcome = subprocess.run(
+            [sys.executable, "-c", command, *arguments, *as_json],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=PATIENCE_S,
+        )
+        assert (outcome.returncode, outcome.stderr) == (1, b"")
+    os.close(writing)
+
+
+def test_a_damaged_packaged_model_is_named_with_the_way_to_mend_it(tmp_path: Path) -> None:
+    package = tmp_path / "site" / "shortlist"
+    shutil.copytree(
+        Path(shortlist.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"), copy_function=_linked
+    )
+    weights = package / "weights" / DEFAULT_ENCODER / "model.onnx"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    (package.parent / "nothing.txt").write_text("text", encoding="utf-8")
+    weights.unlink()
+    weights.write_bytes(content)
+    outcome = ended(start("index", package.parent / "nothing.txt", source=package.parent))
+    assert (outcome.code, outcome.out) == (1, "")
+    assert f"{weights} is damaged (SHA-256 " in outcome.err
+    assert "pip install --force-reinstall --no-deps shortlist" in outcome.err
+
+
+def _linked(source: str, target: str) -> str:
+    """Link large files, which this test would only copy to read them."""
+    if source.endswith(".onnx"):
+        os.symlink(source, target)
+        return target
+    return shutil.copyfile(source, target)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 200 MB, or a skip where the user may not mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if not sys.platform.startswith("linux"):
+        pytest.skip("a small file system is mounted on Linux only")
+    mount = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mount.returncode:
+        pytest.skip(f"mounting a small file system needs root: {mount.stderr.decode()!r:.100}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def fill(disk: Path, *, leaving: int) -> Path:
+    """Write a file that leaves so many bytes of a file system."""
+    ballast = disk / "ballast"
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - leaving)
+    return ballast
+
+
+def test_a_full_disk_is_an_error_and_the_next_run_goes_on(made_once: Path, small_disk: Path) -> None:
+    index = small_disk / "index"
+    files = write_files(small_disk.parent / "texts", {"0.txt": "shared first", "1.txt": "shared last"})
+    large = [{"text": f"shared row {i}", "weight": "x" * 500_000} for i in range(12)]
+    (files / "0a.jsonl").write_text("\n".join(map(json.dumps, large)), encoding="utf-8")
+    assert run("index", files / "0.txt", "--index", index).code == 0
+    ballast = fill(small_disk, leaving=3_000_000)
+    outcome = run("index", files, "--index", index)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "free some space" in outcome.err
+    lexical = ["--json", "--no-rerank", "--first-stage", "bm25", "--top-k", "50"]
+    assert run("search", "shared", index, *lexical).texts() == ["shared first"]
+    ballast.unlink()
+    report = run("index", files, "--index", index, "--json").json()
+    assert (report["unchanged"], report["read"], report["passages"]) == (1, 2, 14)
+    assert len(run("search", "shared", index, *lexical).texts()) == 14
