@@ -25,10 +25,12 @@ class Recipe:
 
     `minutes` is the one that sets the rest: the learning rate follows the share of the
     budget that is used up, so a run always ends with its rate at zero, on any machine.
+    `steps`, when above 0, is the budget instead, and makes a run repeatable.
     `label_weight` is the share of the label loss; the rest goes to the teacher.
     """
 
     minutes: float = 90.0
+    steps: int = 0
     groups_per_step: int = 12
     learning_rate: float = 1e-4
     head_learning_rate: float = 1e-3
@@ -61,11 +63,12 @@ def train(groups: Sequence[Group], start: Path, out: Path, recipe: Recipe) -> di
     while used < 1:
         rng.shuffle(training)
         for at in range(0, len(training), recipe.groups_per_step):
-            used = (time.monotonic() - began) / 60 / recipe.minutes
+            minutes = (time.monotonic() - began) / 60
+            used = step / recipe.steps if recipe.steps else minutes / recipe.minutes
             if used >= 1:
                 break
-            if used * recipe.minutes >= next_report:
-                figures = {"minutes": used * recipe.minutes, "step": step, "loss": sum(losses) / len(losses)}
+            if minutes >= next_report:
+                figures = {"minutes": minutes, "step": step, "loss": sum(losses) / len(losses)}
                 figures |= evaluate(model, tokenizer, dev, recipe)
                 print(json.dumps({k: round(v, 4) for k, v in figures.items()}), flush=True)
                 save(model, start, out)
