@@ -53,7 +53,7 @@ class Settings:
             name[len(PREFIX) :].lower(): value for name, value in (environ or {}).items() if name.startswith(PREFIX)
         }
         known = {name: value for name, value in found.items() if name in _TYPES}
-        return replace(settings, **_checked(known, PREFIX))
+        return replace(settings, **_checked(known, "environment: "))
 
 
 _TYPES: dict[str, Callable[[Any], Any]] = {f.name: int if f.type == "int" else str for f in fields(Settings)}

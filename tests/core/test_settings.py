@@ -44,5 +44,5 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_bad_variable_is_named() -> None:
-    with pytest.raises(SettingsError, match="SHORTLIST_top_k must be a whole number from 1, got 'x'"):
+    with pytest.raises(SettingsError, match="environment: top_k must be a whole number from 1, got 'x'"):
         Settings.load(environ={"SHORTLIST_TOP_K": "x"})

@@ -85,7 +85,7 @@ def _engine_check(engine: str, module: str) -> str:
         return "not installed"
     try:
         best = Reranker(engine=engine).rank("How tall is the tower?", ["It is of iron.", "It is 330 m tall."])[0]
-    except ShortlistError as error:
+    except (ShortlistError, ImportError, OSError) as error:  # a runtime may be installed and broken
         return str(error)
     return "ok" if best.doc_id == "1" else "the wrong document came first"
 

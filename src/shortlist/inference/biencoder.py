@@ -11,7 +11,7 @@ from shortlist.inference.load import load_engine
 from shortlist.inference.session import Precision
 from shortlist.inference.tokens import ModelInput
 from shortlist.protocols import Role, Vectors
-from shortlist.types import TokenIds
+from shortlist.types import Document, TokenIds
 
 
 class BiEncoder:
@@ -57,10 +57,24 @@ class BiEncoder:
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
         template = self._engine.tokenizer.single
-        room = self._max_length - template.overhead
         ids = self._engine.tokenizer.encode(texts)
-        inputs: list[ModelInput] = [template.build(one[:room], one[:0]) for one in ids]
+        inputs: list[ModelInput] = [template.build(one[: self.room], one[:0]) for one in ids]
         return self._engine.run(inputs)
+
+    @property
+    def room(self) -> int:
+        """How many tokens of a text are read."""
+        return self._max_length - self._engine.tokenizer.single.overhead
+
+    def count_tokens(self, documents: Sequence[Document]) -> list[int]:
+        """Return how many tokens each document has, read or not; ids stored at index time are counted as they are."""
+        fingerprint = self._engine.tokenizer.fingerprint
+        counts = [len(d.tokens.ids) if d.tokens and d.tokens.tokenizer == fingerprint else -1 for d in documents]
+        missing = [place for place, count in enumerate(counts) if count < 0]
+        fresh = self._engine.tokenizer.encode([documents[place].full_text for place in missing]) if missing else []
+        for place, ids in zip(missing, fresh, strict=True):
+            counts[place] = len(ids)
+        return counts
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return whole token ids, to be stored for a scorer that has the same tokenizer."""

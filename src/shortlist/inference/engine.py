@@ -28,13 +28,19 @@ class Engine:
         self._pool = ThreadPoolExecutor(session.streams, thread_name_prefix="shortlist-infer")
 
     def run(self, inputs: Sequence[ModelInput]) -> Output:
-        """Return the model's output rows `[inputs, columns]` in the order of `inputs`; at least one is needed."""
-        plan = plan_batches([len(i) for i in inputs], token_budget=self._token_budget)
-        outputs = list(self._pool.map(lambda places: self._infer([inputs[p] for p in places]), plan))
-        rows = np.empty((len(inputs), outputs[0].shape[1]), dtype=np.float32)
+        """Return the model's output rows `[inputs, columns]` in the order of `inputs`; at least one is needed.
+
+        Equal inputs are computed once, so that equal texts have exactly equal scores.
+        """
+        keys = [(one.ids.tobytes(), one.second_at) for one in inputs]
+        distinct = list(dict(zip(keys, inputs, strict=True)).values())
+        row = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+        plan = plan_batches([len(i) for i in distinct], token_budget=self._token_budget)
+        outputs = list(self._pool.map(lambda places: self._infer([distinct[p] for p in places]), plan))
+        rows = np.empty((len(distinct), outputs[0].shape[1]), dtype=np.float32)
         for places, output in zip(plan, outputs, strict=True):
             rows[places] = output
-        return rows
+        return rows[[row[key] for key in keys]]
 
     def _infer(self, inputs: Sequence[ModelInput]) -> Output:
         return self.session.infer(pad(inputs, pad_id=self.tokenizer.pad_id))

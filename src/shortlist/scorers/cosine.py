@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from shortlist.inference.biencoder import BiEncoder
-from shortlist.protocols import Encoder, Role, Vectors
-from shortlist.types import Document, Query, ScoreKind, Scores, Step
+from shortlist.protocols import Role, Vectors
+from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
 
 
 class Cosine:
     """Scores by vectors alone; those stored at index time by the same encoder are taken as they are."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: BiEncoder) -> None:
         self._encoder = encoder
         self.fingerprint = f"cosine:{encoder.fingerprint}"
 
@@ -30,13 +30,23 @@ class Cosine:
         began = time.perf_counter()
         vectors, fresh = self._vectors(documents)
         values = vectors @ self._encoder.encode([query.text], role=Role.QUERY)[0]  # [documents]
+        cut = self._truncations(documents)
+        notes = (f"{len(cut)} texts cut by the bi-encoder at {self._encoder.room} tokens",) if cut else ()
         step = Step(
             "cosine",
             (time.perf_counter() - began) * 1000,
             {"documents": len(documents), "encoded": fresh},
             {"model": self._encoder.fingerprint},
+            notes,
+            cut,
         )
         return Scores(values, ScoreKind.SIMILARITY, step)
+
+    def _truncations(self, documents: Sequence[Document]) -> tuple[Truncation, ...]:
+        room, counts = self._encoder.room, self._encoder.count_tokens(documents)
+        return tuple(
+            Truncation(d.doc_id, room, count) for d, count in zip(documents, counts, strict=True) if count > room
+        )
 
     def _vectors(self, documents: Sequence[Document]) -> tuple[Vectors, int]:
         """Return vectors `[documents, dimension]`, and how many had to be made."""

@@ -1,0 +1,123 @@
+"""Files into an index: read what changed, one file a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from shortlist.build.models import load_encoder
+from shortlist.errors import IndexNotFoundError, StorageFullError
+from shortlist.inference.biencoder import BiEncoder
+from shortlist.ingest import (
+    Event,
+    FileRead,
+    FileRemoved,
+    FileSkipped,
+    FileUnchanged,
+    Fingerprint,
+    ingest,
+)
+from shortlist.ingest.walk import checked_paths
+from shortlist.retrieval import Index, Source
+from shortlist.settings import Settings
+
+Watch = Callable[[Event], None]
+
+
+@dataclass(slots=True)
+class IndexingReport:
+    """What one run did. `passages` are in the index now, `changed` came in.
+
+    `skipped` are files that were passed over, `problems` what could not be used inside a file.
+    """
+
+    added: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    passages: int = 0
+    changed: int = 0
+    skipped: tuple[FileSkipped, ...] = ()
+    problems: tuple[str, ...] = ()
+    recovery: str = ""
+
+
+def index_paths(
+    paths: Sequence[Path],
+    index_path: Path,
+    *,
+    settings: Settings | None = None,
+    base: Path | None = None,
+    watch: Watch | None = None,
+) -> IndexingReport:
+    """Bring the index at `index_path` up to date with files and folders; it is made when there is none.
+
+    Only new and changed files are read; each is one commit, so an interrupted run keeps
+    what it did and the next one goes on from there. `base` is what sources are named
+    relative to (default: the folder that `index_path` is in; a name must not depend on the
+    current folder, or files would be indexed again under another one). `watch` sees every
+    event, after its commit.
+    """
+    roots = checked_paths(paths)  # a misspelt path must not leave an empty index behind
+    report = IndexingReport()
+    with closing(load_encoder(settings or Settings())) as encoder, _opened(index_path, encoder) as index:
+        report.recovery = index.recovery
+        known = {path: _fingerprint(source) for path, source in index.sources().items()}
+        for event in ingest(roots, known, base=base or index_path.absolute().parent, skip=[index_path]):
+            _commit(index, event, report, known)
+            if watch is not None:
+                watch(event)
+        report.passages = index.count()
+        if report.changed * 10 >= report.passages > 0:  # many loose files make an index slow to open
+            _optimize(index, report)
+    return report
+
+
+def _optimize(index: Index, report: IndexingReport) -> None:
+    try:
+        index.optimize()
+    except StorageFullError as error:  # everything is committed, so the run did its work
+        report.problems += (f"the index stays slower to open than it could be: {error}",)
+
+
+def _opened(path: Path, encoder: BiEncoder) -> Index:
+    try:
+        return Index.open(path, encoder=encoder, tokenize=encoder.tokenize)
+    except IndexNotFoundError:
+        return Index.create(path, encoder=encoder, tokenize=encoder.tokenize)
+
+
+def _commit(index: Index, event: Event, report: IndexingReport, known: Mapping[str, Fingerprint]) -> None:
+    if isinstance(event, FileRead):
+        source = _source(event.source, event.fingerprint)
+        (index.replace_source if event.replaces else index.extend_source)(source, event.documents)
+        report.added += event.is_last
+        report.changed += len(event.documents)
+        report.problems += tuple(f"{event.source}: {problem}" for problem in event.problems)
+        if event.problem_count > len(event.problems):
+            report.problems += (f"{event.source}: and {event.problem_count - len(event.problems)} more",)
+    elif isinstance(event, FileUnchanged):
+        if event.fingerprint != known.get(event.source):  # only its time is new; most often nothing is
+            index.extend_source(_source(event.source, event.fingerprint), ())
+        report.unchanged += 1
+    elif isinstance(event, FileRemoved):
+        index.delete_source(event.source)
+        report.removed += 1
+    elif isinstance(event, FileSkipped):
+        report.skipped += (event,)
+
+
+def _fingerprint(source: Source) -> Fingerprint:
+    return Fingerprint(source.size, source.mtime_ns, source.sha256, source.recipe, source.parts)
+
+
+def _source(path: str, fingerprint: Fingerprint) -> Source:
+    return Source(
+        path,
+        fingerprint.size,
+        fingerprint.mtime_ns,
+        fingerprint.sha256,
+        recipe=fingerprint.recipe,
+        parts=fingerprint.parts,
+    )

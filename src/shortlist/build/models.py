@@ -1,0 +1,45 @@
+"""Names and settings become models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from shortlist.inference.biencoder import BiEncoder
+from shortlist.protocols import Scorer
+from shortlist.scorers.blend import Blend
+from shortlist.scorers.cosine import Cosine
+from shortlist.scorers.registry import load_scorer
+from shortlist.settings import Settings
+from shortlist.weights import find_packaged
+
+_OF_CROSS_ENCODERS_ONLY = {"max_length", "long_documents"}
+
+
+def load_encoder(settings: Settings) -> BiEncoder:
+    """Load the bi-encoder that the settings name."""
+    return BiEncoder.load(
+        settings.encoder, engine=settings.engine, precision=settings.precision, threads=settings.threads or None
+    )
+
+
+def load_model(name: str, *, kind: str | None = None, encoder: BiEncoder | None = None, **options: Any) -> Scorer:
+    """Load a scorer by name; without a `kind` it is what the packaged card says, else a cross-encoder.
+
+    A packaged blend is put together from its parts. `encoder` is used for its bi-encoder
+    when it is the same one, so that it is not loaded twice.
+    """
+    packaged = find_packaged(name)
+    kind = kind or (packaged.card["kind"] if packaged is not None else "cross-encoder")
+    if packaged is not None and kind == "blend":
+        parts = packaged.card["parts"]
+        return Blend([(_part(part, encoder, options), float(part["weight"])) for part in parts])
+    return load_scorer(kind, name, **options)
+
+
+def _part(part: Mapping[str, Any], encoder: BiEncoder | None, options: Mapping[str, Any]) -> Scorer:
+    if part["kind"] != "bi-encoder":
+        return load_scorer(part["kind"], part["model"], **options)
+    if encoder is not None and encoder.fingerprint.startswith(f"{part['model']}@"):
+        return Cosine(encoder)
+    return Cosine.load(part["model"], **{k: v for k, v in options.items() if k not in _OF_CROSS_ENCODERS_ONLY})

@@ -1,0 +1,66 @@
+"""An index and the settings become a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+from shortlist.build.models import load_encoder
+from shortlist.build.reranker import Reranker
+from shortlist.errors import InputError
+from shortlist.inference.biencoder import BiEncoder
+from shortlist.pipeline import Pipeline
+from shortlist.protocols import Retriever
+from shortlist.retrieval import BM25, Dense, Hybrid, Index, Where, weighted_fusion
+from shortlist.settings import Settings
+
+FIRST_STAGES = ("hybrid", "weighted", "bm25", "dense")
+
+
+@contextmanager
+def open_pipeline(
+    index_path: Path,
+    *,
+    settings: Settings | None = None,
+    first_stage: str = "hybrid",
+    rerank: bool = True,
+    where: Where | None = None,
+) -> Iterator[Pipeline]:
+    """Open an index for searching, with its models loaded; close all of it at the end.
+
+    `first_stage` is "hybrid" (BM25 and the bi-encoder by reciprocal rank), "weighted" (both
+    by normalised scores), "bm25" or "dense". With `rerank=False` its order stands. `where`
+    filters by metadata. Raises IndexNotFoundError, IndexMismatchError, CorruptIndexError.
+    """
+    chosen = settings or Settings()
+    if first_stage not in FIRST_STAGES:
+        raise InputError(f"first_stage must be one of {', '.join(FIRST_STAGES)}; got {first_stage!r}")
+    with ExitStack() as opened:
+        encoder = None if first_stage == "bm25" else opened.enter_context(closing(load_encoder(chosen)))
+        index = opened.enter_context(Index.open(index_path, encoder=encoder, read_only=True))
+        arms: list[Retriever] = [] if first_stage == "dense" else [BM25(index, where)]
+        if encoder is not None:
+            arms.append(Dense(index, encoder, where))
+        yield Pipeline(_joined(arms, first_stage), _reranker(chosen, encoder) if rerank else None)
+
+
+def _joined(arms: list[Retriever], first_stage: str) -> Retriever:
+    if len(arms) == 1:
+        return arms[0]
+    if first_stage == "weighted":
+        return Hybrid(
+            arms, fuse=lambda rankings, depth=None: weighted_fusion(rankings, weights=[0.5, 0.5], depth=depth)
+        )
+    return Hybrid(arms)
+
+
+def _reranker(settings: Settings, encoder: BiEncoder | None) -> Reranker:
+    return Reranker.load(
+        settings.model,
+        encoder=encoder,
+        engine=settings.engine,
+        precision=settings.precision,
+        threads=settings.threads or None,
+        long_documents=settings.long_documents,
+    )

@@ -1,0 +1,161 @@
+"""Files become an index, an index becomes a pipeline."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from shortlist import Place, ScoreKind, index_paths, open_pipeline
+from shortlist.errors import IndexMismatchError, IndexNotFoundError, InputError, ModelNotFoundError
+from shortlist.ingest import Event, FileRead, FilesFound
+from shortlist.retrieval import Index
+from shortlist.settings import Settings
+
+SETTINGS = Settings(engine="onnxruntime")
+QUESTION = "how tall is the tower?"
+ROWS = '{"id": "tall", "text": "The tower is 330 m tall.", "kind": "fact"}\n{"id": "iron", "text": "Wrought iron."}\n'
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Files with an index beside them, which no test changes."""
+    made = tmp_path_factory.mktemp("pipelines")
+    (made / "rows.jsonl").write_text(ROWS, encoding="utf-8")
+    (made / "cats.md").write_text("# Cats\n\nCats sleep most of the day.\n", encoding="utf-8")
+    report = index_paths([made], made / "index", settings=SETTINGS)
+    assert (report.added, report.passages, report.skipped) == (2, 3, ())
+    return made
+
+
+@pytest.mark.parametrize(
+    ("first_stage", "score_kind", "stages"),
+    [
+        ("hybrid", ScoreKind.RECIPROCAL_RANK, ["bm25", "dense", "hybrid"]),
+        ("weighted", ScoreKind.WEIGHTED_SUM, ["bm25", "dense", "hybrid"]),
+        ("bm25", ScoreKind.BM25, ["bm25"]),
+        ("dense", ScoreKind.SIMILARITY, ["dense"]),
+    ],
+)
+def test_each_first_stage_finds_the_answer_alone(
+    folder: Path, first_stage: str, score_kind: ScoreKind, stages: list[str]
+) -> None:
+    with open_pipeline(folder / "index", settings=SETTINGS, first_stage=first_stage, rerank=False) as pipeline:
+        ranking = pipeline.search(QUESTION, top_k=2)
+    assert ranking[0].doc_id == "tall"
+    assert ranking.score_kind is score_kind
+    assert [step.stage for step in ranking.trace.steps] == stages
+    assert len(ranking) == (1 if first_stage == "bm25" else 2)
+
+
+def test_the_second_stage_reorders_what_the_first_found(folder: Path) -> None:
+    with open_pipeline(folder / "index", settings=SETTINGS) as pipeline:
+        ranking = pipeline.search(QUESTION, top_k=3)
+        again = pipeline.search(QUESTION, top_k=1)
+    assert ranking[0].doc_id == again[0].doc_id == "tall"
+    assert [standing.stage for standing in ranking[0].history] == ["bm25", "dense", "hybrid"]
+    assert {
+        item.document.place for item in ranking if item.document.title == "Cats" or "Cats" in item.document.text
+    } == {Place("cats.md", 3, 3, "Cats")}
+    assert ranking.trace.degradations == ()
+
+
+def test_a_filter_holds_in_every_arm(folder: Path) -> None:
+    with open_pipeline(folder / "index", settings=SETTINGS, rerank=False, where={"kind": "fact"}) as pipeline:
+        assert pipeline.search("iron").doc_ids == ("tall",)
+
+
+def test_unknown_names_are_refused(folder: Path) -> None:
+    with pytest.raises(InputError, match="first_stage must be one of hybrid, weighted, bm25, dense; got 'splade'"):
+        open_pipeline(folder / "index", first_stage="splade").__enter__()
+    with pytest.raises(ModelNotFoundError, match="no model 'nonsense'"):
+        open_pipeline(folder / "index", settings=Settings(encoder="nonsense")).__enter__()
+    with pytest.raises(ModelNotFoundError, match="no model 'nonsense'"):
+        open_pipeline(folder / "index", settings=Settings(model="nonsense"), first_stage="bm25").__enter__()
+
+
+def test_an_index_that_is_not_there_or_of_no_encoder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(IndexNotFoundError, match=r"there is no index in .*nowhere; make one with"):
+        open_pipeline(tmp_path / "nowhere", settings=SETTINGS).__enter__()
+    Index.create(tmp_path / "words").close()
+    with pytest.raises(IndexMismatchError, match="was made with the encoder 'none'"):
+        open_pipeline(tmp_path / "words", settings=SETTINGS).__enter__()
+
+
+def test_closing_a_pipeline_ends_the_encoders_threads_even_after_an_error(folder: Path) -> None:
+    def workers() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name.startswith("shortlist-infer")}
+
+    def fail() -> None:
+        with open_pipeline(folder / "index", settings=SETTINGS, rerank=False) as pipeline:
+            pipeline.search(QUESTION)
+            assert workers() > before
+            raise ZeroDivisionError
+
+    before = workers()
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert workers() <= before
+
+
+def test_every_event_is_seen_after_its_commit(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.txt").write_text(f"text {name}", encoding="utf-8")
+    seen: list[Event] = []
+    committed: list[int] = []
+
+    def watch(event: Event) -> None:
+        seen.append(event)
+        with Index.open(tmp_path / "index", read_only=True) as reader:
+            committed.append(reader.count())
+
+    index_paths([tmp_path], tmp_path / "index", settings=SETTINGS, watch=watch)
+    assert [type(event) for event in seen] == [FilesFound, FileRead, FileRead]
+    assert committed == [0, 1, 2]
+
+
+def test_sources_are_named_from_the_folder_that_holds_the_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("text", encoding="utf-8")
+    for here in (tmp_path, tmp_path / "docs"):
+        monkeypatch.chdir(here)
+        index_paths([tmp_path / "docs"], tmp_path / "docs" / "index", settings=SETTINGS)
+    with Index.open(tmp_path / "docs" / "index", read_only=True) as index:
+        assert list(index.sources()) == ["a.txt"]
+        assert index.count() == 1
+
+
+def test_a_path_that_is_not_there_makes_no_index(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no file or folder"):
+        index_paths([tmp_path / "absent"], tmp_path / "index", settings=SETTINGS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_with_a_new_time_and_the_old_content_is_read_once_more_at_most(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("text", encoding="utf-8")
+    index_paths([tmp_path], tmp_path / "index", settings=SETTINGS)
+    os.utime(file, ns=(5, 7))
+    for _ in range(2):
+        report = index_paths([tmp_path], tmp_path / "index", settings=SETTINGS)
+        assert (report.unchanged, report.added, report.passages) == (1, 0, 1)
+        with Index.open(tmp_path / "index", read_only=True) as index:
+            assert index.sources()["a.txt"].mtime_ns == 7
+
+
+def test_an_interrupted_run_keeps_its_commits_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.txt").write_text(f"shared text {number}", encoding="utf-8")
+
+    def stop_after_two(event: Event) -> None:
+        if isinstance(event, FileRead) and event.source == "1.txt":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index_paths([tmp_path], tmp_path / "index", settings=SETTINGS, watch=stop_after_two)
+    report = index_paths([tmp_path], tmp_path / "index", settings=SETTINGS)
+    assert (report.unchanged, report.added, report.passages) == (2, 2, 4)

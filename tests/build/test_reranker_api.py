@@ -1,0 +1,148 @@
+"""`rank` and `Reranker` as a library's user calls them, with the packaged model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import shortlist
+from shortlist import Document, Reranker
+from shortlist.errors import InputError, ModelNotFoundError
+
+QUESTION = "how tall is the tower?"
+TEXTS = ["It is of iron.", "The tower is 330 m tall.", "Cats sleep most of the day."]
+
+
+@pytest.fixture(scope="module")
+def packaged() -> Reranker:
+    """The packaged model on the engine that every install has."""
+    return Reranker.load(engine="onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def lexical() -> Reranker:
+    return Reranker.load(kind="lexical")
+
+
+def test_two_lines_are_enough() -> None:
+    ranking = shortlist.rank(QUESTION, TEXTS, top_k=2)
+    assert ranking[0].document.text == TEXTS[1]
+    assert [item.rank for item in ranking] == [1, 2]
+
+
+def test_strings_mappings_and_documents_can_be_mixed_and_come_back_untouched(packaged: Reranker) -> None:
+    metadata = {"nested": {"list": [1, None]}, "lone": "\ud800"}
+    document = Document(TEXTS[2], "cats", "Cats", metadata)
+    row = {"id": 7, "text": TEXTS[1], "year": 1889}
+    ranking = packaged.rank(QUESTION, [TEXTS[0], row, document])
+    by_id = {item.doc_id: item.document for item in ranking}
+    assert sorted(by_id) == ["0", "7", "cats"]
+    assert by_id["cats"] is document
+    assert by_id["cats"].metadata is metadata
+    assert by_id["7"].metadata == {"year": 1889}
+    assert row == {"id": 7, "text": TEXTS[1], "year": 1889}
+    assert ranking[0].doc_id == "7"
+
+
+def test_equal_texts_stay_distinct_and_keep_their_order(packaged: Reranker) -> None:
+    ranking = packaged.rank(QUESTION, [TEXTS[0], TEXTS[1], TEXTS[0], TEXTS[1]])
+    assert ranking.doc_ids == ("1", "3", "0", "2")
+    assert ranking[0].score == ranking[1].score
+
+
+def test_top_k_is_the_beginning_of_the_whole_ranking(packaged: Reranker) -> None:
+    whole = packaged.rank(QUESTION, TEXTS)
+    assert packaged.rank(QUESTION, TEXTS, top_k=2).doc_ids == whole.doc_ids[:2]
+    assert packaged.rank(QUESTION, TEXTS, top_k=99).doc_ids == whole.doc_ids
+    for nonsense in (0, -1, 1.5, True):
+        with pytest.raises(InputError, match="top_k must be a whole number from 1"):
+            packaged.rank(QUESTION, TEXTS, top_k=nonsense)  # type: ignore[arg-type]
+
+
+def test_no_documents_give_an_empty_ranking(packaged: Reranker) -> None:
+    assert len(packaged.rank(QUESTION, [])) == 0
+
+
+@pytest.mark.parametrize("query", ["", " \n\t", None, 5])
+def test_a_query_without_words_is_refused(lexical: Reranker, query: Any) -> None:
+    with pytest.raises(InputError, match="query"):
+        lexical.rank(query, TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("documents", "reason"),
+    [
+        ("one text", "put it in a list"),
+        ({"text": "one"}, "put it in a list"),
+        ([None], "must be a string, a mapping with 'text', or a Document, not NoneType"),
+        (["fine", {"text": 5}], "document 1: 'text' must be a string"),
+        (["fine", {"body": "x"}], r"with keys \['body'\]"),
+    ],
+)
+def test_documents_of_the_wrong_type_are_refused_by_name(lexical: Reranker, documents: Any, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        lexical.rank(QUESTION, documents)
+
+
+def test_empty_documents_come_last_and_are_counted(packaged: Reranker) -> None:
+    ranking = packaged.rank(QUESTION, ["", TEXTS[1], " \n"])
+    assert ranking[0].doc_id == "1"
+    assert sorted(ranking.doc_ids) == ["0", "1", "2"]
+    assert any("2 documents are empty" in text for text in ranking.trace.degradations)
+
+
+def test_ten_thousand_documents_are_one_call(lexical: Reranker) -> None:
+    texts = [f"document {i}" for i in range(10_000)]
+    ranking = lexical.rank("document 7777", texts)
+    assert ranking[0].document.text == "document 7777"
+    assert sorted(map(int, ranking.doc_ids)) == list(range(10_000))
+    assert lexical.rank("document 7777", texts, top_k=1).doc_ids == ("7777",)
+
+
+@pytest.mark.slow
+def test_two_thousand_documents_are_one_call_for_the_packaged_model(packaged: Reranker) -> None:
+    texts = [f"Cats sleep on sofa {i}." for i in range(2_000)]
+    texts[1000] = TEXTS[1]
+    ranking = packaged.rank(QUESTION, texts)
+    assert ranking[0].doc_id == "1000"
+    assert sorted(map(int, ranking.doc_ids)) == list(range(2_000))
+
+
+anything = st.lists(st.text(st.characters(exclude_categories=()), max_size=40), max_size=12)
+
+
+@given(texts=anything, query=st.text(min_size=1).filter(str.strip))
+@settings(max_examples=60)
+def test_any_texts_come_back_as_a_permutation(texts: list[str], query: str) -> None:
+    ranking = Reranker(kind="lexical").rank(query, texts)
+    assert Counter(ranking.doc_ids) == Counter(map(str, range(len(texts))))
+    assert all(item.document.text == texts[int(item.doc_id)] for item in ranking)
+    scores = [item.score for item in ranking]
+    assert scores == sorted(scores, reverse=True)
+
+
+@given(texts=anything, query=st.text(min_size=1).filter(str.strip))
+@settings(max_examples=12)
+def test_any_texts_come_back_as_a_permutation_of_the_packaged_model(
+    packaged: Reranker, texts: list[str], query: str
+) -> None:
+    ranking = packaged.rank(query, texts)
+    assert Counter(ranking.doc_ids) == Counter(map(str, range(len(texts))))
+    assert all(item.document.text == texts[int(item.doc_id)] for item in ranking)
+
+
+def test_a_model_that_is_nowhere_is_an_error_at_load_not_before() -> None:
+    reranker = Reranker("nonsense")
+    with pytest.raises(ModelNotFoundError, match="no model 'nonsense': it is neither packaged"):
+        reranker.rank(QUESTION, TEXTS)
+    with pytest.raises(ModelNotFoundError):
+        Reranker.load("nonsense")
+
+
+def test_an_unknown_way_with_long_documents_lists_the_known_ones() -> None:
+    with pytest.raises(InputError, match=r"one of error, head, head\+tail, passages-max; got 'tail'"):
+        Reranker.load(engine="onnxruntime", long_documents="tail")
