@@ -34,8 +34,8 @@ class Reranker:
         `model` is a packaged name, a folder, or a hub repository `owner/name`. `kind` is only
         needed for what is no cross-encoder (see `shortlist models`). `options` are those of
         the scorer, e.g. `precision="fp32"`, `engine="onnxruntime"`, `long_documents="passages-max"`.
-        Raises ModelNotFoundError, CorruptModelError,
-        UnsupportedModelError or MissingExtraError, each saying what to do.
+        Raises ModelNotFoundError, CorruptModelError, UnsupportedModelError or MissingExtraError,
+        each saying what to do.
         """
         reranker = cls(model, kind=kind, **options)
         reranker._ready()

@@ -11,12 +11,12 @@ from typing import Any, Literal
 from shortlist.errors import InputError, MissingExtraError
 from shortlist.inference.engine import Engine
 from shortlist.inference.models import ModelFolder, find_model
+from shortlist.inference.processor import processor_features
 from shortlist.inference.session import Precision, Session
 from shortlist.inference.tokens import Tokenizer
 
 Head = Literal["classification", "mean_pooling"]
 
-# In the order in which "auto" tries them; docs/decisions.md has the measurements.
 ENGINES: dict[str, tuple[str, str]] = {
     "openvino": ("openvino", "shortlist.inference.openvino:OpenVinoSession"),
     "onnxruntime": ("onnxruntime", "shortlist.inference.onnxruntime:OnnxRuntimeSession"),
@@ -59,8 +59,14 @@ def load_engine(
 
 
 def available_engines() -> tuple[str, ...]:
-    """Name the installed runtimes, best first; none of them is loaded."""
-    return tuple(name for name, (module, _) in ENGINES.items() if importlib.util.find_spec(module) is not None)
+    """Name the installed runtimes, the one that "auto" takes first; none of them is loaded.
+
+    OpenVINO comes first where the processor multiplies in bf16, which ONNX Runtime does not
+    use. Elsewhere they are equally fast, or ONNX Runtime is a little faster.
+    """
+    installed = [name for name, (module, _) in ENGINES.items() if importlib.util.find_spec(module) is not None]
+    first = "openvino" if processor_features() & {"amx_bf16", "avx512_bf16"} else "onnxruntime"
+    return tuple(sorted(installed, key=lambda name: name != first))
 
 
 def _open(engine: str, file: Path, precision: Precision, threads: int | None) -> Session:
