@@ -105,7 +105,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--queries", type=int, default=50, help="drawn from each collection; 0 for all")
     parser.add_argument("--seed", type=int, default=0, help="of the draw and of the tests")
     parser.add_argument("--depth", type=int, default=100, help="candidates to rerank")
-    parser.add_argument("--blend", type=float, default=20.0, metavar="W", help="the sum is logit + W * cosine")
+    parser.add_argument("--blend", type=float, default=40.0, metavar="W", help="the sum is logit + W * cosine")
     parser.add_argument("--sweep", action="store_true", help=f"also W = {', '.join(f'{w:g}' for w in SWEPT)}")
     parser.add_argument("--work", type=Path, help="folder for the indexes, kept; without it they are temporary")
     parser.add_argument("--json", type=Path, help="file for all values")

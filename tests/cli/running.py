@@ -70,9 +70,10 @@ def _bytes_of(stream: io.TextIOWrapper) -> bytes:
 
 
 def start(*arguments: object, source: Path = SOURCE, **options: Any) -> subprocess.Popen[bytes]:
-    """Start a command in a process of its own."""
+    """Start a command in a process of its own, with Ctrl-C at work even where the tests run in the background."""
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     return subprocess.Popen(
-        [sys.executable, "-c", "from shortlist.cli import main; main()", *map(str, arguments)],
+        [sys.executable, "-c", f"{code}; from shortlist.cli import main; main()", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": str(source)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

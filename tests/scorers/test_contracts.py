@@ -157,7 +157,7 @@ def test_ten_thousand_documents_are_scored_in_one_call(cross_encoder: CrossEncod
 def test_a_blend_is_the_weighted_sum_of_its_parts(cross_encoder: CrossEncoder) -> None:
     cosine = Cosine.load("all-minilm-l6-v2", precision="fp32")
     blend = load_model("shortlist-l6", precision="fp32")
-    expected = cross_encoder.score(QUERY, DOCUMENTS).values + np.float32(20) * cosine.score(QUERY, DOCUMENTS).values
+    expected = cross_encoder.score(QUERY, DOCUMENTS).values + np.float32(40) * cosine.score(QUERY, DOCUMENTS).values
     scores = blend.score(QUERY, DOCUMENTS)
     assert np.abs(scores.values - expected).max() < 1e-3
     assert scores.step.counts == {"documents": 10, "encoded": 10, "pairs": 10, "tokens": scores.step.counts["tokens"]}
