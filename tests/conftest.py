@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,3 +27,24 @@ def data() -> Path:
     if not (folder / "eval").is_dir():
         pytest.skip(f"no test collections in {folder}; name their folder with SHORTLIST_DATA")
     return folder
+
+
+@pytest.fixture
+def disk_of(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mount a file system of a size such as "110m", or skip where the user may not."""
+    disk = tmp_path / "disk"
+
+    def mount(size: str) -> Path:
+        if not sys.platform.startswith("linux"):
+            pytest.skip("a small file system is mounted on Linux only")
+        disk.mkdir()
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)], capture_output=True, check=False
+        )
+        if mounted.returncode:
+            pytest.skip(f"mounting a small file system needs root: {mounted.stderr.decode()!r:.100}")
+        return disk
+
+    yield mount
+    if os.path.ismount(disk):
+        subprocess.run(["umount", str(disk)], check=True)

@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -149,19 +149,9 @@ def _linked(source: str, target: str) -> str:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 400 MB, or a skip where the user may not mount one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if not sys.platform.startswith("linux"):
-        pytest.skip("a small file system is mounted on Linux only")
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(disk)], capture_output=True, check=False
-    )
-    if mount.returncode:
-        pytest.skip(f"mounting a small file system needs root: {mount.stderr.decode()!r:.100}")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+def small_disk(disk_of: Callable[[str], Path]) -> Path:
+    """A file system of 400 MB."""
+    return disk_of("400m")
 
 
 def fill(disk: Path, *, leaving: int) -> Path:

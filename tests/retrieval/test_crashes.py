@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -96,19 +94,9 @@ def test_searching_passes_over_points_that_are_not_committed_yet(index: Index) -
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 110 MB, or a skip where the user may not mount one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if not sys.platform.startswith("linux"):
-        pytest.skip("a small file system is mounted on Linux only")
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=110m", "tmpfs", str(disk)], capture_output=True, check=False
-    )
-    if mount.returncode:
-        pytest.skip(f"mounting a small file system needs root: {mount.stderr.decode()!r:.100}")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+def small_disk(disk_of: Callable[[str], Path]) -> Path:
+    """A file system of 110 MB."""
+    return disk_of("110m")
 
 
 def test_a_full_disk_is_an_error_and_what_was_committed_is_readable(small_disk: Path) -> None:
