@@ -1,4 +1,4 @@
-"""The seams: what a retriever, scorer, reranker and encoder must do."""
+"""The seams: what a retriever, scorer, reranker, encoder and generator must do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from shortlist.types import Document, Query, Ranking, Scores
+from shortlist.types import Completion, Document, Prompt, Query, Ranking, Scores
 
 Vectors = npt.NDArray[np.float32]
 
@@ -69,4 +69,18 @@ class Encoder(Protocol):
 
     def encode(self, texts: Sequence[str], *, role: Role) -> Vectors:
         """Return vectors `[texts, dimension]` of unit length, in input order."""
+        ...
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """A language model: continue a chat."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Name the model and the server or file it runs from."""
+        ...
+
+    def generate(self, prompt: Prompt) -> Completion:
+        """Return the model's answer; may be called from several threads at once."""
         ...

@@ -1,15 +1,19 @@
-"""The values that travel through shortlist: query, document, ranking, trace."""
+"""The values that travel through shortlist: query, document, ranking, trace, prompt."""
 
 from shortlist.types.document import Document, DocumentVector, Place, TokenIds
+from shortlist.types.generation import Completion, Message, Prompt, TokenLogprobs
 from shortlist.types.query import Query
 from shortlist.types.ranking import Ranking, ScoredDocument, ScoreKind, Standing
 from shortlist.types.scores import Scores
 from shortlist.types.trace import Step, Trace, Truncation
 
 __all__ = [
+    "Completion",
     "Document",
     "DocumentVector",
+    "Message",
     "Place",
+    "Prompt",
     "Query",
     "Ranking",
     "ScoreKind",
@@ -18,6 +22,7 @@ __all__ = [
     "Standing",
     "Step",
     "TokenIds",
+    "TokenLogprobs",
     "Trace",
     "Truncation",
 ]
