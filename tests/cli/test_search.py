@@ -106,6 +106,11 @@ def test_a_path_that_is_neither_index_nor_documents_is_an_error(docs: Path) -> N
     assert not (docs.parent / ".shortlist").exists()
 
 
+def test_only_the_named_file_is_searched_also_when_its_index_holds_others(indexed: Path) -> None:
+    outcome = run("search", "how tall is the tower?", indexed / "cats.txt", "--json", "--no-rerank")
+    assert {item["place"]["path"] for item in outcome.json()["results"]} == {"cats.txt"}
+
+
 def test_one_file_can_be_searched(docs: Path) -> None:
     outcome = run("search", "wrought iron", docs / "tower.md", "--json", "--no-rerank")
     assert outcome.texts()[0] == "It is made of wrought iron."

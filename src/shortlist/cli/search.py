@@ -27,6 +27,7 @@ from shortlist.cli.output import console, errors_console, print_degradations, pr
 from shortlist.cli.places import INDEX_FOLDER, default_index, is_index
 from shortlist.cli.progress import IndexingProgress
 from shortlist.errors import IndexLockedError, InputError
+from shortlist.retrieval.filters import PATH
 from shortlist.settings import Settings
 from shortlist.types import Query, Ranking, ScoredDocument
 
@@ -66,7 +67,7 @@ def search(
         threads=threads,
         long_documents=long_documents,
     )
-    conditions = _where(where)
+    conditions = {**_where(where), **_within(path)}
     index = _ready_index(path, chosen)
     with open_pipeline(index, settings=chosen, first_stage=first_stage, rerank=rerank, where=conditions) as pipeline:
         ranking = pipeline.search(asked, top_k=chosen.top_k, depth=max(chosen.depth, chosen.top_k))
@@ -99,9 +100,14 @@ def _ready_index(path: Path, chosen: Settings) -> Path:
     return target
 
 
-def _where(text: str | None) -> dict[str, Any] | None:
+def _within(path: Path) -> dict[str, Any]:
+    """Keep to the file that was named; its index holds its neighbours too, once they were indexed."""
+    return {PATH: path.name} if path.is_file() else {}
+
+
+def _where(text: str | None) -> dict[str, Any]:
     if text is None:
-        return None
+        return {}
     try:
         value = json.loads(text)
     except ValueError as error:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from shortlist.errors import CorruptIndexError, IndexLockedError, IndexNotFoundError, StorageFullError, StoreError
 from shortlist.retrieval.rows import Row, decoded, encoded, row_of, values_of
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE manifest (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

@@ -4,6 +4,7 @@
     {"lang": ["en", "de"]}              one of these
     {"year": {"gte": 2019, "lt": 2024}} within bounds: gt, gte, lt, lte
     {"author.name": "Ada"}              a field inside a field
+    {"place.path": "notes.md"}          the file a passage stands in, which is no metadata
 
 Several fields must all match. Text, whole numbers, numbers, booleans and None are told
 apart as in JSON, but 1 and 1.0 are equal.
@@ -26,6 +27,8 @@ from shortlist.errors import InputError
 
 Where = Mapping[str, Any]
 """A filter as the user writes it."""
+
+PATH = "place.path"
 
 OPERATORS = ("gt", "gte", "lt", "lte")
 
@@ -68,9 +71,9 @@ def parse(where: Where | None) -> tuple[Condition, ...]:
     return tuple(_condition(field, wanted) for field, wanted in where.items())
 
 
-def facets(metadata: Mapping[str, Any]) -> Facets:
-    """Return what a document with this metadata stores."""
-    terms: dict[int, None] = {}
+def facets(metadata: Mapping[str, Any], *, path: str | None = None) -> Facets:
+    """Return what a document with this metadata stores; `path` is that of its place."""
+    terms: dict[int, None] = {} if path is None else {_term(PATH, path): None}
     numbers: dict[str, list[float]] = {}
     for field, value in _leaves(metadata, ""):
         terms[_term(field, value)] = None

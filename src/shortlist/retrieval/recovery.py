@@ -65,7 +65,8 @@ class Seal:
 def entry_of(row: Row) -> Entry:
     """Return what the engine stores of a row."""
     vector = None if row.vector is None else row.vector.astype(np.float32)
-    return Entry(row.point, row.document.full_text.strip(), vector, facets(row.document.metadata))
+    path = row.document.place.path if row.document.place else None
+    return Entry(row.point, row.document.full_text.strip(), vector, facets(row.document.metadata, path=path))
 
 
 def load_or_make(path: Path, *, dimension: int, is_sealed: bool) -> tuple[Shard, str]:
