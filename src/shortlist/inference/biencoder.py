@@ -9,7 +9,7 @@ import numpy as np
 from shortlist.inference.engine import Engine
 from shortlist.inference.load import load_engine
 from shortlist.inference.session import Precision
-from shortlist.inference.tokens import ModelInput
+from shortlist.inference.tokens import Ids, ModelInput
 from shortlist.protocols import Role, Vectors
 from shortlist.types import Document, TokenIds
 
@@ -56,8 +56,11 @@ class BiEncoder:
         """Return unit vectors `[texts, dimension]` in input order."""
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
+        return self.encode_ids(self._engine.tokenizer.encode(texts))
+
+    def encode_ids(self, ids: Sequence[Ids]) -> Vectors:
+        """Return unit vectors `[texts, dimension]` of texts that are token ids already; at least one is needed."""
         template = self._engine.tokenizer.single
-        ids = self._engine.tokenizer.encode(texts)
         inputs: list[ModelInput] = [template.build(one[: self.room], one[:0]) for one in ids]
         return self._engine.run(inputs)
 
@@ -66,15 +69,9 @@ class BiEncoder:
         """How many tokens of a text are read."""
         return self._max_length - self._engine.tokenizer.single.overhead
 
-    def count_tokens(self, documents: Sequence[Document]) -> list[int]:
-        """Return how many tokens each document has, read or not; ids stored at index time are counted as they are."""
-        fingerprint = self._engine.tokenizer.fingerprint
-        counts = [len(d.tokens.ids) if d.tokens and d.tokens.tokenizer == fingerprint else -1 for d in documents]
-        missing = [place for place, count in enumerate(counts) if count < 0]
-        fresh = self._engine.tokenizer.encode([documents[place].full_text for place in missing]) if missing else []
-        for place, ids in zip(missing, fresh, strict=True):
-            counts[place] = len(ids)
-        return counts
+    def ids_of(self, documents: Sequence[Document]) -> list[Ids]:
+        """Return each document's token ids, whole: those stored at index time where the tokenizer is the same."""
+        return self._engine.tokenizer.ids_of(documents)
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return whole token ids, to be stored for a scorer that has the same tokenizer."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer as RawTokenizer
 
 from shortlist.errors import CorruptModelError, ModelNotFoundError
-from shortlist.types import TokenIds
+from shortlist.types import Document, TokenIds
 
 Ids = npt.NDArray[np.int32]
 
@@ -90,6 +90,13 @@ class Tokenizer:
             readable = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
             encodings = self._raw.encode_batch_fast(readable, add_special_tokens=False)
         return [np.asarray(encoding.ids, dtype=np.int32) for encoding in encodings]
+
+    def ids_of(self, documents: Sequence[Document]) -> list[Ids]:
+        """Return each document's token ids, whole: those stored at index time where this tokenizer made them."""
+        stored = [d.tokens.ids if d.tokens and d.tokens.tokenizer == self.fingerprint else None for d in documents]
+        missing = [place for place, ids in enumerate(stored) if ids is None]
+        fresh = iter(self.encode([documents[place].full_text for place in missing]) if missing else [])
+        return [ids if ids is not None else next(fresh) for ids in stored]
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return token ids that carry this tokenizer's fingerprint, for storing with documents."""

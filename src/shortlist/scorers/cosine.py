@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from shortlist.inference.biencoder import BiEncoder
+from shortlist.inference.tokens import Ids
 from shortlist.protocols import Role, Vectors
 from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
 
@@ -28,10 +29,12 @@ class Cosine:
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one cosine a document, `[documents]` in input order, in -1..1."""
         began = time.perf_counter()
-        vectors, fresh = self._vectors(documents)
+        ids = self._encoder.ids_of(documents)
+        vectors, fresh = self._vectors(documents, ids)
         values = vectors @ self._encoder.encode([query.text], role=Role.QUERY)[0]  # [documents]
-        cut = self._truncations(documents)
-        notes = (f"{len(cut)} texts cut by the bi-encoder at {self._encoder.room} tokens",) if cut else ()
+        room = self._encoder.room
+        cut = tuple(Truncation(d.doc_id, room, len(i)) for d, i in zip(documents, ids, strict=True) if len(i) > room)
+        notes = (f"{len(cut)} texts cut by the bi-encoder at {room} tokens",) if cut else ()
         step = Step(
             "cosine",
             (time.perf_counter() - began) * 1000,
@@ -42,13 +45,7 @@ class Cosine:
         )
         return Scores(values, ScoreKind.SIMILARITY, step)
 
-    def _truncations(self, documents: Sequence[Document]) -> tuple[Truncation, ...]:
-        room, counts = self._encoder.room, self._encoder.count_tokens(documents)
-        return tuple(
-            Truncation(d.doc_id, room, count) for d, count in zip(documents, counts, strict=True) if count > room
-        )
-
-    def _vectors(self, documents: Sequence[Document]) -> tuple[Vectors, int]:
+    def _vectors(self, documents: Sequence[Document], ids: Sequence[Ids]) -> tuple[Vectors, int]:
         """Return vectors `[documents, dimension]`, and how many had to be made."""
         known = self._encoder.fingerprint
         stored = [d.vector.values if d.vector is not None and d.vector.encoder == known else None for d in documents]
@@ -57,5 +54,6 @@ class Cosine:
         for place, vector in enumerate(stored):
             if vector is not None:
                 vectors[place] = vector
-        vectors[missing] = self._encoder.encode([documents[p].full_text for p in missing], role=Role.DOCUMENT)
+        if missing:
+            vectors[missing] = self._encoder.encode_ids([ids[place] for place in missing])
         return vectors, len(missing)

@@ -79,7 +79,7 @@ class CrossEncoder:
         inputs: list[ModelInput] = []
         owners: list[int] = []
         truncations = [cut] if cut else []
-        for place, (document, ids) in enumerate(zip(documents, self._document_ids(documents), strict=True)):
+        for place, (document, ids) in enumerate(zip(documents, self._engine.tokenizer.ids_of(documents), strict=True)):
             readings = windows(len(ids), room, self._long_documents, doc_id=document.doc_id)
             for spans in readings:
                 inputs.append(template.build(first, np.concatenate([ids[a:b] for a, b in spans])))
@@ -98,17 +98,6 @@ class CrossEncoder:
         ids = self._engine.tokenizer.encode([query.text])[0]
         room = self._max_length * 3 // 4
         return ids[:room], Truncation("(query)", room, len(ids)) if len(ids) > room else None
-
-    def _document_ids(self, documents: Sequence[Document]) -> list[Ids]:
-        """Take the ids stored at index time where the same tokenizer made them; encode the others."""
-        tokenizer = self._engine.tokenizer
-        stored = [
-            d.tokens.ids if d.tokens is not None and d.tokens.tokenizer == tokenizer.fingerprint else None
-            for d in documents
-        ]
-        missing = [place for place, ids in enumerate(stored) if ids is None]
-        fresh = iter(tokenizer.encode([documents[place].full_text for place in missing]) if missing else [])
-        return [ids if ids is not None else next(fresh) for ids in stored]
 
     def _step(
         self, began: float, documents: Sequence[Document], inputs: Sequence[ModelInput], cut: tuple[Truncation, ...]
