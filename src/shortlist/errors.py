@@ -4,11 +4,18 @@
     ├── InputError              an argument or a request cannot be used (also a ValueError)
     ├── ScoreError              a model gave NaN, infinity or the wrong number of scores
     ├── SettingsError           a setting in a file or the environment cannot be used
+    ├── WireError               a JSON value is not of its format; names the path (also a ValueError)
     ├── MissingExtraError       an optional dependency is absent; names the install command
     ├── ModelError
     │   ├── ModelNotFoundError      no model of that name or at that path
     │   ├── CorruptModelError       files are damaged or incomplete
     │   └── UnsupportedModelError   the architecture or the precision cannot be run here
+    ├── RemoteError             another server gave no scores
+    │   ├── AuthenticationError     it wants another key, or an account that may ask
+    │   ├── RateLimitedError        it has too much to do
+    │   ├── RemoteUnavailableError  it does not answer: no connection, too slow, cut off, its own failure
+    │   ├── RemoteRequestError      it refuses the request as it is
+    │   └── RemoteResponseError     its answer is not what the format promises
     └── StoreError
         ├── IndexNotFoundError      no index at that path
         ├── IndexLockedError        another process has it open
@@ -38,6 +45,10 @@ class SettingsError(ShortlistError, ValueError):
     """A setting in a file or in the environment cannot be used."""
 
 
+class WireError(ShortlistError, ValueError):
+    """A JSON value is not of its format; the message names the path, what came and what was expected."""
+
+
 class MissingExtraError(ShortlistError, ImportError):
     """An optional dependency is not installed; the message holds the install command."""
 
@@ -56,6 +67,30 @@ class CorruptModelError(ModelError):
 
 class UnsupportedModelError(ModelError):
     """The architecture or the asked precision cannot be run here."""
+
+
+class RemoteError(ShortlistError):
+    """Another server, hosted or one's own, gave no scores."""
+
+
+class AuthenticationError(RemoteError):
+    """The server wants a key, another key, or an account that may ask for this."""
+
+
+class RateLimitedError(RemoteError):
+    """The server has too many requests, of this caller or of all."""
+
+
+class RemoteUnavailableError(RemoteError):
+    """The server cannot be reached, is too slow, cut the answer off, or failed; or is not asked for a while."""
+
+
+class RemoteRequestError(RemoteError):
+    """The server refuses the request as it is."""
+
+
+class RemoteResponseError(RemoteError):
+    """The server's answer is not what its format promises."""
 
 
 class StoreError(ShortlistError):

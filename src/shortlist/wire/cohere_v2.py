@@ -1,0 +1,95 @@
+"""Cohere's POST /v2/rerank: strings in, indexes with scores out, unknown fields refused.
+
+https://docs.cohere.com/reference/rerank
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shortlist.types import ScoreKind
+from shortlist.wire.cohere_meta import read_usage, read_warnings, write_meta
+from shortlist.wire.dialect import Dialect, Limits
+from shortlist.wire.documents import read_strings
+from shortlist.wire.errors import ErrorReply, Fault
+from shortlist.wire.reading import At, said, text_or, whole_or_none
+from shortlist.wire.results import read_results
+from shortlist.wire.values import RerankRequest, RerankResponse, check_said
+
+_NAME = "cohere-v2"
+_FIELDS = frozenset({"model", "top_k", "max_document_tokens", "priority"})
+_KNOWN = ("model", "query", "documents", "top_n", "max_tokens_per_doc", "priority")
+_STATUS = {
+    Fault.INVALID: 422,
+    Fault.UNAUTHENTICATED: 401,
+    Fault.NOT_FOUND: 404,
+    Fault.TOO_LARGE: 413,
+    Fault.OVERLOADED: 429,
+    Fault.INTERNAL: 500,
+    Fault.UNAVAILABLE: 503,
+}
+
+
+def encode_request(request: RerankRequest) -> dict[str, Any]:
+    """Return the request's body."""
+    check_said(request, dialect=_NAME, fields_of=_FIELDS)
+    return said(
+        model=request.model,
+        top_n=request.top_k,
+        max_tokens_per_doc=request.max_document_tokens,
+        priority=request.priority,
+    ) | {"query": request.query, "documents": [document.text for document in request.documents]}
+
+
+def decode_request(body: Any) -> RerankRequest:
+    """Read a request's body; `model` is required."""
+    at = At(body).only(_KNOWN)
+    return RerankRequest(
+        at["query"].text(),
+        read_strings(at["documents"]),
+        model=at["model"].text(),
+        top_k=whole_or_none(at.get("top_n"), least=1),
+        max_document_tokens=whole_or_none(at.get("max_tokens_per_doc"), least=1),
+        priority=whole_or_none(at.get("priority")),
+    )
+
+
+def encode_response(response: RerankResponse) -> dict[str, Any]:
+    """Return the response's body; documents are never sent back."""
+    meta = write_meta(response, {"version": "2", "is_experimental": False})
+    results = [{"index": result.index, "relevance_score": result.score} for result in response.results]
+    return {"id": response.response_id, "results": results, "meta": meta}
+
+
+def decode_response(body: Any, request: RerankRequest) -> RerankResponse:
+    """Read the response to a request."""
+    at = At(body)
+    return RerankResponse(
+        read_results(at["results"], request, score="relevance_score"),
+        response_id=text_or(at.get("id")),
+        usage=read_usage(at),
+        warnings=read_warnings(at),
+    )
+
+
+def encode_error(fault: Fault, message: str) -> ErrorReply:
+    """Return status and body of an error."""
+    return ErrorReply(_STATUS[fault], {"id": "", "message": message})
+
+
+DIALECT = Dialect(
+    name=_NAME,
+    paths=("/v2/rerank",),
+    limits=Limits(documents=1000, pair_tokens=4096),  # recommended; above 10,000 it refuses
+    count_field="top_n",
+    fields=_FIELDS,
+    score_kind=ScoreKind.UNCALIBRATED_SIGMOID,
+    raw_score_kind=None,
+    refuses_unknown=True,
+    returns_documents=False,
+    encode_request=encode_request,
+    decode_request=decode_request,
+    encode_response=encode_response,
+    decode_response=decode_response,
+    encode_error=encode_error,
+)

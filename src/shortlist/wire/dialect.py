@@ -1,0 +1,58 @@
+"""A dialect: the facts of one wire format and its translations, as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from shortlist.types import ScoreKind
+from shortlist.wire.errors import ErrorReply, Fault
+from shortlist.wire.values import RerankRequest, RerankResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one call may hold; None where nothing is stated.
+
+    `documents` of a call, `document_characters` of one document, `pair_tokens` of query
+    and document together, `call_tokens` of all pairs of a call, `call_bytes` of its body.
+    """
+
+    documents: int | None = None
+    document_characters: int | None = None
+    pair_tokens: int | None = None
+    call_tokens: int | None = None
+    call_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One wire format, for a client (encode requests, decode responses) and for a server (the reverse).
+
+    `paths` are where servers of the dialect listen, the usual one first. `count_field` is
+    its name for `top_k`. `fields` are the optional fields of a RerankRequest that it can
+    say. `score_kind` is what scores are by default, `raw_score_kind` what `raw_scores`
+    asks for. `refuses_unknown` says whether a request with a field that is none of the
+    format's is refused (with the status of `Fault.INVALID`) or the field ignored.
+
+    `encode_request` raises InputError for what the format cannot say; `decode_request` and
+    `decode_response` raise WireError. `decode_response` is told the request, since only
+    that says how many results there must be. A client reads any dialect's error with
+    `find_message`, since what answers may be a gateway in between.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    limits: Limits
+    count_field: str | None
+    fields: frozenset[str]
+    score_kind: ScoreKind
+    raw_score_kind: ScoreKind | None
+    refuses_unknown: bool
+    returns_documents: bool
+    encode_request: Callable[[RerankRequest], Any]
+    decode_request: Callable[[Any], RerankRequest]
+    encode_response: Callable[[RerankResponse], Any]
+    decode_response: Callable[[Any, RerankRequest], RerankResponse]
+    encode_error: Callable[[Fault, str], ErrorReply]

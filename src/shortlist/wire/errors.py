@@ -1,0 +1,45 @@
+"""What a server can refuse, and where the reason stands in an error's body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class Fault(str, Enum):
+    """Why a request was not answered with scores."""
+
+    INVALID = "invalid"
+    UNAUTHENTICATED = "unauthenticated"
+    NOT_FOUND = "not found"
+    TOO_LARGE = "too large"
+    OVERLOADED = "overloaded"
+    INTERNAL = "internal"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReply:
+    """An HTTP status with its JSON body; None is an empty body."""
+
+    status: int
+    body: Any
+
+
+def find_message(body: Any) -> str:
+    """Return the reason in an error's body, in any dialect's shape; empty where there is none.
+
+    Known are `message`, `detail` (a string, or FastAPI's list of objects with `msg`) and
+    `error` (a string, or an object with `message`).
+    """
+    if isinstance(body, str):
+        return body.strip()
+    if isinstance(body, list):
+        return "; ".join(filter(None, (find_message(item) for item in body)))
+    if not isinstance(body, dict):
+        return ""
+    for name in ("message", "detail", "error", "msg"):
+        if found := find_message(body.get(name)):
+            return found
+    return ""

@@ -1,0 +1,86 @@
+"""vLLM's POST /rerank: a blend of Jina and Cohere; documents always come back, unknown fields are ignored.
+
+https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shortlist.types import ScoreKind
+from shortlist.wire.dialect import Dialect, Limits
+from shortlist.wire.documents import as_given, read_document, read_strings_or_objects
+from shortlist.wire.reading import At, said, text_or, whole_or_none
+from shortlist.wire.results import read_results
+from shortlist.wire.values import RerankRequest, RerankResponse, RerankResult, Usage, WireDocument, check_said
+from shortlist.wire.vllm_pooling import FIELDS, encode_error, read_pooling, write_pooling
+
+_NAME = "vllm"
+_FIELDS = FIELDS | {"top_k"}
+
+
+def encode_request(request: RerankRequest) -> dict[str, Any]:
+    """Return the request's body."""
+    check_said(request, dialect=_NAME, fields_of=_FIELDS)
+    documents = [as_given(document) for document in request.documents]
+    return write_pooling(request) | said(top_n=request.top_k) | {"query": request.query, "documents": documents}
+
+
+def decode_request(body: Any) -> RerankRequest:
+    """Read a request's body; `top_n` 0 asks for all."""
+    at = At(body)
+    return RerankRequest(
+        at["query"].text(),
+        read_strings_or_objects(at["documents"]),
+        top_k=whole_or_none(at.get("top_n")) or None,
+        **read_pooling(at),
+    )
+
+
+def encode_response(response: RerankResponse) -> dict[str, Any]:
+    """Return the response's body, with those documents that the response holds."""
+    tokens = response.usage.total_tokens
+    usage = {} if tokens is None else {"usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
+    results = [_result(result) for result in response.results]
+    return {"id": response.response_id, "model": response.model, **usage, "results": results}
+
+
+def decode_response(body: Any, request: RerankRequest) -> RerankResponse:
+    """Read the response to a request."""
+    at = At(body)
+    usage = at.get("usage") or At({}, "$.usage")
+    return RerankResponse(
+        read_results(at["results"], request, score="relevance_score", document=_document),
+        model=text_or(at.get("model")),
+        response_id=text_or(at.get("id")),
+        usage=Usage(whole_or_none(usage.get("total_tokens"))),
+    )
+
+
+def _document(item: At) -> WireDocument | None:
+    found = item.get("document")
+    return None if found is None else WireDocument(read_document(found).text)
+
+
+def _result(result: RerankResult) -> dict[str, Any]:
+    text = None if result.document is None else result.document.text
+    document = {} if text is None else {"document": {"text": text, "multi_modal": None}}
+    return {"index": result.index, **document, "relevance_score": result.score}
+
+
+DIALECT = Dialect(
+    name=_NAME,
+    paths=("/v1/rerank", "/rerank", "/v2/rerank"),
+    limits=Limits(),
+    count_field="top_n",
+    fields=_FIELDS,
+    score_kind=ScoreKind.UNCALIBRATED_SIGMOID,
+    raw_score_kind=ScoreKind.LOGIT,
+    refuses_unknown=False,
+    returns_documents=True,
+    encode_request=encode_request,
+    decode_request=decode_request,
+    encode_response=encode_response,
+    decode_response=decode_response,
+    encode_error=encode_error,
+)

@@ -1,0 +1,92 @@
+"""vLLM's POST /score: one query with N documents, scores in input order, no documents back.
+
+https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shortlist.types import ScoreKind
+from shortlist.wire.dialect import Dialect, Limits
+from shortlist.wire.documents import read_strings
+from shortlist.wire.reading import At, said, text_or, whole_or_none
+from shortlist.wire.results import read_results
+from shortlist.wire.values import RerankRequest, RerankResponse, Usage, WireDocument, check_said
+from shortlist.wire.vllm_pooling import FIELDS, encode_error, read_pooling, write_pooling
+
+_NAME = "vllm-score"
+_NAMES = (("text_1", "text_2"), ("data_1", "data_2"), ("queries", "documents"), ("queries", "items"))
+
+
+def encode_request(request: RerankRequest) -> dict[str, Any]:
+    """Return the request's body, with the field names that every release knows."""
+    check_said(request, dialect=_NAME, fields_of=FIELDS)
+    texts = [document.text for document in request.documents]
+    return write_pooling(request) | {"text_1": request.query, "text_2": texts}
+
+
+def decode_request(body: Any) -> RerankRequest:
+    """Read a request's body: one query with one or more documents; N queries with N documents are refused."""
+    at = At(body)
+    for query, documents in _NAMES:
+        if at.get(query) is not None and at.get(documents) is not None:
+            return RerankRequest(_one_text(at[query]), _texts(at[documents]), **read_pooling(at))
+    raise at.wrong(" or ".join(f"{query} with {documents}" for query, documents in _NAMES))
+
+
+def encode_response(response: RerankResponse) -> dict[str, Any]:
+    """Return the response's body, the results as they are ordered (servers keep the input's order)."""
+    tokens = response.usage.total_tokens
+    return {
+        "id": response.response_id,
+        "object": "list",
+        **said(created=response.created),
+        "model": response.model,
+        "data": [{"index": result.index, "object": "score", "score": result.score} for result in response.results],
+        **({} if tokens is None else {"usage": {"prompt_tokens": tokens, "total_tokens": tokens}}),
+    }
+
+
+def decode_response(body: Any, request: RerankRequest) -> RerankResponse:
+    """Read the response to a request."""
+    at = At(body)
+    usage = at.get("usage") or At({}, "$.usage")
+    return RerankResponse(
+        read_results(at["data"], request, score="score"),
+        model=text_or(at.get("model")),
+        response_id=text_or(at.get("id")),
+        created=whole_or_none(at.get("created")),
+        usage=Usage(whole_or_none(usage.get("total_tokens"))),
+    )
+
+
+def _one_text(at: At) -> str:
+    if not isinstance(at.value, list):
+        return at.text()
+    texts = [item.text() for item in at.items()]
+    if len(texts) != 1:
+        raise at.wrong("one query")
+    return texts[0]
+
+
+def _texts(at: At) -> tuple[WireDocument, ...]:
+    return (WireDocument(at.value),) if isinstance(at.value, str) else read_strings(at)
+
+
+DIALECT = Dialect(
+    name=_NAME,
+    paths=("/v1/score", "/score"),
+    limits=Limits(),
+    count_field=None,
+    fields=FIELDS,
+    score_kind=ScoreKind.UNCALIBRATED_SIGMOID,
+    raw_score_kind=ScoreKind.LOGIT,
+    refuses_unknown=False,
+    returns_documents=False,
+    encode_request=encode_request,
+    decode_request=decode_request,
+    encode_response=encode_response,
+    decode_response=decode_response,
+    encode_error=encode_error,
+)
