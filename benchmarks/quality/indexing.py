@@ -12,11 +12,9 @@ from pathlib import Path
 
 from benchmarks.progress import Progress, tell
 from benchmarks.quality.collection import Collection
-from shortlist.errors import InputError
+from shortlist.build.collections import fill
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.retrieval import Index
-
-_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +47,21 @@ def indexed(collection: Collection, work: Path, *, encoder: BiEncoder | None) ->
     tokenize = encoder.tokenize if encoder else None
     opening = Index.open if (path / "documents.sqlite").is_file() else Index.create
     with opening(path, encoder=encoder, tokenize=tokenize) as index:
-        history = _fill(index, collection)
+        history = _filled(index, collection)
         tell(f"{collection.name}: index of {index.count()} documents {history}")
         yield Indexed(index, history)
 
 
-def _fill(index: Index, collection: Collection) -> str:
-    documents = [document for doc_id, document in collection.documents.items() if doc_id not in index]
+def _filled(index: Index, collection: Collection) -> str:
     began = time.monotonic()
-    if documents:
-        progress = Progress(f"{collection.name}: indexing", len(documents), unit="documents")
-        for start in range(0, len(documents), _AT_ONCE):
-            batch = documents[start : start + _AT_ONCE]
-            index.upsert(batch)
-            progress.step(len(batch))
-        index.optimize()
-    if index.count() != len(collection.documents):
-        raise InputError(
-            f"{index.path} holds {index.count()} documents instead of {len(collection.documents)};"
-            " it was made from other data: delete the folder"
-        )
+    progress = Progress(f"{collection.name}: indexing", len(collection.documents), unit="documents")
+    done = 0
+
+    def watch(now: int, _: int) -> None:
+        nonlocal done
+        progress.step(now - done)
+        done = now
+
+    added = fill(index, collection.documents, filling=watch)
     took = time.monotonic() - began
-    return f"built in {took:.0f} s ({len(documents)} documents added)" if documents else "reused from an earlier run"
+    return f"built in {took:.0f} s ({added} documents added)" if added else "reused from an earlier run"

@@ -27,11 +27,12 @@ from benchmarks.provenance import as_markdown, provenance
 from benchmarks.quality.agreement import Agreement, agreement, over_queries
 from benchmarks.quality.collection import Collection, load_collection, sample
 from benchmarks.quality.indexing import indexed, work_folder
-from benchmarks.quality.measure import NDCG, mean, per_query
-from benchmarks.quality.significance import Comparison, compare, corrected
+from benchmarks.quality.measure import NDCG, per_query
 from benchmarks.quality.tables import differences, markdown
 from benchmarks.variants import Loaded, load_variants
 from shortlist.errors import InputError
+from shortlist.evaluation import mean
+from shortlist.evaluation.significance import Comparison, compare, corrected
 from shortlist.retrieval import BM25
 from shortlist.types import Query, Ranking, ScoreKind
 

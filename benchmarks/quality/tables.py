@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from benchmarks.quality.measure import PerQuery, mean
-from benchmarks.quality.significance import Comparison
+from shortlist.evaluation import PerQuery, mean
+from shortlist.evaluation.significance import Comparison
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -26,8 +26,9 @@ from benchmarks.provenance import as_markdown, provenance
 from benchmarks.quality import tables
 from benchmarks.quality.collection import Collection, load_collection, sample
 from benchmarks.quality.indexing import indexed, work_folder
-from benchmarks.quality.measure import NDCG, PerQuery, per_query
-from benchmarks.quality.significance import Comparison, compare, corrected
+from benchmarks.quality.measure import NDCG, per_query
+from shortlist.evaluation import PerQuery
+from shortlist.evaluation.significance import Comparison, compare, corrected
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.retrieval import BM25, Dense, Hybrid, Index
 from shortlist.scorers.blend import Blend

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 
 import pytest
-from benchmarks.quality.measure import NDCG, mean, per_query
+from benchmarks.quality.measure import NDCG, per_query
 
 from shortlist.errors import InputError
+from shortlist.evaluation import mean
 
 QRELS = {"q1": {"a": 3, "b": 1, "c": 0}, "q2": {"z": 1}}
 

@@ -42,10 +42,11 @@ def open_pipeline(
         arms: list[Retriever] = [] if first_stage == "dense" else [BM25(index, where)]
         if encoder is not None:
             arms.append(Dense(index, encoder, where))
-        yield Pipeline(_joined(arms, first_stage), _reranker(chosen, encoder) if rerank else None)
+        yield Pipeline(joined(arms, first_stage), _reranker(chosen, encoder) if rerank else None)
 
 
-def _joined(arms: list[Retriever], first_stage: str) -> Retriever:
+def joined(arms: list[Retriever], first_stage: str) -> Retriever:
+    """Make one retriever of BM25 and the bi-encoder: by normalised scores if "weighted", else by reciprocal rank."""
     if len(arms) == 1:
         return arms[0]
     if first_stage == "weighted":

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
-from benchmarks.quality.significance import (
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shortlist.errors import InputError
+from shortlist.evaluation.significance import (
     bootstrap_interval,
+    cohens_d,
     compare,
     corrected,
     holm,
     paired_t_p,
     randomisation_p,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-
-from shortlist.errors import InputError
+from shortlist.evaluation.student import two_sided_p
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 
@@ -83,3 +86,14 @@ def test_correction_is_over_the_whole_table() -> None:
 def test_other_queries_are_refused(theirs: dict[str, float]) -> None:
     with pytest.raises(InputError, match="same queries"):
         compare("ours", "theirs", {"ours": {"a": 0.5, "b": 0.5}, "theirs": theirs})
+
+
+@given(st.floats(-60, 60), st.integers(1, 2000))
+def test_student_agrees_with_scipy(t: float, freedom: int) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    assert two_sided_p(t, freedom) == pytest.approx(2 * stats.t.sf(abs(t), freedom), abs=1e-7)
+
+
+def test_the_effect_is_in_standard_deviations() -> None:
+    assert cohens_d(np.array([1.0, 3.0])) == pytest.approx(2 / math.sqrt(2))
+    assert cohens_d(np.array([0.5, 0.5])) == 0.0

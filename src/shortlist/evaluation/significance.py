@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from shortlist.errors import InputError
+from shortlist.evaluation.student import two_sided_p
 
 Floats = npt.NDArray[np.float64]
 
@@ -18,7 +18,11 @@ _ROWS_AT_ONCE = 2000
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """System minus baseline over the same queries; `p_holm` is the randomisation p corrected within its table."""
+    """System minus baseline over the same queries; `p_holm` is the randomisation p corrected within its table.
+
+    `low` and `high` bound the mean difference with 95 %. `effect` is Cohen's d of paired
+    values: the mean difference over the differences' standard deviation (0 without spread).
+    """
 
     system: str
     baseline: str
@@ -31,6 +35,7 @@ class Comparison:
     p_randomisation: float
     p_t: float
     p_holm: float
+    effect: float = 0.0
 
 
 def compare(
@@ -45,9 +50,8 @@ def compare(
     wins, losses = int((differences > 1e-9).sum()), int((differences < -1e-9).sum())
     p = randomisation_p(differences, seed=seed, permutations=permutations)
     ties = len(differences) - wins - losses
-    return Comparison(
-        system, baseline, float(differences.mean()), low, high, wins, ties, losses, p, paired_t_p(differences), p
-    )
+    t, effect = paired_t_p(differences), cohens_d(differences)
+    return Comparison(system, baseline, float(differences.mean()), low, high, wins, ties, losses, p, t, p, effect)
 
 
 def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
@@ -77,13 +81,20 @@ def paired_t_p(differences: Floats) -> float:
     """Return the two-sided p of the paired t-test; equal differences have no spread, so p is 1 at 0 and 0 elsewhere."""
     if np.ptp(differences) < 1e-12:
         return 1.0 if abs(differences[0]) < 1e-12 else 0.0
-    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+    freedom = len(differences) - 1
+    return two_sided_p(float(differences.mean() / (differences.std(ddof=1) / np.sqrt(freedom + 1))), freedom)
+
+
+def cohens_d(differences: Floats) -> float:
+    """Return the mean difference over the differences' standard deviation: .2 is small, .8 large (Cohen 1988)."""
+    spread = float(differences.std(ddof=1))
+    return float(differences.mean()) / spread if spread > 1e-12 else 0.0
 
 
 def bootstrap_interval(
     differences: Floats, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
 ) -> tuple[float, float]:
-    """Return the percentile bootstrap interval of the mean difference, queries resampled."""
+    """Return the percentile bootstrap interval of the mean, queries resampled (Efron and Tibshirani 1993)."""
     rng = np.random.default_rng(seed)
     means = np.empty(resamples)
     for start in range(0, resamples, _ROWS_AT_ONCE):

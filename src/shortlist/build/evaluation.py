@@ -1,0 +1,192 @@
+"""A request becomes systems with their models and index, and then an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from shortlist import __version__
+from shortlist.build.collections import Filling, IndexedDocuments, index_folder, indexed, read_collection
+from shortlist.build.models import load_encoder
+from shortlist.build.reranker import Reranker
+from shortlist.build.search import joined
+from shortlist.errors import InputError
+from shortlist.evaluation.collection import Collection
+from shortlist.evaluation.experiment import Watch, evaluate
+from shortlist.evaluation.measures import parse_measures
+from shortlist.evaluation.provenance import provenance
+from shortlist.evaluation.request import Request
+from shortlist.evaluation.results import Evaluation
+from shortlist.evaluation.runs import read_run
+from shortlist.evaluation.spec import INDEXED, StageSpec, SystemSpec, parse_systems
+from shortlist.evaluation.systems import Given, Stage, System
+from shortlist.inference.biencoder import BiEncoder
+from shortlist.protocols import Retriever
+from shortlist.retrieval import BM25, Dense, Index
+from shortlist.settings import Settings
+from shortlist.types import Document
+from shortlist.weights import find_packaged
+
+_WITH_VECTORS = {"dense", "hybrid", "weighted"}
+_RUN_ONLY = "the first stage is a run, so its own latency is not in the figures"
+
+
+def evaluate_request(
+    request: Request, *, command: str = "", watch: Watch | None = None, filling: Filling | None = None
+) -> Evaluation:
+    """Read the collection, load every system, evaluate; see `Request` for what can be asked.
+
+    `watch` sees the queries done, `filling` the documents indexed. Raises InputError for
+    what cannot be used, and what loading a model or opening an index raises.
+    """
+    measures = parse_measures(request.measures)
+    with opened(request, filling=filling) as ready:
+        return evaluate(
+            ready.collection,
+            ready.systems,
+            measures,
+            seed=request.seed,
+            permutations=request.permutations,
+            all_pairs=request.all_pairs,
+            origin=provenance(command, shortlist=__version__),
+            request=request.to_dict(),
+            watch=watch,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A collection with its systems, as long as the models and the index are open."""
+
+    collection: Collection
+    systems: tuple[System, ...]
+
+
+@contextmanager
+def opened(request: Request, *, filling: Filling | None = None) -> Iterator[Ready]:
+    """Load what a request names; close all of it at the end."""
+    specs = parse_systems(request.systems)
+    collection = read_collection(request)
+    _check_texts(request, specs, collection)
+    with ExitStack() as opened_parts:
+        encoder = _encoder(request, specs, opened_parts)
+        index = _index(request, specs, collection, encoder, opened_parts, filling)
+        documents: Mapping[str, Document] = IndexedDocuments(index) if index is not None else collection.documents
+        load = _Models(request, encoder)
+        systems = [_system(spec, index, encoder, documents, load) for spec in specs]
+        yield Ready(replace(collection, documents=documents), tuple(systems))
+
+
+def _check_texts(request: Request, specs: Sequence[SystemSpec], collection: Collection) -> None:
+    """Raise InputError when a system needs texts that were not given."""
+    has_texts = bool(collection.documents) or bool(request.index)
+    needing = next((spec for spec in specs if spec.models or spec.first.name in INDEXED), None)
+    if needing is not None and not has_texts:
+        raise InputError(f"{needing.name!r} needs the documents; name a collection, a corpus file or an index")
+    if needing is not None and not (request.collection or request.queries):
+        raise InputError(f"{needing.name!r} needs the queries' texts; name a collection or a file of queries")
+
+
+def _encoder(request: Request, specs: Sequence[SystemSpec], opened_parts: ExitStack) -> BiEncoder | None:
+    """Load the bi-encoder where vectors are searched or a model reads them; its tokens serve cross-encoders, too."""
+    if not any(spec.first.name in _WITH_VECTORS or any(map(_reads_vectors, spec.models)) for spec in specs):
+        return None
+    return opened_parts.enter_context(closing(load_encoder(_settings(request))))
+
+
+def _reads_vectors(model: StageSpec) -> bool:
+    packaged = find_packaged(model.name)
+    kind = model.options.get("kind") or (packaged.card["kind"] if packaged is not None else "")
+    return kind in {"blend", "bi-encoder"}
+
+
+def _settings(request: Request) -> Settings:
+    given = {name: getattr(request, name) for name in ("encoder", "engine", "precision", "threads")}
+    return replace(Settings(), **{name: value for name, value in given.items() if value})
+
+
+def _index(
+    request: Request,
+    specs: Sequence[SystemSpec],
+    collection: Collection,
+    encoder: BiEncoder | None,
+    opened_parts: ExitStack,
+    filling: Filling | None,
+) -> Index | None:
+    """Open the index where one is named, searched, or holds what a model would compute again for every query."""
+    if not request.index and encoder is None and not any(spec.first.name in INDEXED for spec in specs):
+        return None
+    folder = opened_parts.enter_context(index_folder(request.index))
+    return opened_parts.enter_context(indexed(collection.documents, folder, encoder=encoder, filling=filling))
+
+
+@dataclass(frozen=True, slots=True)
+class _Models:
+    """Loads rerankers; a model of the same name and options is loaded once."""
+
+    request: Request
+    encoder: BiEncoder | None
+    loaded: dict[str, Reranker] = field(default_factory=dict)
+
+    def __call__(self, spec: StageSpec) -> Reranker:
+        options = {name: value for name, value in spec.options.items() if name != "price"}
+        key = str(StageSpec(spec.name, 0, options))
+        if key not in self.loaded:
+            self.loaded[key] = Reranker.load(spec.name, **self._options(options))
+        return self.loaded[key]
+
+    def _options(self, options: Mapping[str, str]) -> dict[str, Any]:
+        given: dict[str, Any] = {
+            name: getattr(self.request, name)
+            for name in ("engine", "precision", "threads")
+            if getattr(self.request, name)
+        }
+        given |= {name: _number(name, value) if name in _NUMBERS else value for name, value in options.items()}
+        return {**given, **({"encoder": self.encoder} if self.encoder is not None else {})}
+
+
+_NUMBERS = {"threads", "max_length"}
+
+
+def _number(name: str, value: str) -> int:
+    if not value.isdigit() or int(value) == 0:
+        raise InputError(f"{name} must be a whole number from 1, got {value!r}")
+    return int(value)
+
+
+def _system(
+    spec: SystemSpec,
+    index: Index | None,
+    encoder: BiEncoder | None,
+    documents: Mapping[str, Document],
+    load: _Models,
+) -> System:
+    stages = tuple(Stage(load(model), model.depth or None, _price(model)) for model in spec.models)
+    if spec.first.run_file:
+        run = read_run(Path(spec.first.run_file))
+        depth = spec.first.depth or max(map(len, run.doc_ids.values()))
+        return System(spec.name, Given(run, documents, spec.first.run_file), depth, stages, spec.stages, (_RUN_ONLY,))
+    if index is None:
+        raise InputError(f"{spec.name!r} needs an index")  # _index makes one for every first stage but a run
+    return System(spec.name, _retriever(spec.first, index, encoder), spec.first.depth, stages, spec.stages)
+
+
+def _retriever(first: StageSpec, index: Index, encoder: BiEncoder | None) -> Retriever:
+    arms: list[Retriever] = [] if first.name == "dense" else [BM25(index)]
+    if first.name in _WITH_VECTORS and encoder is not None:
+        arms.append(Dense(index, encoder))
+    return joined(arms, first.name)
+
+
+def _price(model: StageSpec) -> float:
+    text = model.options.get("price", "0")
+    try:
+        price = float(text)
+    except ValueError as error:
+        raise InputError(f"price must be a number (for a million tokens), got {text!r}") from error
+    if not 0 <= price < float("inf"):
+        raise InputError(f"price must be a number from 0, got {text!r}")
+    return price

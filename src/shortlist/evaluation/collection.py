@@ -1,0 +1,190 @@
+"""A test collection: documents, queries with judgements, qrels; and the BEIR folder it may come from."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from shortlist.errors import InputError
+from shortlist.evaluation.files import at, existing, read_lines, read_objects, text_of
+from shortlist.evaluation.qrels import Qrels, read_qrels
+from shortlist.types import Document, Query
+
+_SPLITS = ("test", "dev", "validation", "train")
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What systems are evaluated on; make one with `of`, which checks that the parts belong together.
+
+    `documents` may be empty where rankings are only measured, not reranked. `notes` say in
+    words what does not fit.
+    """
+
+    name: str
+    documents: Mapping[str, Document]
+    queries: tuple[Query, ...]
+    qrels: Qrels
+    notes: tuple[str, ...] = ()
+    answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        *,
+        qrels: Qrels,
+        queries: Sequence[Query],
+        documents: Mapping[str, Document] | None = None,
+        answers: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> Collection:
+        """Put a collection together; its queries are those with judgements, in the order of `queries`.
+
+        Raises InputError when no query has judgements, or when no judged document is there.
+        """
+        judged = tuple(query for query in queries if query.query_id in qrels)
+        if not judged:
+            ours, theirs = queries[0].query_id if queries else "no query at all", next(iter(qrels), "none at all")
+            raise InputError(
+                f"{name}: none of the {len(queries)} queries has judgements (query_ids such as {ours!r},"
+                f" in the qrels {theirs!r}); the files belong to different collections or splits"
+            )
+        kept = {query.query_id: qrels[query.query_id] for query in judged}
+        notes = (
+            [f"{len(qrels) - len(kept)} judged queries have no text and are left out"] if len(kept) < len(qrels) else []
+        )
+        if documents:
+            notes += _unknown_documents(name, kept, documents)
+        return cls(name, documents or {}, judged, kept, tuple(notes), answers or {})
+
+    def sampled(self, count: int, *, seed: int) -> Collection:
+        """Keep `count` queries, drawn without replacement, in their own order; 0 keeps all."""
+        queries = drawn(self.queries, count, seed=seed)
+        return replace(self, queries=queries, qrels={q.query_id: self.qrels[q.query_id] for q in queries})
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits of the queries and judgements, and of how many documents there are."""
+        digest = hashlib.sha256(str(len(self.documents)).encode())
+        for query in self.queries:
+            digest.update(f"\0{query.query_id}\0{query.text}".encode("utf-8", "surrogatepass"))
+            judged = sorted(self.qrels[query.query_id].items())
+            digest.update("".join(f"\1{doc_id}\2{grade}" for doc_id, grade in judged).encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()[:12]
+
+
+def drawn(queries: Sequence[Query], count: int, *, seed: int) -> tuple[Query, ...]:
+    """Draw `count` queries without replacement, in their own order; 0 takes all."""
+    if count < 0:
+        raise InputError(f"the number of queries must be 0 (all) or more, got {count}")
+    if not 0 < count < len(queries):
+        return tuple(queries)
+    places = sorted(random.Random(seed).sample(range(len(queries)), count))
+    return tuple(queries[place] for place in places)
+
+
+def read_beir(folder: Path, *, split: str | None = None) -> Collection:
+    """Read a BEIR folder: `corpus.jsonl`, `queries.jsonl`, `qrels/SPLIT.tsv`, each plain or `.gz`.
+
+    Without a `split` it is the first of test, dev, validation, train that is there.
+    `answers.jsonl` (`query_id`, `answers`), if there is one, is read too. Raises InputError
+    that names the file, the line and the remedy.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder; a BEIR collection is one with corpus.jsonl, queries.jsonl and qrels/")
+    qrels = read_qrels(folder / "qrels" / f"{split or _first_split(folder)}.tsv")
+    queries = read_queries(folder / "queries.jsonl")
+    documents = read_corpus(folder / "corpus.jsonl")
+    answers = folder / "answers.jsonl"
+    return Collection.of(
+        folder.name,
+        qrels=qrels,
+        queries=queries,
+        documents=documents,
+        answers=read_answers(answers) if answers.is_file() else None,
+    )
+
+
+def read_queries(path: Path) -> tuple[Query, ...]:
+    """Read queries from JSONL (`_id` or `query_id`, `text`) or from tab-separated `query_id`, `text`.
+
+    Raises InputError for an empty file, an id that is there twice, and an empty text.
+    """
+    queries: dict[str, Query] = {}
+    for number, query_id, text in _texts(path):
+        if query_id in queries:
+            raise at(path, number, f"has the query_id {query_id!r} a second time", "give each query an id of its own")
+        if not text.strip():
+            raise at(path, number, f"has an empty text for query {query_id!r}", "give it a text or delete the line")
+        queries[query_id] = Query(text, query_id)
+    if not queries:
+        raise InputError(f"{path} holds no queries; is it the right file?")
+    return tuple(queries.values())
+
+
+def read_corpus(path: Path) -> dict[str, Document]:
+    """Read documents from JSONL (`_id` or `doc_id`, `text`, `title`); raises InputError as `read_queries` does."""
+    documents: dict[str, Document] = {}
+    for number, row in read_objects(path):
+        doc_id = text_of(path, number, row, "_id", "doc_id", "id")
+        if doc_id in documents:
+            raise at(path, number, f"has the doc_id {doc_id!r} a second time", "give each document an id of its own")
+        text, title = row.get("text"), row.get("title") or ""
+        if not isinstance(text, str) or not isinstance(title, str):
+            raise at(
+                path, number, f"document {doc_id!r} has no text that is a string", 'write {"_id": ..., "text": ...}'
+            )
+        documents[doc_id] = Document(text, doc_id, title)
+    if not documents:
+        raise InputError(f"{path} holds no documents; is it the right file?")
+    return documents
+
+
+def read_answers(path: Path) -> dict[str, tuple[str, ...]]:
+    """Read gold answers from JSONL: `query_id`, and `answers`, a list with at least one text."""
+    answers: dict[str, tuple[str, ...]] = {}
+    for number, row in read_objects(path):
+        found = row.get("answers")
+        if not isinstance(found, list) or not found or not all(isinstance(text, str) for text in found):
+            raise at(path, number, "has no list of texts in 'answers'", 'write {"query_id": ..., "answers": [...]}')
+        answers[text_of(path, number, row, "query_id", "_id")] = tuple(found)
+    return answers
+
+
+def _texts(path: Path) -> Iterator[tuple[int, str, str]]:
+    if existing(path).name.removesuffix(".gz").endswith(".jsonl"):
+        for number, row in read_objects(path):
+            yield number, text_of(path, number, row, "_id", "query_id"), str(row.get("text") or "")
+        return
+    for number, line in read_lines(path):
+        query_id, tab, text = line.partition("\t")
+        if not tab:
+            raise at(path, number, "has no tab", "write 'query_id<TAB>text', or JSONL in a file named .jsonl")
+        yield number, query_id.strip(), text
+
+
+def _first_split(folder: Path) -> str:
+    there = [path.name.removesuffix(".gz").removesuffix(".tsv") for path in (folder / "qrels").glob("*.tsv*")]
+    known = [split for split in _SPLITS if split in there] or sorted(there)[:1]
+    if not known:
+        raise InputError(f"{folder / 'qrels'} holds no .tsv file; a BEIR folder has qrels/test.tsv or its like")
+    return known[0]
+
+
+def _unknown_documents(name: str, qrels: Qrels, documents: Mapping[str, Document]) -> list[str]:
+    """Say how many judged documents are not there; raises InputError when none is."""
+    judged = [doc_id for grades in qrels.values() for doc_id in grades]
+    lost = [doc_id for doc_id in judged if doc_id not in documents]
+    if judged and len(lost) == len(judged):
+        raise InputError(
+            f"{name}: none of the judged documents is in the corpus (doc_ids such as {lost[0]!r} in the qrels,"
+            f" {next(iter(documents))!r} in the corpus); the files belong to different collections"
+        )
+    return (
+        [f"{len(lost)} of {len(judged)} judgements are of documents that the corpus lacks ({lost[0]!r})"]
+        if lost
+        else []
+    )

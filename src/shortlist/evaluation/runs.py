@@ -1,0 +1,104 @@
+"""Runs in and out: what a system ranked for each query, as TREC files or JSONL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from shortlist.errors import InputError
+from shortlist.evaluation.files import at, existing, finite_score, read_lines, read_objects, text_of
+from shortlist.evaluation.qrels import check_ids
+from shortlist.evaluation.trec import trec_order
+
+_LAYOUT = "write 'query_id Q0 doc_id rank score tag' in every line"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one system ranked: for each query_id its doc_ids, best first, and their scores in that order.
+
+    `ties` counts documents whose score is that of the one before them.
+    """
+
+    name: str
+    doc_ids: Mapping[str, tuple[str, ...]]
+    scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    @property
+    def ties(self) -> int:
+        """How many documents have the score of the one before them, so that their order is the tie rule's."""
+        return sum(a == b for scores in self.scores.values() for a, b in pairwise(scores))
+
+    @classmethod
+    def from_scores(cls, name: str, scores: Mapping[str, Mapping[str, float]]) -> Run:
+        """Order the documents of each query (query_id to doc_id to score) as trec_eval does."""
+        ordered = {query_id: trec_order(found) for query_id, found in scores.items()}
+        return cls(name, ordered, {q: tuple(scores[q][doc_id] for doc_id in ids) for q, ids in ordered.items()})
+
+
+def read_run(path: Path) -> Run:
+    """Read a TREC run, or JSONL objects with `query_id`, `doc_id`, `score`; may be packed with gzip.
+
+    The order is trec_eval's: by score, the rank column is not looked at. Raises InputError
+    that names file, line and remedy for wrong columns, a document twice in a query, a score
+    that is no finite number, and for an empty file.
+    """
+    scores: dict[str, dict[str, float]] = {}
+    for number, query_id, doc_id, value in _entries(path):
+        found = scores.setdefault(query_id, {})
+        if doc_id in found:
+            what = f"ranks document {doc_id!r} a second time for query {query_id!r}"
+            raise at(path, number, what, "keep one of the lines")
+        found[doc_id] = finite_score(path, number, value)
+    if not scores:
+        raise InputError(f"{path} holds no rankings; is it the right file?")
+    return Run.from_scores(path.name.removesuffix(".gz").rpartition(".")[0] or path.name, scores)
+
+
+def write_run(path: Path, run: Run) -> None:
+    """Write a run as JSONL for `.jsonl`, else as a TREC run that trec_eval reads in this very order.
+
+    A TREC run's scores count down to 1 where the run's own would not keep the order:
+    trec_eval breaks equal ones by doc_id, and a cascade's do not fall throughout.
+    """
+    lines = (_json_lines if path.suffix == ".jsonl" else _trec_lines)(path, run)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def line_of(path: Path, query_id: str, doc_id: str) -> int:
+    """Return the line of a run that ranks a document for a query, 0 when none does."""
+    return next((number for number, *ids, _ in _entries(path) if ids == [query_id, doc_id]), 0)
+
+
+def _entries(path: Path) -> Iterator[tuple[int, str, str, object]]:
+    if existing(path).name.removesuffix(".gz").endswith(".jsonl"):
+        for number, row in read_objects(path):
+            yield number, text_of(path, number, row, "query_id"), text_of(path, number, row, "doc_id"), row.get("score")
+        return
+    for number, line in read_lines(path):
+        parts = line.split()
+        if len(parts) != 6:
+            hint = " (four columns are qrels)" if len(parts) == 4 else ""
+            raise at(path, number, f"has {len(parts)} columns{hint}", _LAYOUT)
+        yield number, parts[0], parts[2], parts[4]
+
+
+def _trec_lines(path: Path, run: Run) -> Iterator[str]:
+    tag = "_".join(run.name.split()) or "run"
+    for query_id, doc_ids in run.doc_ids.items():
+        check_ids(path, query_id, *doc_ids)
+        own = dict(zip(doc_ids, run.scores.get(query_id, ()), strict=False))
+        kept = len(own) == len(doc_ids) and trec_order(own) == tuple(doc_ids)
+        for rank, doc_id in enumerate(doc_ids, 1):
+            score = own[doc_id] if kept else float(len(doc_ids) - rank + 1)
+            yield f"{query_id} Q0 {doc_id} {rank} {score!r} {tag}"
+
+
+def _json_lines(path: Path, run: Run) -> Iterator[str]:
+    for query_id, doc_ids in run.doc_ids.items():
+        scores = run.scores.get(query_id) or tuple(float(len(doc_ids) - place) for place in range(len(doc_ids)))
+        for rank, (doc_id, score) in enumerate(zip(doc_ids, scores, strict=True), 1):
+            yield json.dumps({"query_id": query_id, "doc_id": doc_id, "rank": rank, "score": score})

@@ -1,0 +1,136 @@
+"""A system that can be evaluated: a first stage and rerankers, each with a depth, timed stage by stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from shortlist.errors import InputError
+from shortlist.evaluation.runs import Run
+from shortlist.protocols import Reranker, Retriever
+from shortlist.types import Document, Query, Ranking, ScoreKind, Step, Trace
+
+Clock = Callable[[], float]
+
+# kinds whose scores come from the pair alone, so that they can be sorted again at a smaller depth
+POINTWISE = {kind.value for kind in ScoreKind} - {ScoreKind.RECIPROCAL_RANK.value, ScoreKind.UNKNOWN.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A reranker of the first `depth` documents (None: of all); `price` is what a million tokens cost."""
+
+    reranker: Reranker
+    depth: int | None = None
+    price: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What is evaluated: `depth` candidates of a first stage, then the rerankers in order; `notes` on its figures."""
+
+    name: str
+    retriever: Retriever
+    depth: int
+    stages: tuple[Stage, ...] = ()
+    spec: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a system made of one query.
+
+    `doc_ids` is the final order; `scores` are the last stage's, of the first so many of them.
+    `candidates` is the first stage's order. `stage_ms` holds the first stage's latency and
+    each reranker's; `tokens` and `pairs` count what the rerankers read. `cost` is in the
+    unit of the prices.
+    """
+
+    doc_ids: tuple[str, ...]
+    scores: tuple[float, ...]
+    candidates: tuple[str, ...]
+    stage_ms: tuple[float, ...]
+    tokens: int = 0
+    pairs: int = 0
+    cost: float = 0.0
+    degradations: tuple[str, ...] = ()
+
+    @property
+    def latency_ms(self) -> float:
+        """The sum over the stages."""
+        return sum(self.stage_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An `Answered` query together with the ranking it came from, whose texts are not kept."""
+
+    answered: Answered
+    ranking: Ranking
+
+
+def answer(system: System, query: Query, *, clock: Clock = time.perf_counter) -> Answer:
+    """Let a system answer a query. Nothing falls back: a stage's error is the evaluation's error.
+
+    Only what the first stage found is reranked; relevant documents are never put in.
+    """
+    began = clock()
+    ranking = system.retriever.retrieve(query, depth=system.depth)
+    candidates, stage_ms = ranking.doc_ids, [(clock() - began) * 1e3]
+    scores = tuple(item.score for item in ranking)
+    tokens, pairs, cost = 0, 0, 0.0
+    for stage in system.stages:
+        steps_before, began = len(ranking.trace.steps), clock()
+        ranking, scores = _reranked(ranking, stage)
+        stage_ms.append((clock() - began) * 1e3)
+        read = _tokens(ranking.trace.steps[steps_before:])
+        tokens, pairs, cost = tokens + read, pairs + len(scores), cost + read * stage.price / 1e6
+    answered = Answered(
+        ranking.doc_ids, scores, candidates, tuple(stage_ms), tokens, pairs, cost, ranking.trace.degradations
+    )
+    return Answer(answered, ranking)
+
+
+def _reranked(ranking: Ranking, stage: Stage) -> tuple[Ranking, tuple[float, ...]]:
+    """Rerank the first `depth` and keep the others below them; return also the scores of the reranked ones."""
+    head = stage.reranker.rerank(ranking.head(stage.depth)) if len(ranking) else ranking
+    scores = tuple(item.score for item in head)
+    rest = ranking.items[len(head) :]
+    return Ranking(head.query, head.items + rest, head.score_kind, head.stage, head.trace), scores
+
+
+def _tokens(steps: tuple[Step, ...]) -> int:
+    return sum(step.counts.get("tokens", 0) for step in steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A run as a first stage; documents that the corpus lacks are an error that names them."""
+
+    run: Run
+    documents: Mapping[str, Document]
+    source: str = ""
+
+    def retrieve(self, query: Query, *, depth: int) -> Ranking:
+        """Return the run's first `depth` documents for a query in the run's order."""
+        began = time.perf_counter()
+        doc_ids = self.run.doc_ids.get(query.query_id, ())[:depth]
+        documents = [self._document(query, doc_id) for doc_id in doc_ids]
+        step = Step("run", (time.perf_counter() - began) * 1e3, {"documents": len(documents)}, {"run": self.run.name})
+        kept = self.run.scores.get(query.query_id)
+        scores = kept[:depth] if kept else [1.0 / rank for rank in range(1, len(documents) + 1)]
+        return Ranking.from_scores(
+            query, documents, scores, kind=ScoreKind.UNKNOWN, stage=f"run {self.run.name}", trace=Trace((step,))
+        )
+
+    def _document(self, query: Query, doc_id: str) -> Document:
+        if not self.documents:
+            return Document("", doc_id)
+        if doc_id not in self.documents:
+            raise InputError(
+                f"{self.source or self.run.name}: document {doc_id!r} of query {query.query_id!r} is not in the"
+                " corpus; use the corpus that the run was made from"
+            )
+        return self.documents[doc_id]
