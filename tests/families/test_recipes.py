@@ -176,7 +176,7 @@ def test_the_callers_options_win_over_the_catalogues() -> None:
 
 @pytest.mark.usefixtures("seen")
 @pytest.mark.parametrize("given", [{}, {"long_documents": "auto"}])
-def test_the_model_chooses_how_long_documents_are_read_unless_the_caller_does(given: dict[str, str]) -> None:
+def test_the_model_chooses_how_long_documents_are_read_unless_the_caller_does(given: dict[str, Any]) -> None:
     plain = load_model("bge-reranker-v2-m3", **given)
     assert isinstance(plain, Seen)
     assert plain.options == {}

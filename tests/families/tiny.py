@@ -13,7 +13,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 Tensors = dict[str, npt.NDArray[np.float32]]
 
-WORDS = "how tall is the tower ? it 330 metres of wrought iron . , cats sleep most day eiffel and made".split()
+_TEXT = "how tall is the tower ? it 330 metres of wrought iron . , cats sleep most day eiffel and made"
+WORDS = _TEXT.split()
 SPECIAL = ["[PAD]", "[unused0]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 VOCABULARY = [*SPECIAL, *WORDS, *(f"w{i}" for i in range(170))]
 HIDDEN = 32
