@@ -27,7 +27,8 @@ class Settings:
 
     `model` and `encoder`: packaged name, folder or hub repository. `engine`: "auto",
     "openvino" or "onnxruntime". `precision`: "auto", "fp32", "bf16" or "int8". `threads`:
-    0 for as many as this process has cores. `long_documents`: see `LongDocuments`.
+    0 for as many as this process has cores. `long_documents`: see `LongDocuments`; "auto" is the
+    model's own way, for most "head".
     `depth`: candidates from the first stage. `top_k`: how many come out.
     """
 
@@ -36,7 +37,7 @@ class Settings:
     engine: str = "auto"
     precision: str = "auto"
     threads: int = 0
-    long_documents: str = "head"
+    long_documents: str = "auto"
     depth: int = 100
     top_k: int = 5
 

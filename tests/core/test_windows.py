@@ -20,9 +20,12 @@ def test_every_reading_fits_and_lies_inside_the_document(total: int, room: int, 
         assert all(0 <= start <= end <= total for start, end in spans)
 
 
-@given(st.integers(0, 5000), st.integers(8, 600))
-def test_passages_leave_no_token_unread(total: int, room: int) -> None:
-    read = {t for spans in windows(total, room, LongDocuments.PASSAGES_MAX) for a, b in spans for t in range(a, b)}
+PASSAGES = st.sampled_from([LongDocuments.PASSAGES_MAX, LongDocuments.PASSAGES_80])
+
+
+@given(st.integers(0, 5000), st.integers(8, 600), PASSAGES)
+def test_passages_leave_no_token_unread(total: int, room: int, how: LongDocuments) -> None:
+    read = {t for spans in windows(total, room, how) for a, b in spans for t in range(a, b)}
     assert read == set(range(total))
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shortlist.build.recipes import find_recipe, recipe_of_kind
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.protocols import Scorer
 from shortlist.scorers.blend import Blend
 from shortlist.scorers.cosine import Cosine
+from shortlist.scorers.licensed import Licensed
 from shortlist.scorers.registry import load_scorer
 from shortlist.settings import Settings
 from shortlist.weights import find_packaged
@@ -24,17 +26,24 @@ def load_encoder(settings: Settings) -> BiEncoder:
 
 
 def load_model(name: str, *, kind: str | None = None, encoder: BiEncoder | None = None, **options: Any) -> Scorer:
-    """Load a scorer by name; without a `kind` it is what the packaged card says, else a cross-encoder.
+    """Load a scorer by name: a packaged one by its card, others by the catalogue or by what their files declare.
 
-    A packaged blend is put together from its parts. `encoder` is used for its bi-encoder
-    when it is the same one, so that it is not loaded twice.
+    With a `kind` the files are not asked what they are. `options` win over those of the catalogue, but for
+    `long_documents="auto"`, which leaves it to the model (else "head"). A packaged blend is put
+    together from its parts. `encoder` is used for its bi-encoder when it is the same one, so that
+    it is not loaded twice.
     """
+    if options.get("long_documents") == "auto":
+        options = {key: value for key, value in options.items() if key != "long_documents"}
     packaged = find_packaged(name)
-    kind = kind or (packaged.card["kind"] if packaged is not None else "cross-encoder")
-    if packaged is not None and kind == "blend":
-        parts = packaged.card["parts"]
-        return Blend([(_part(part, encoder, options), float(part["weight"])) for part in parts])
-    return load_scorer(kind, name, **options)
+    if packaged is not None:
+        kind = kind or packaged.card["kind"]
+        if kind == "blend":
+            parts = packaged.card["parts"]
+            return Blend([(_part(part, encoder, options), float(part["weight"])) for part in parts])
+    recipe = find_recipe(name, **options) if kind is None else recipe_of_kind(kind, name)
+    scorer = load_scorer(recipe.kind, name, **{**recipe.options, **options})
+    return Licensed(scorer, recipe.licence_note) if recipe.licence_note else scorer
 
 
 def _part(part: Mapping[str, Any], encoder: BiEncoder | None, options: Mapping[str, Any]) -> Scorer:

@@ -14,7 +14,7 @@ from shortlist.settings import FILE_NAME, Settings
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Model = Annotated[
     str | None,
-    typer.Option("--model", "-m", help="Reranker: a packaged name (see `shortlist models`), a folder, or owner/name."),
+    typer.Option("--model", "-m", help="Reranker: a name that `shortlist models` lists, a folder, or owner/name."),
 ]
 Encoder = Annotated[str | None, typer.Option("--encoder", help="Bi-encoder: a packaged name, a folder, or owner/name.")]
 Engine = Annotated[str | None, typer.Option("--engine", help="auto, openvino or onnxruntime.")]
@@ -22,7 +22,10 @@ Precision = Annotated[str | None, typer.Option("--precision", help="auto, fp32, 
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Default: every core this process may use.")]
 LongDocuments = Annotated[
     str | None,
-    typer.Option("--long-documents", help="What is read of a long one: head, head+tail, passages-max, or error."),
+    typer.Option(
+        "--long-documents",
+        help="What is read of a long one: auto, head, head+tail, passages-max, passages-80, or error.",
+    ),
 ]
 TopK = Annotated[int | None, typer.Option("--top-k", "-k", min=1, help="How many come out. [default: 5]")]
 Depth = Annotated[int | None, typer.Option("--depth", min=1, help="Candidates of the first stage. [default: 100]")]

@@ -45,6 +45,6 @@ def pad(inputs: Sequence[ModelInput], *, pad_id: int) -> Batch:
     ids, mask, types = np.full(shape, pad_id, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     for row, one in enumerate(inputs):
         ids[row, : len(one)] = one.ids
-        mask[row, : len(one)] = 1
+        mask[row, : len(one) if one.attended is None else one.attended] = 1
         types[row, one.second_at : len(one)] = 1
     return Batch(ids, mask, types)

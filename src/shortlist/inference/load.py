@@ -15,7 +15,7 @@ from shortlist.inference.processor import processor_features
 from shortlist.inference.session import Precision, Session
 from shortlist.inference.tokens import Tokenizer
 
-Head = Literal["classification", "mean_pooling"]
+Head = Literal["classification", "mean_pooling", "token_embeddings"]
 
 ENGINES: dict[str, tuple[str, str]] = {
     "openvino": ("openvino", "shortlist.inference.openvino:OpenVinoSession"),

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shortlist._optional import require
-from shortlist.errors import CorruptModelError, ModelNotFoundError
+from shortlist.catalogue import find_entry, nearest_names
+from shortlist.errors import CorruptModelError, ModelNotFoundError, UnsupportedModelError
+from shortlist.inference.complete import check_complete
+from shortlist.inference.hub import MODEL_FILES, SETTINGS_FILES, fetch, is_hub_id, stored_folder
+from shortlist.inference.modules import Module, read_json, read_modules
 from shortlist.weights import find_packaged, packaged_models
 
 _READY_MADE = ("model.onnx", "onnx/model.onnx", "openvino_model.xml", "openvino/openvino_model.xml")
-_HUB_FILES = ["*.json", "*.onnx", "*.onnx_data", "openvino/*", "model*.safetensors"]
 _SAMPLES, _BLOCK = 64, 1 << 16
 
 
@@ -46,8 +48,34 @@ class ModelFolder:
         return int(self.config.get("pad_token_id") or 0)
 
     @property
+    def modules(self) -> tuple[Module, ...]:
+        """The modules that sentence-transformers chains, the transformer first; none in a folder of transformers'."""
+        return read_modules(self.path)
+
+    @property
+    def sentence_transformers(self) -> Mapping[str, Any]:
+        """What `config_sentence_transformers.json` says; empty when there is none."""
+        settings: Mapping[str, Any] = read_json(self.path / "config_sentence_transformers.json", dict)
+        return settings
+
+    @property
+    def activation(self) -> str:
+        """The class that the model's authors apply to a logit, such as "Sigmoid"; empty when they do not say."""
+        own = self.config.get("sentence_transformers")
+        named = (
+            self.sentence_transformers.get("activation_fn")
+            or (own.get("activation_fn") if isinstance(own, dict) else None)
+            or self.config.get("sbert_ce_default_activation_function")
+            or ""
+        )
+        return str(named).rpartition(".")[2]
+
+    @property
     def labels(self) -> int:
         """How many labels a classification head has, by the configuration."""
+        dense = [module for module in self.modules if module.kind == "Dense"]
+        if dense:
+            return int(dense[-1].settings.get("out_features", 1))
         if "num_labels" in self.config:
             return int(self.config["num_labels"])
         return len(self.config.get("id2label") or {0: "LABEL_0", 1: "LABEL_1"})
@@ -55,6 +83,8 @@ class ModelFolder:
     def fingerprint(self) -> str:
         """Identify the weights by name and a hash of sizes and of evenly spaced blocks of the files."""
         digest = hashlib.sha256()
+        for module in self.modules:  # the same weights behind another pooling are another model
+            digest.update(json.dumps([module.kind, dict(module.settings)], sort_keys=True).encode())
         files = [
             f for f in self.path.rglob("*") if f.suffix in {".onnx", ".safetensors", ".bin", ".xml"} and f.is_file()
         ]
@@ -78,12 +108,13 @@ _LIMITS = (
 )
 
 
-def find_model(name: str, *, revision: str | None = None) -> ModelFolder:
-    """Find a model: a packaged name, a folder with `config.json`, or a hub repository `owner/name`.
+def find_model(name: str, *, revision: str | None = None, settings_only: bool = False) -> ModelFolder:
+    """Find a model: packaged, a folder with `config.json`, a name of the catalogue, or `owner/name` on the hub.
 
-    A packaged model's checksums are verified. A hub repository is fetched with
-    `huggingface_hub` (its cache, mirrors, tokens and offline mode apply). Raises
-    ModelNotFoundError that lists what there is, CorruptModelError for unreadable files.
+    A packaged model's checksums are verified, and other folders are checked for files that are
+    half-written or truncated. What was unpacked from a bundle is taken before the hub is asked.
+    `settings_only` fetches no weights. Raises ModelNotFoundError that lists what there is,
+    UnsupportedModelError for a known model that cannot be run, CorruptModelError for unreadable files.
     """
     packaged = find_packaged(name)
     if packaged is not None:
@@ -91,27 +122,35 @@ def find_model(name: str, *, revision: str | None = None) -> ModelFolder:
         return ModelFolder(name, packaged.folder, _read_json(packaged.folder / "config.json"))
     folder = Path(name).expanduser()
     if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise ModelNotFoundError(f"{folder} has no config.json, so it is no model folder")
-        return ModelFolder(name, folder, _read_json(folder / "config.json"))
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        fetched = _fetch(name, revision)
-        return ModelFolder(name, fetched, _read_json(fetched / "config.json"))
-    known = ", ".join(model.name for model in packaged_models())
-    raise ModelNotFoundError(
-        f"no model {name!r}: it is neither packaged ({known}), nor a folder, nor a hub repository 'owner/name'"
+        return _opened(name, folder)
+    entry = find_entry(name)
+    if entry is not None and entry.unsupported:
+        raise UnsupportedModelError(f"{entry.name} is known but cannot be run: {entry.unsupported}")
+    hub_id = entry.hub if entry is not None else name
+    if not is_hub_id(hub_id):
+        raise _unknown(name)
+    stored = stored_folder(hub_id)
+    if stored.is_dir():
+        return _opened(hub_id, stored)
+    pinned = revision or (entry.revision if entry is not None else "") or None
+    return _opened(hub_id, fetch(hub_id, revision=pinned, files=SETTINGS_FILES if settings_only else MODEL_FILES))
+
+
+def _opened(name: str, folder: Path) -> ModelFolder:
+    if not (folder / "config.json").is_file():
+        raise ModelNotFoundError(f"{folder} has no config.json, so it is no model folder")
+    check_complete(folder)
+    return ModelFolder(name, folder, _read_json(folder / "config.json"))
+
+
+def _unknown(name: str) -> ModelNotFoundError:
+    packaged = [model.name for model in packaged_models()]
+    near = nearest_names(name, packaged)
+    hint = f"; nearest: {', '.join(near)}" if near else ""
+    return ModelNotFoundError(
+        f"no model {name!r}: it is neither packaged ({', '.join(packaged)}), nor in the catalogue"
+        f" (`shortlist models` lists it), nor a folder, nor a hub repository 'owner/name'{hint}"
     )
-
-
-def _fetch(name: str, revision: str | None) -> Path:
-    hub = require("huggingface_hub", extra="hub")
-    try:
-        return Path(hub.snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
-    except Exception as error:  # many kinds: no network, no such repository, gated, no space
-        raise ModelNotFoundError(
-            f"cannot fetch {name!r} from the hub ({type(error).__name__}: {str(error).splitlines()[0]});"
-            " check the name and the network, or give the path of a folder that holds the model"
-        ) from error
 
 
 def _read_json(file: Path) -> Mapping[str, Any]:

@@ -19,10 +19,14 @@ Ids = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelInput:
-    """One sequence for a model: token ids `[length]`, and where token type 1 begins (`length` when nowhere)."""
+    """One sequence for a model: token ids `[length]`, and where token type 1 begins (`length` when nowhere).
+
+    Of the positions, the first `attended` are seen by the others; None stands for all.
+    """
 
     ids: Ids
     second_at: int
+    attended: int | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -97,6 +101,15 @@ class Tokenizer:
         missing = [place for place, ids in enumerate(stored) if ids is None]
         fresh = iter(self.encode([documents[place].full_text for place in missing]) if missing else [])
         return [ids if ids is not None else next(fresh) for ids in stored]
+
+    def id_of(self, token: str) -> int | None:
+        """Return the id of a token that the vocabulary holds as it is spelt, or None."""
+        found: int | None = self._raw.token_to_id(token)
+        return found
+
+    def is_added(self, token: str) -> bool:
+        """Whether the token was added to the vocabulary as a whole, so that no text is cut inside it."""
+        return any(added.content == token for added in self._raw.get_added_tokens_decoder().values())
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return token ids that carry this tokenizer's fingerprint, for storing with documents."""

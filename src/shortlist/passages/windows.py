@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 
 import numpy as np
@@ -18,24 +18,34 @@ class LongDocuments(str, Enum):
 
     `HEAD` reads the beginning (FirstP), `HEAD_TAIL` the beginning and the end,
     `PASSAGES_MAX` all of it in overlapping passages, scored by the best one (MaxP); both
-    names are of Dai & Callan 2019, https://arxiv.org/abs/1905.09217. `ERROR` refuses.
+    names are of Dai & Callan 2019, https://arxiv.org/abs/1905.09217. `PASSAGES_80` is the way of
+    jina-reranker-v2: passages that overlap by 80 tokens, with half of the model's length kept from
+    the query. `ERROR` refuses.
     """
 
     ERROR = "error"
     HEAD = "head"
     HEAD_TAIL = "head+tail"
     PASSAGES_MAX = "passages-max"
+    PASSAGES_80 = "passages-80"
 
     @classmethod
     def _missing_(cls, value: object) -> LongDocuments:
         raise InputError(f"long_documents must be one of {', '.join(how.value for how in cls)}; got {value!r}")
 
 
+_OVERLAPS: dict[LongDocuments, Callable[[int], int]] = {
+    LongDocuments.PASSAGES_MAX: lambda room: room // 8,
+    LongDocuments.PASSAGES_80: lambda room: min(80, room // 4),
+}
+
+
 def windows(total: int, room: int, how: LongDocuments, *, doc_id: str = "") -> list[list[Span]]:
     """Return what the model reads of `total` tokens when `room` fit: a list of readings, each a list of spans.
 
     A document that fits is one reading of one span. Passages overlap by an eighth of the
-    room, and the last one ends at the document's end. Raises InputError for `ERROR` when it
+    room, or by 80 tokens or a quarter of the room if that is less (`PASSAGES_80`), and the last
+    one, as long as the others, ends at the document's end. Raises InputError for `ERROR` when it
     does not fit.
     """
     if total <= room:
@@ -45,13 +55,13 @@ def windows(total: int, room: int, how: LongDocuments, *, doc_id: str = "") -> l
     if how is LongDocuments.HEAD_TAIL:
         head = room - room // 4
         return [[(0, head), (total - (room - head), total)]]
-    if how is LongDocuments.PASSAGES_MAX:
-        stride = room - room // 8
+    if how in _OVERLAPS:
+        stride = room - _OVERLAPS[how](room)
         starts = [*range(0, total - room, stride), total - room]
         return [[(start, start + room)] for start in starts]
     raise InputError(
         f"document {doc_id!r} has {total} tokens and the model reads {room}; shorten it,"
-        " or choose long_documents='head', 'head+tail' or 'passages-max'"
+        " or choose long_documents='head', 'head+tail', 'passages-max' or 'passages-80'"
     )
 
 

@@ -20,9 +20,9 @@ class CrossEncoder:
     """A sequence-classification transformer that scores `[CLS] query [SEP] document [SEP]` (Nogueira & Cho 2019).
 
     The query is never cut to make room for a document: it may take three quarters of
-    `max_length` and the document gets the rest. What did not fit is in the step's
-    truncations. Scores are fp32 logits: one label's own, or of two labels the second
-    minus the first.
+    `max_length` (half of it with `LongDocuments.PASSAGES_80`) and the document gets the rest.
+    What did not fit is in the step's truncations. Scores are fp32 logits: one label's own, or
+    of two labels the second minus the first.
     """
 
     def __init__(
@@ -32,10 +32,12 @@ class CrossEncoder:
         fingerprint: str,
         max_length: int = 512,
         long_documents: LongDocuments = LongDocuments.HEAD,
+        activation: str = "",
     ) -> None:
         self._engine = engine
         self._max_length = max_length
         self._long_documents = long_documents
+        self._activation = {"activation": activation} if activation else {}
         self.fingerprint = f"{fingerprint}:{max_length}:{long_documents.value}"
 
     @classmethod
@@ -53,7 +55,8 @@ class CrossEncoder:
         """Load a packaged name, a folder or a hub repository; see `find_model` for errors.
 
         `engine` is "auto", "openvino" or "onnxruntime". `max_length` may only lower the
-        model's own. `threads` defaults to the cores this process may use.
+        model's own. The activation that the model's files name is a fact of each step and is not
+        applied: order is decided on logits. `threads` defaults to the cores this process may use.
         """
         loaded = load_engine(
             name, head="classification", revision=revision, engine=engine, precision=precision, threads=threads
@@ -68,6 +71,7 @@ class CrossEncoder:
             fingerprint=loaded.fingerprint,
             max_length=limit,
             long_documents=LongDocuments(long_documents),
+            activation=loaded.folder.activation,
         )
 
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
@@ -97,6 +101,8 @@ class CrossEncoder:
     def _query_ids(self, query: Query) -> tuple[Ids, Truncation | None]:
         ids = self._engine.tokenizer.encode([query.text])[0]
         room = self._max_length * 3 // 4
+        if self._long_documents is LongDocuments.PASSAGES_80:
+            room = self._max_length // 2 - self._engine.tokenizer.single.overhead
         return ids[:room], Truncation("(query)", room, len(ids)) if len(ids) > room else None
 
     def _step(
@@ -120,6 +126,7 @@ class CrossEncoder:
                 "engine": session.engine,
                 "precision": session.precision.value,
                 "streams": str(session.streams),
+                **self._activation,
             },
             tuple(notes),
             cut,

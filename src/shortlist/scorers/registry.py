@@ -16,6 +16,7 @@ from shortlist.protocols import Scorer
 SCORERS: dict[str, str] = {
     "bi-encoder": "shortlist.scorers.cosine:Cosine.load",
     "cross-encoder": "shortlist.scorers.cross_encoder:CrossEncoder.load",
+    "late-interaction": "shortlist.scorers.late_interaction:LateInteraction.load",
     "lexical": "shortlist.scorers.lexical:Lexical.load",
 }
 

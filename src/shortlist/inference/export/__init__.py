@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from shortlist.errors import InputError
 from shortlist.inference.export.checkpoint import Checkpoint
@@ -14,12 +15,14 @@ from shortlist.inference.export.families import FAMILIES, check_architecture, fa
 from shortlist.inference.export.family import Encoded, Family
 from shortlist.inference.export.graph import Graph, Value
 from shortlist.inference.export.heads import mean_over_mask, unit_length
+from shortlist.inference.export.modules import pooled, projected
 from shortlist.inference.export.saving import LARGEST_SINGLE_FILE, save
+from shortlist.inference.modules import Module, read_modules
 
 # Raised whenever the graph of the same model changes, so that a cache of exports can tell old ones.
 EXPORT_VERSION = 1
 
-Head = Literal["classification", "mean_pooling"]
+Head = Literal["classification", "mean_pooling", "token_embeddings"]
 Weights = Literal["float32", "float16"]
 
 __all__ = ["EXPORT_VERSION", "FAMILIES", "Exported", "Head", "Weights", "export_onnx"]
@@ -53,24 +56,25 @@ def export_onnx(
 
     Inputs are `input_ids`, `attention_mask` and, where the model has more than one token type,
     `token_type_ids`: int64 `[batch, length]`. The output is fp32: `logits` `[batch, labels]` for
-    "classification", or `embeddings` `[batch, dimension]` for "mean_pooling", the mean over the mask
-    scaled to unit length. All arithmetic is fp32; `weights` says how linear weights and tables are
+    "classification"; `embeddings` `[batch, dimension]` for "mean_pooling", the mean over the mask
+    scaled to unit length; `token_embeddings` `[batch, length, dimension]`, projected and of unit length,
+    for "token_embeddings" (ColBERT). A folder of sentence-transformers modules is drawn with its
+    pooling and dense layers. All arithmetic is fp32; `weights` says how linear weights and tables are
     stored. Constants above `largest_single_file` bytes go to `model.onnx.data`.
 
     Raises ModelNotFoundError when config or weights are absent, CorruptModelError when they are
     damaged or do not fit together, UnsupportedModelError when the architecture cannot be exported,
     MissingExtraError without the extra `hub`.
     """
-    if head not in ("classification", "mean_pooling") or weights not in ("float32", "float16"):
+    if head not in get_args(Head) or weights not in get_args(Weights):
         raise InputError(
-            f"head={head!r}, weights={weights!r}: head must be 'classification' or 'mean_pooling',"
-            " weights 'float16' or 'float32'"
+            f"head={head!r}, weights={weights!r}: head must be one of {', '.join(get_args(Head))},"
+            f" weights one of {', '.join(get_args(Weights))}"
         )
     config = Config.load(folder)
     model_type, family = family_of(config)
-    check_architecture(config, family, classification=head == "classification")
     draft = Draft(Graph(half=weights == "float16"), config, Checkpoint.open(folder), family.prefix)
-    encoded, output = _drawn(draft, family, classification=head == "classification")
+    encoded, output = _DRAWN[head](draft, family, read_modules(folder)[1:])
     notes = {"shortlist.model_type": model_type, "shortlist.head": head, "shortlist.weights": weights}
     path = save(
         draft.graph,
@@ -80,15 +84,37 @@ def export_onnx(
         notes=notes,
         largest_single_file=largest_single_file,
     )
-    kept = tuple(draft.graph.kept_float32)
-    return Exported(path, model_type, tuple(draft.inputs), output[0], output[2], encoded.max_length, kept)
+    kept, width = tuple(draft.graph.kept_float32), int(output[2][-1])
+    return Exported(path, model_type, tuple(draft.inputs), output[0], width, encoded.max_length, kept)
 
 
-def _drawn(draft: Draft, family: Family, *, classification: bool) -> tuple[Encoded, tuple[str, Value, int]]:
-    """Draw the model; return what its encoder gives, and the output's name, value and width."""
-    encoded = family.encode(draft, classification and family.pools_first(draft.config))
-    if not classification:
-        vectors = unit_length(draft, mean_over_mask(draft, encoded.hidden))
-        return encoded, ("embeddings", vectors, encoded.size)
+_Drawn = tuple[Encoded, tuple[str, Value, tuple[str | int, ...]]]
+
+
+def _classification(draft: Draft, family: Family, modules: Sequence[Module]) -> _Drawn:
+    """Draw a classifier: of transformers' own head, or of an encoder with modules behind it."""
+    if modules:
+        check_architecture(draft.config, family.architectures, use="as an encoder")
+        encoded, features, width = pooled(draft, family, modules)
+        return encoded, ("logits", features, ("batch", width))
+    check_architecture(draft.config, (family.classifier,), use="with a classification head")
+    encoded = family.encode(draft, family.pools_first(draft.config))
     logits = draft.linear(family.features(draft, encoded), family.out, wide=(None, encoded.size))
-    return encoded, ("logits", logits, len(draft.read(f"{family.out}.bias", None)))
+    return encoded, ("logits", logits, ("batch", len(draft.read(f"{family.out}.bias", None))))
+
+
+def _mean_pooling(draft: Draft, family: Family, modules: Sequence[Module]) -> _Drawn:
+    check_architecture(draft.config, family.architectures, use="as an encoder")
+    encoded = family.encode(draft, False)
+    vectors = unit_length(draft, mean_over_mask(draft, encoded.hidden))
+    return encoded, ("embeddings", vectors, ("batch", encoded.size))
+
+
+def _token_embeddings(draft: Draft, family: Family, modules: Sequence[Module]) -> _Drawn:
+    check_architecture(draft.config, (*family.architectures, "HF_ColBERT"), use="for late interaction")
+    encoded = family.encode(draft, False)
+    vectors, width = projected(draft, encoded, modules)
+    return encoded, ("token_embeddings", unit_length(draft, vectors, axis=2), ("batch", "length", width))
+
+
+_DRAWN = {"classification": _classification, "mean_pooling": _mean_pooling, "token_embeddings": _token_embeddings}

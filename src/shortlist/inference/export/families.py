@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from difflib import get_close_matches
 
 from shortlist.errors import UnsupportedModelError
@@ -41,18 +42,20 @@ def family_of(config: Config) -> tuple[str, Family]:
     )
 
 
-def check_architecture(config: Config, family: Family, *, classification: bool) -> None:
-    """Raise UnsupportedModelError when `architectures` names other code than this family's, or no classifier.
+def check_architecture(config: Config, wanted: Collection[str], *, use: str) -> None:
+    """Raise UnsupportedModelError when `architectures` names none of the `wanted` classes, or the model has own code.
 
-    Custom code keeps a known `model_type` at times (Jina's BERT with ALiBi is a "bert"), so the class
-    names are compared exactly.
+    Custom code keeps a known `model_type` at times (Jina's BERT with ALiBi is a "bert"), or even the
+    name of a known class (Jina's XLM-R), so the names are compared exactly and `auto_map` is refused.
     """
-    named = config.strings("architectures")
-    wanted = (family.classifier,) if classification else family.architectures
-    if set(named) & set(wanted) or not (named or config.values.get("auto_map")):
-        return
-    raise UnsupportedModelError(
-        f"{config.folder}: architectures={list(named)} cannot be exported"
-        f" {'with a classification head' if classification else 'as an encoder'};"
-        f" it must name {' or '.join(wanted)}. For any other, {_WAY_OUT}"
-    )
+    named, own = config.strings("architectures"), config.section("auto_map").values
+    if own:
+        raise UnsupportedModelError(
+            f"{config.folder}: architectures={list(named)} cannot be exported: config.json asks for code of the"
+            f" model's own (auto_map: {', '.join(sorted(map(str, own.values())))}), which is not run; {_WAY_OUT}"
+        )
+    if named and not set(named) & set(wanted):
+        raise UnsupportedModelError(
+            f"{config.folder}: architectures={list(named)} cannot be exported {use};"
+            f" it must name {' or '.join(wanted)}. For any other, {_WAY_OUT}"
+        )

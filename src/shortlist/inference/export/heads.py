@@ -16,10 +16,10 @@ def mean_over_mask(draft: Draft, hidden: Value) -> Value:
     return graph.op("Div", total, graph.op("Max", seen, graph.number(1e-9)))
 
 
-def unit_length(draft: Draft, vectors: Value) -> Value:
-    """Scale vectors `[batch, size]` to length 1; a vector of zeros stays."""
+def unit_length(draft: Draft, vectors: Value, *, axis: int = 1) -> Value:
+    """Scale the vectors along an axis to length 1; a vector of zeros stays."""
     graph = draft.graph
-    norm = graph.op("ReduceL2", vectors, graph.ints(1), keepdims=1)
+    norm = graph.op("ReduceL2", vectors, graph.ints(axis), keepdims=1)
     return graph.op("Div", vectors, graph.op("Max", norm, graph.number(1e-12)))
 
 

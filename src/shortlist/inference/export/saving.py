@@ -25,13 +25,13 @@ def save(
     out: Path,
     *,
     inputs: Sequence[str],
-    output: tuple[str, Value, int],
+    output: tuple[str, Value, tuple[str | int, ...]],
     notes: Mapping[str, str],
     largest_single_file: int = LARGEST_SINGLE_FILE,
 ) -> Path:
     """Write `model.onnx` into the folder `out`, and `model.onnx.data` when the constants are too large for one file.
 
-    `output` is its name, its value and its width. The model file is replaced last and at once, so an
+    `output` is its name, its value and its shape. The model file is replaced last and at once, so an
     interrupted export leaves none or the old one. Raises ModelError when a file cannot be written.
     """
     onnx = require("onnx", extra="hub")
@@ -59,10 +59,10 @@ def _model(
     graph: Graph,
     constants: list[Any],
     inputs: Sequence[str],
-    output: tuple[str, Value, int],
+    output: tuple[str, Value, tuple[str | int, ...]],
     notes: Mapping[str, str],
 ) -> Any:
-    make, (name, value, width) = onnx.helper, output
+    make, (name, value, shape) = onnx.helper, output
     nodes = [
         make.make_node(kind, names, [result], name=result, **attributes)
         for kind, names, result, attributes in (*graph.nodes, ("Identity", (value,), name, {}))
@@ -71,7 +71,7 @@ def _model(
         nodes,
         "shortlist",
         [make.make_tensor_value_info(each, ONNX_INT64, ["batch", "length"]) for each in inputs],
-        [make.make_tensor_value_info(name, ONNX_FLOAT, ["batch", width])],
+        [make.make_tensor_value_info(name, ONNX_FLOAT, shape)],
         constants,
     )
     model = make.make_model(

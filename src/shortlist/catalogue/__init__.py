@@ -1,0 +1,5 @@
+"""Rerankers that shortlist knows by name: where they are, their licence, and how they have to be run."""
+
+from shortlist.catalogue.entries import Entry, Reference, find_entry, nearest_names, read_catalogue
+
+__all__ = ["Entry", "Reference", "find_entry", "nearest_names", "read_catalogue"]

@@ -1,0 +1,67 @@
+"""The modules that sentence-transformers chains behind a transformer, as `modules.json` lists them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shortlist.errors import CorruptModelError, UnsupportedModelError
+
+# Packages whose modules are declared by their settings alone. A module of any other package is code to run.
+_PACKAGES = {"sentence_transformers", "pylate"}
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One module: its class's name ("Transformer", "Pooling", "Dense"), its folder, and its `config.json`."""
+
+    kind: str
+    folder: Path
+    settings: Mapping[str, Any]
+
+
+def read_modules(folder: Path) -> tuple[Module, ...]:
+    """Return the modules in order; none when there is no `modules.json`.
+
+    Raises CorruptModelError for unreadable files, and UnsupportedModelError when a module is
+    code of the model's own, or the transformer is not at the top of the folder.
+    """
+    file = folder / "modules.json"
+    if not file.is_file():
+        return ()
+    listed = read_json(file, list)
+    try:
+        modules = tuple(_module(folder, str(each["type"]), str(each["path"])) for each in listed)
+    except (TypeError, KeyError) as error:
+        raise CorruptModelError(f"{file} has an entry without 'type' or 'path'; fetch the model again") from error
+    if not modules or modules[0].kind != "Transformer" or modules[0].folder != folder:
+        raise UnsupportedModelError(f"{file} does not begin with a Transformer at the top of the folder")
+    return modules
+
+
+def read_json(file: Path, kind: type) -> Any:
+    """Read a JSON file that must hold a `kind`; an absent one counts as empty."""
+    if not file.is_file():
+        return kind()
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CorruptModelError(f"{file} is no valid JSON ({error}); fetch the model again") from error
+    if not isinstance(content, kind):
+        raise CorruptModelError(f"{file} must hold a JSON {kind.__name__}, not {type(content).__name__}")
+    return content
+
+
+def _module(folder: Path, type_: str, path: str) -> Module:
+    package, kind = type_.partition(".")[0], type_.rpartition(".")[2]
+    if package not in _PACKAGES:
+        raise UnsupportedModelError(
+            f"{folder / 'modules.json'} asks for {type_!r}, which is code of the model's own and is not run;"
+            " put a ready-made ONNX file into the folder as model.onnx"
+        )
+    if ".." in Path(path).parts or Path(path).is_absolute():
+        raise CorruptModelError(f"{folder / 'modules.json'} points outside its folder: {path!r}")
+    return Module(kind, folder / path, read_json(folder / path / "config.json", dict) if path else {})

@@ -1,0 +1,32 @@
+"""A scorer whose licence every user of its scores has to know of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shortlist.protocols import Scorer
+from shortlist.types import Document, Query, Scores
+
+
+class Licensed:
+    """Scores as another scorer does, and says the licence in every step, so that no surface can hide it."""
+
+    def __init__(self, scorer: Scorer, note: str) -> None:
+        self._scorer = scorer
+        self._note = note
+
+    @property
+    def fingerprint(self) -> str:
+        """The scorer's own: the scores are the same."""
+        return self._scorer.fingerprint
+
+    def score(self, query: Query, documents: Sequence[Document]) -> Scores:
+        """Return the scorer's scores, `[documents]` in input order."""
+        scores = self._scorer.score(query, documents)
+        step = replace(
+            scores.step,
+            facts={**scores.step.facts, "licence": self._note},
+            degradations=(self._note, *scores.step.degradations),
+        )
+        return replace(scores, step=step)
