@@ -8,7 +8,8 @@
     ├── ModelError
     │   ├── ModelNotFoundError      no model of that name or at that path
     │   ├── CorruptModelError       files are damaged or incomplete
-    │   └── UnsupportedModelError   the architecture or the precision cannot be run here
+    │   ├── UnsupportedModelError   the architecture, the precision or the device cannot be run here
+    │   └── OutOfMemoryError        a single sequence does not fit into the device's memory
     └── StoreError
         ├── IndexNotFoundError      no index at that path
         ├── IndexLockedError        another process has it open
@@ -55,7 +56,11 @@ class CorruptModelError(ModelError):
 
 
 class UnsupportedModelError(ModelError):
-    """The architecture or the asked precision cannot be run here."""
+    """The architecture, the asked precision or the asked device cannot be run here."""
+
+
+class OutOfMemoryError(ModelError):
+    """A batch does not fit into the device's memory; the engine passes it on only for a batch of one."""
 
 
 class StoreError(ShortlistError):

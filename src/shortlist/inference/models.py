@@ -42,8 +42,15 @@ class ModelFolder:
 
     @property
     def pad_id(self) -> int:
-        """The token id that fills a batch."""
-        return int(self.config.get("pad_token_id") or 0)
+        """The token id that fills a batch: the configuration's, else the tokenizer's padding token, else 0."""
+        declared = self.config.get("pad_token_id")
+        if declared is not None:
+            return int(declared)
+        tokenizer = self._json("tokenizer_config.json")
+        name = tokenizer.get("pad_token")
+        name = name.get("content") if isinstance(name, dict) else name
+        named = (tokenizer.get("added_tokens_decoder") or {}).items()
+        return next((int(i) for i, token in named if name is not None and token.get("content") == name), 0)
 
     @property
     def labels(self) -> int:
@@ -78,11 +85,12 @@ _LIMITS = (
 )
 
 
-def find_model(name: str, *, revision: str | None = None) -> ModelFolder:
+def find_model(name: str, *, revision: str | None = None, with_code: bool = False) -> ModelFolder:
     """Find a model: a packaged name, a folder with `config.json`, or a hub repository `owner/name`.
 
     A packaged model's checksums are verified. A hub repository is fetched with
-    `huggingface_hub` (its cache, mirrors, tokens and offline mode apply). Raises
+    `huggingface_hub` (its cache, mirrors, tokens and offline mode apply), its Python files
+    only `with_code`. Raises
     ModelNotFoundError that lists what there is, CorruptModelError for unreadable files.
     """
     packaged = find_packaged(name)
@@ -95,7 +103,7 @@ def find_model(name: str, *, revision: str | None = None) -> ModelFolder:
             raise ModelNotFoundError(f"{folder} has no config.json, so it is no model folder")
         return ModelFolder(name, folder, _read_json(folder / "config.json"))
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        fetched = _fetch(name, revision)
+        fetched = _fetch(name, revision, [*_HUB_FILES, "*.py"] if with_code else _HUB_FILES)
         return ModelFolder(name, fetched, _read_json(fetched / "config.json"))
     known = ", ".join(model.name for model in packaged_models())
     raise ModelNotFoundError(
@@ -103,10 +111,10 @@ def find_model(name: str, *, revision: str | None = None) -> ModelFolder:
     )
 
 
-def _fetch(name: str, revision: str | None) -> Path:
+def _fetch(name: str, revision: str | None, files: list[str]) -> Path:
     hub = require("huggingface_hub", extra="hub")
     try:
-        return Path(hub.snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES))
+        return Path(hub.snapshot_download(name, revision=revision, allow_patterns=files))
     except Exception as error:  # many kinds: no network, no such repository, gated, no space
         raise ModelNotFoundError(
             f"cannot fetch {name!r} from the hub ({type(error).__name__}: {str(error).splitlines()[0]});"

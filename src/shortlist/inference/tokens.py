@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer as RawTokenizer
 
-from shortlist.errors import CorruptModelError, ModelNotFoundError
+from shortlist.errors import CorruptModelError, ModelNotFoundError, UnsupportedModelError
 from shortlist.types import TokenIds
 
 Ids = npt.NDArray[np.int32]
@@ -90,6 +90,15 @@ class Tokenizer:
             readable = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
             encodings = self._raw.encode_batch_fast(readable, add_special_tokens=False)
         return [np.asarray(encoding.ids, dtype=np.int32) for encoding in encodings]
+
+    def token_id(self, token: str) -> int:
+        """Return the id of a token by its name in the vocabulary; raises UnsupportedModelError when it has none."""
+        found = self._raw.token_to_id(token)
+        if found is None:
+            raise UnsupportedModelError(
+                f"the tokenizer has no token {token!r}; the model and its template (or answers) do not belong together"
+            )
+        return int(found)
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return token ids that carry this tokenizer's fingerprint, for storing with documents."""
