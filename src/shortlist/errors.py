@@ -9,7 +9,8 @@
     ├── ModelError
     │   ├── ModelNotFoundError      no model of that name or at that path
     │   ├── CorruptModelError       files are damaged or incomplete
-    │   └── UnsupportedModelError   the architecture or the precision cannot be run here
+    │   ├── UnsupportedModelError   the architecture, the precision or the device cannot be run here
+    │   └── OutOfMemoryError        a single sequence does not fit into the device's memory
     ├── RemoteError             another server gave no scores
     │   ├── AuthenticationError     it wants another key, or an account that may ask
     │   ├── RateLimitedError        it has too much to do
@@ -66,7 +67,11 @@ class CorruptModelError(ModelError):
 
 
 class UnsupportedModelError(ModelError):
-    """The architecture or the asked precision cannot be run here."""
+    """The architecture, the asked precision or the asked device cannot be run here."""
+
+
+class OutOfMemoryError(ModelError):
+    """A batch does not fit into the device's memory; the engine passes it on only for a batch of one."""
 
 
 class RemoteError(ShortlistError):

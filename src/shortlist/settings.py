@@ -26,7 +26,7 @@ class Settings:
     """What a command or a pipeline uses when its caller names nothing else.
 
     `model` and `encoder`: packaged name, folder or hub repository. `engine`: "auto",
-    "openvino" or "onnxruntime". `precision`: "auto", "fp32", "bf16" or "int8". `threads`:
+    "openvino", "onnxruntime" or "torch". `precision`: "auto", "fp32", "bf16", "fp16" or "int8". `threads`:
     0 for as many as this process has cores. `long_documents`: see `LongDocuments`; "auto" is the
     model's own way, for most "head".
     `depth`: candidates from the first stage. `top_k`: how many come out.

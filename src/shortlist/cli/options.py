@@ -17,8 +17,8 @@ Model = Annotated[
     typer.Option("--model", "-m", help="Reranker: a name that `shortlist models` lists, a folder, or owner/name."),
 ]
 Encoder = Annotated[str | None, typer.Option("--encoder", help="Bi-encoder: a packaged name, a folder, or owner/name.")]
-Engine = Annotated[str | None, typer.Option("--engine", help="auto, openvino or onnxruntime.")]
-Precision = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or int8.")]
+Engine = Annotated[str | None, typer.Option("--engine", help="auto, openvino, onnxruntime or torch.")]
+Precision = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16, fp16 or int8.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Default: every core this process may use.")]
 LongDocuments = Annotated[
     str | None,

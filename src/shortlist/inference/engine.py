@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
+from shortlist.errors import OutOfMemoryError
 from shortlist.inference.batches import pad, plan_batches
 from shortlist.inference.session import Output, Session
 from shortlist.inference.tokens import ModelInput, Tokenizer
 
 # Measured on a short, a medium and a long text: see docs/decisions.md, "Tokens in a batch".
 TOKEN_BUDGET = 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inferred:
+    """The output rows `[inputs, columns]`, and in words what had to give way for them."""
+
+    rows: Output
+    degradations: tuple[str, ...] = ()
 
 
 class Engine:
@@ -28,19 +38,27 @@ class Engine:
         self._pool = ThreadPoolExecutor(session.streams, thread_name_prefix="shortlist-infer")
 
     def run(self, inputs: Sequence[ModelInput]) -> Output:
+        """Return the rows of `infer` alone."""
+        return self.infer(inputs).rows
+
+    def infer(self, inputs: Sequence[ModelInput], *, session: Session | None = None) -> Inferred:
         """Return the model's output rows `[inputs, columns]` in the order of `inputs`; at least one is needed.
 
         Equal inputs are computed once, so that equal texts have exactly equal scores.
+        `session` stands in for the engine's own, which it must be made from: one that has
+        read a prefix. A batch that does not fit into memory is halved, and that is said;
+        any other error is passed on at once, and so is OutOfMemoryError for a batch of one.
         """
+        chosen = session or self.session
         keys = [(one.ids.tobytes(), one.second_at, one.attended) for one in inputs]
         distinct = list(dict(zip(keys, inputs, strict=True)).values())
         row = {key: place for place, key in enumerate(dict.fromkeys(keys))}
         plan = plan_batches([len(i) for i in distinct], token_budget=self._token_budget)
-        outputs = list(self._pool.map(lambda places: self._infer([distinct[p] for p in places]), plan))
-        rows = np.empty((len(distinct), outputs[0].shape[1]), dtype=np.float32)
-        for places, output in zip(plan, outputs, strict=True):
-            rows[places] = output
-        return rows[[row[key] for key in keys]]
+        outputs = list(self._pool.map(lambda places: self._fitting(chosen, [distinct[p] for p in places]), plan))
+        parts = [part for parts in outputs for part in parts]
+        rows = np.empty((len(distinct), parts[0].shape[1]), dtype=np.float32)
+        rows[[place for places in plan for place in places]] = np.concatenate(parts)
+        return Inferred(rows[[row[key] for key in keys]], _halvings(outputs))
 
     def run_tokens(self, inputs: Sequence[ModelInput]) -> list[Output]:
         """Return one matrix `[length, columns]` an input, in the order of `inputs`, of a model with a row a token."""
@@ -56,6 +74,25 @@ class Engine:
     def _infer(self, inputs: Sequence[ModelInput]) -> Output:
         return self.session.infer(pad(inputs, pad_id=self.tokenizer.pad_id))
 
+    def _fitting(self, session: Session, inputs: Sequence[ModelInput]) -> list[Output]:
+        """Infer one batch, or its halves in turn when it does not fit into memory."""
+        try:
+            return [session.infer(pad(inputs, pad_id=self.tokenizer.pad_id))]
+        except OutOfMemoryError:
+            if len(inputs) == 1:
+                raise
+        # outside of the handler, whose traceback would keep the failed batch's tensors alive
+        half = (len(inputs) + 1) // 2
+        return self._fitting(session, inputs[:half]) + self._fitting(session, inputs[half:])
+
     def close(self) -> None:
         """End the worker threads."""
         self._pool.shutdown()
+
+
+def _halvings(outputs: Sequence[Sequence[Output]]) -> tuple[str, ...]:
+    split = [parts for parts in outputs if len(parts) > 1]
+    if not split:
+        return ()
+    smallest = min(len(part) for parts in split for part in parts)
+    return (f"{len(split)} batches did not fit into memory and were halved, down to {smallest} sequences",)

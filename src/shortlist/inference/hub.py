@@ -22,6 +22,7 @@ MODEL_FILES = (
     "[0-9]*_*/model.safetensors",
 )
 SETTINGS_FILES = ("*.json",)
+CODE_FILES = ("*.py",)
 
 
 def is_hub_id(name: str) -> bool:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from shortlist.errors import InputError, MissingExtraError
-from shortlist.inference.engine import Engine
+from shortlist._optional import require
+from shortlist.errors import InputError, MissingExtraError, UnsupportedModelError
+from shortlist.inference.engine import TOKEN_BUDGET, Engine
 from shortlist.inference.models import ModelFolder, find_model
 from shortlist.inference.processor import processor_features
 from shortlist.inference.session import Precision, Session
@@ -17,10 +18,15 @@ from shortlist.inference.tokens import Tokenizer
 
 Head = Literal["classification", "mean_pooling", "token_embeddings"]
 
+# The runtimes of exported graphs, and so of the packaged models. torch runs a folder's own weights instead.
 ENGINES: dict[str, tuple[str, str]] = {
     "openvino": ("openvino", "shortlist.inference.openvino:OpenVinoSession"),
     "onnxruntime": ("onnxruntime", "shortlist.inference.onnxruntime:OnnxRuntimeSession"),
 }
+TORCH = "torch"
+
+# A GPU idles on batches that keep a core busy. Not measured: no GPU was at hand. What does not fit is halved.
+_GPU_TOKEN_BUDGET = 16 * TOKEN_BUDGET
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,47 @@ class LoadedModel:
     fingerprint: str
 
 
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """On what a model is to run: see `load_engine`."""
+
+    engine: str = "auto"
+    precision: Precision = Precision.AUTO
+    threads: int | None = None
+    device: str = "auto"
+    trust_remote_code: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        engine: str,
+        precision: Precision | str,
+        threads: int | None,
+        device: str = "auto",
+        trust_remote_code: bool = False,
+    ) -> Runtime:
+        """Check the values that users give; raises InputError that names the wrong one and what is allowed.
+
+        A GPU and a model's own code are torch's alone, so "auto" is "torch" for them.
+        """
+        try:
+            wanted = Precision(precision)
+        except ValueError:
+            raise InputError(
+                f"precision must be one of {', '.join(p.value for p in Precision)}; got {precision!r}"
+            ) from None
+        if threads is not None and threads < 1:
+            raise InputError(f"threads must be a whole number from 1; got {threads}")
+        needs_torch = device not in {"auto", "cpu"} or trust_remote_code
+        if engine not in {"auto", TORCH, *ENGINES}:
+            raise InputError(f"engine must be 'auto' or one of {', '.join([*ENGINES, TORCH])}; got {engine!r}")
+        if needs_torch and engine not in {"auto", TORCH}:
+            raise InputError(
+                f"device={device!r} and trust_remote_code={trust_remote_code} need engine='torch'; got {engine!r}"
+            )
+        return cls(TORCH if needs_torch else engine, wanted, threads, device, trust_remote_code)
+
+
 def load_engine(
     name: str,
     *,
@@ -40,26 +87,33 @@ def load_engine(
     engine: str = "auto",
     precision: Precision | str = Precision.AUTO,
     threads: int | None = None,
+    device: str = "auto",
+    trust_remote_code: bool = False,
 ) -> LoadedModel:
-    """Load a model onto a runtime; a folder without an ONNX or OpenVINO file is exported once into the cache."""
-    try:
-        wanted = Precision(precision)
-    except ValueError:
-        raise InputError(
-            f"precision must be one of {', '.join(p.value for p in Precision)}; got {precision!r}"
-        ) from None
-    if threads is not None and threads < 1:
-        raise InputError(f"threads must be a whole number from 1; got {threads}")
-    folder = find_model(name, revision=revision)
+    """Load a model onto a runtime; a folder without an ONNX or OpenVINO file is exported once into the cache.
+
+    `engine="torch"` runs the folder's safetensors with transformers, on `device` ("auto", "cpu", "cuda",
+    "cuda:1"), and "auto" does so for a classifier that cannot be exported. `threads` is then torch's own
+    setting, for the whole process. `trust_remote_code` lets a model's own Python code run; it is never
+    assumed.
+    """
+    runtime = Runtime.of(engine, precision, threads, device, trust_remote_code)
+    folder = find_model(name, revision=revision, with_code=trust_remote_code)
     tokenizer = Tokenizer.load(folder.path / "tokenizer.json", pad_id=folder.pad_id)
     weights = folder.fingerprint()
-    session = _open(engine, folder.ready_made or _exported(folder, weights, head), wanted, threads)
-    fingerprint = f"{weights}:{session.engine}:{session.precision.value}"
-    return LoadedModel(Engine(tokenizer, session), folder, fingerprint)
+    return loaded_model(tokenizer, _open(runtime, folder, weights, head), folder, weights)
+
+
+def loaded_model(tokenizer: Tokenizer, session: Session, folder: ModelFolder, weights: str) -> LoadedModel:
+    """Put an engine together; `weights` is the folder's fingerprint."""
+    budget = _GPU_TOKEN_BUDGET if session.device.startswith("cuda") else TOKEN_BUDGET
+    where = "" if session.device == "cpu" else f":{session.device}"
+    fingerprint = f"{weights}:{session.engine}:{session.precision.value}{where}"
+    return LoadedModel(Engine(tokenizer, session, token_budget=budget), folder, fingerprint)
 
 
 def available_engines() -> tuple[str, ...]:
-    """Name the installed runtimes, the one that "auto" takes first; none of them is loaded.
+    """Name the installed runtimes of exported graphs, the one that "auto" takes first; none of them is loaded.
 
     OpenVINO comes first where the processor multiplies in bf16, which ONNX Runtime does not
     use. Elsewhere they are equally fast, or ONNX Runtime is a little faster.
@@ -69,17 +123,52 @@ def available_engines() -> tuple[str, ...]:
     return tuple(sorted(installed, key=lambda name: name != first))
 
 
-def _open(engine: str, file: Path, precision: Precision, threads: int | None) -> Session:
+def require_torch(threads: int | None = None) -> None:
+    """Import torch and transformers, and set torch's threads; raises MissingExtraError with the install command."""
+    torch = require("torch", extra="torch")
+    require("transformers", extra="torch")
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def _open(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Session:
+    if runtime.engine == TORCH:
+        return _on_torch(runtime, folder, head)
+    try:
+        file = folder.ready_made or _exported(folder, weights, head)
+    except UnsupportedModelError as error:
+        if runtime.engine != "auto" or head != "classification":
+            raise
+        if importlib.util.find_spec("torch") is None:
+            raise UnsupportedModelError(f"{error}; or run it with torch: pip install 'shortlist[torch]'") from error
+        try:
+            return _on_torch(runtime, folder, head)
+        except UnsupportedModelError as other:
+            raise UnsupportedModelError(f"{other}. Nor can it be exported: {error}") from other
+    return _on_graph_runtime(runtime, file)
+
+
+def _on_torch(runtime: Runtime, folder: ModelFolder, head: Head) -> Session:
+    if head != "classification":
+        raise UnsupportedModelError(f"{folder.name}: engine='torch' runs no bi-encoder; use engine='auto'")
+    require_torch(runtime.threads)
+    from shortlist.inference.torch_classifier import TorchClassifier
+
+    return TorchClassifier.load(
+        folder, precision=runtime.precision, device=runtime.device, trust_remote_code=runtime.trust_remote_code
+    )
+
+
+def _on_graph_runtime(runtime: Runtime, file: Path) -> Session:
+    engine = runtime.engine
     if engine == "auto":
         installed = available_engines()
         if not installed:
             raise MissingExtraError("no inference runtime is installed; install one: pip install openvino")
         engine = "openvino" if file.suffix == ".xml" else installed[0]
-    if engine not in ENGINES:
-        raise InputError(f"engine must be 'auto' or one of {', '.join(ENGINES)}; got {engine!r}")
     module, attribute = ENGINES[engine][1].split(":")
     session_class: Any = getattr(importlib.import_module(module), attribute)
-    session: Session = session_class.load(file, precision=precision, threads=threads)
+    session: Session = session_class.load(file, precision=runtime.precision, threads=runtime.threads)
     return session
 
 

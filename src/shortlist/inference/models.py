@@ -12,7 +12,7 @@ from typing import Any
 from shortlist.catalogue import find_entry, nearest_names
 from shortlist.errors import CorruptModelError, ModelNotFoundError, UnsupportedModelError
 from shortlist.inference.complete import check_complete
-from shortlist.inference.hub import MODEL_FILES, SETTINGS_FILES, fetch, is_hub_id, stored_folder
+from shortlist.inference.hub import CODE_FILES, MODEL_FILES, SETTINGS_FILES, fetch, is_hub_id, stored_folder
 from shortlist.inference.modules import Module, read_json, read_modules
 from shortlist.weights import find_packaged, packaged_models
 
@@ -44,8 +44,15 @@ class ModelFolder:
 
     @property
     def pad_id(self) -> int:
-        """The token id that fills a batch."""
-        return int(self.config.get("pad_token_id") or 0)
+        """The token id that fills a batch: the configuration's, else the tokenizer's padding token, else 0."""
+        declared = self.config.get("pad_token_id")
+        if declared is not None:
+            return int(declared)
+        tokenizer = self._json("tokenizer_config.json")
+        name = tokenizer.get("pad_token")
+        name = name.get("content") if isinstance(name, dict) else name
+        named = (tokenizer.get("added_tokens_decoder") or {}).items()
+        return next((int(i) for i, token in named if name is not None and token.get("content") == name), 0)
 
     @property
     def modules(self) -> tuple[Module, ...]:
@@ -108,13 +115,16 @@ _LIMITS = (
 )
 
 
-def find_model(name: str, *, revision: str | None = None, settings_only: bool = False) -> ModelFolder:
+def find_model(
+    name: str, *, revision: str | None = None, settings_only: bool = False, with_code: bool = False
+) -> ModelFolder:
     """Find a model: packaged, a folder with `config.json`, a name of the catalogue, or `owner/name` on the hub.
 
     A packaged model's checksums are verified, and other folders are checked for files that are
     half-written or truncated. What was unpacked from a bundle is taken before the hub is asked.
-    `settings_only` fetches no weights. Raises ModelNotFoundError that lists what there is,
-    UnsupportedModelError for a known model that cannot be run, CorruptModelError for unreadable files.
+    `settings_only` fetches no weights, `with_code` the repository's Python files too. Raises
+    ModelNotFoundError that lists what there is, UnsupportedModelError for a known model that cannot
+    be run, CorruptModelError for unreadable files.
     """
     packaged = find_packaged(name)
     if packaged is not None:
@@ -133,7 +143,8 @@ def find_model(name: str, *, revision: str | None = None, settings_only: bool = 
     if stored.is_dir():
         return _opened(hub_id, stored)
     pinned = revision or (entry.revision if entry is not None else "") or None
-    return _opened(hub_id, fetch(hub_id, revision=pinned, files=SETTINGS_FILES if settings_only else MODEL_FILES))
+    files = SETTINGS_FILES if settings_only else MODEL_FILES
+    return _opened(hub_id, fetch(hub_id, revision=pinned, files=[*files, *CODE_FILES] if with_code else files))
 
 
 def _opened(name: str, folder: Path) -> ModelFolder:

@@ -16,6 +16,8 @@ from shortlist.inference.session import Output, Precision, usable_cores
 class OnnxRuntimeSession:
     """An ONNX file on the CPU provider, one thread a call and as many calls at once as there are cores."""
 
+    device = "cpu"
+
     def __init__(self, session: Any, *, engine: str, precision: Precision, streams: int) -> None:
         self._session = session
         self._inputs = [port.name for port in session.get_inputs()]
@@ -27,11 +29,12 @@ class OnnxRuntimeSession:
     def load(
         cls, file: Path, *, precision: Precision = Precision.AUTO, threads: int | None = None
     ) -> OnnxRuntimeSession:
-        """Open `file`; AUTO is fp32. Raises UnsupportedModelError for bf16, which its CPU kernels do not have."""
+        """Open `file`; AUTO is fp32. Raises UnsupportedModelError for bf16 and fp16, which the CPU kernels lack."""
         onnxruntime = require("onnxruntime", extra="all")
-        if precision is Precision.BF16:
+        if precision in {Precision.BF16, Precision.FP16}:
             raise UnsupportedModelError(
-                "ONNX Runtime has no bf16 on the CPU; use precision='fp32' or engine='openvino'"
+                f"ONNX Runtime has no {precision.value} on the CPU; use precision='fp32',"
+                f" or engine='{'openvino' if precision is Precision.BF16 else 'torch'}'"
             )
         resolved = Precision.INT8 if precision is Precision.INT8 else Precision.FP32
         source: str | bytes = str(file)

@@ -18,6 +18,8 @@ from shortlist.inference.session import Output, Precision, usable_cores
 class OpenVinoSession:
     """An ONNX file or OpenVINO IR compiled for the CPU; one infer request a thread."""
 
+    device = "cpu"
+
     def __init__(self, compiled: Any, *, engine: str, precision: Precision, streams: int) -> None:
         self._compiled = compiled
         self._inputs = [port.get_any_name() for port in compiled.inputs]
@@ -31,7 +33,7 @@ class OpenVinoSession:
         """Compile `file`, with one stream a core, and telemetry off.
 
         Raises UnsupportedModelError when `precision` is bf16 and the processor has no
-        bf16 arithmetic: it would be emulated, and slower than fp32.
+        bf16 arithmetic: it would be emulated, and slower than fp32. So it does for fp16.
         """
         os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")  # nothing phones home
         openvino = require("openvino", extra="openvino")
@@ -63,6 +65,8 @@ class OpenVinoSession:
 def _resolve(asked: Precision, capabilities: set[str]) -> Precision:
     if asked is Precision.AUTO:
         return Precision.BF16 if "BF16" in capabilities else Precision.FP32
+    if asked is Precision.FP16:
+        raise UnsupportedModelError("OpenVINO has no fp16 on the CPU; use precision='auto' or engine='torch'")
     if asked is Precision.BF16 and "BF16" not in capabilities:
         raise UnsupportedModelError(
             "this processor has no bf16 arithmetic (OpenVINO reports "

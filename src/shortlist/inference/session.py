@@ -15,11 +15,15 @@ Output = npt.NDArray[np.float32]
 
 
 class Precision(str, Enum):
-    """In which numbers the matrices are multiplied. `AUTO` is the fastest that keeps the order: bf16 or fp32."""
+    """In which numbers the matrices are multiplied.
+
+    `AUTO` is the fastest that keeps the order: bf16 or fp32. `FP16` is torch's only; its largest number is 65504.
+    """
 
     AUTO = "auto"
     FP32 = "fp32"
     BF16 = "bf16"
+    FP16 = "fp16"
     INT8 = "int8"
 
 
@@ -37,12 +41,21 @@ class Session(Protocol):
         ...
 
     @property
+    def device(self) -> str:
+        """Where it computes: "cpu", "cuda:0"."""
+        ...
+
+    @property
     def streams(self) -> int:
         """How many `infer` calls run at once without slowing each other down."""
         ...
 
     def infer(self, batch: Batch) -> Output:
-        """Return the model's first output `[rows, columns]` as fp32."""
+        """Return the model's first output `[rows, columns]` as fp32.
+
+        Raises OutOfMemoryError when the batch is too large for the device, and the same
+        rows in smaller batches may fit.
+        """
         ...
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer as RawTokenizer
 
-from shortlist.errors import CorruptModelError, ModelNotFoundError
+from shortlist.errors import CorruptModelError, ModelNotFoundError, UnsupportedModelError
 from shortlist.types import Document, TokenIds
 
 Ids = npt.NDArray[np.int32]
@@ -110,6 +110,15 @@ class Tokenizer:
     def is_added(self, token: str) -> bool:
         """Whether the token was added to the vocabulary as a whole, so that no text is cut inside it."""
         return any(added.content == token for added in self._raw.get_added_tokens_decoder().values())
+
+    def token_id(self, token: str) -> int:
+        """Return the id of a token by its name in the vocabulary; raises UnsupportedModelError when it has none."""
+        found = self.id_of(token)
+        if found is None:
+            raise UnsupportedModelError(
+                f"the tokenizer has no token {token!r}; the model and its template (or answers) do not belong together"
+            )
+        return found
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return token ids that carry this tokenizer's fingerprint, for storing with documents."""

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from shortlist.errors import UnsupportedModelError
-from shortlist.inference.engine import Engine
+from shortlist.inference.engine import Engine, Inferred
 from shortlist.inference.load import load_engine
 from shortlist.inference.session import Output, Precision
 from shortlist.inference.tokens import Ids, ModelInput
 from shortlist.passages.windows import LongDocuments, best_of, windows
+from shortlist.scorers.report import inference_step
 from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
 
 
@@ -49,17 +50,27 @@ class CrossEncoder:
         engine: str = "auto",
         precision: Precision | str = Precision.AUTO,
         threads: int | None = None,
+        device: str = "auto",
+        trust_remote_code: bool = False,
         max_length: int | None = None,
         long_documents: LongDocuments | str = LongDocuments.HEAD,
     ) -> CrossEncoder:
         """Load a packaged name, a folder or a hub repository; see `find_model` for errors.
 
-        `engine` is "auto", "openvino" or "onnxruntime". `max_length` may only lower the
+        `engine` is "auto", "openvino", "onnxruntime" or "torch"; the last runs on `device` ("auto", "cpu", "cuda",
+        "cuda:1"), and a model's own code if `trust_remote_code`. `max_length` may only lower the
         model's own. The activation that the model's files name is a fact of each step and is not
         applied: order is decided on logits. `threads` defaults to the cores this process may use.
         """
         loaded = load_engine(
-            name, head="classification", revision=revision, engine=engine, precision=precision, threads=threads
+            name,
+            head="classification",
+            revision=revision,
+            engine=engine,
+            precision=precision,
+            threads=threads,
+            device=device,
+            trust_remote_code=trust_remote_code,
         )
         if loaded.folder.labels > 2:
             raise UnsupportedModelError(
@@ -91,8 +102,9 @@ class CrossEncoder:
             seen = sum(b - a for a, b in readings[0]) if len(readings) == 1 else len(ids)
             if seen < len(ids):
                 truncations.append(Truncation(document.doc_id, seen, len(ids)))
-        values = best_of(_logits(self._engine.run(inputs)), owners, len(documents)) if inputs else _NONE
-        return Scores(values, ScoreKind.LOGIT, self._step(began, documents, inputs, tuple(truncations)))
+        inferred = self._engine.infer(inputs) if inputs else _NOTHING
+        values = best_of(_logits(inferred.rows), owners, len(documents))
+        return Scores(values, ScoreKind.LOGIT, self._step(began, documents, inputs, inferred, tuple(truncations)))
 
     def close(self) -> None:
         """End the engine's threads."""
@@ -106,34 +118,27 @@ class CrossEncoder:
         return ids[:room], Truncation("(query)", room, len(ids)) if len(ids) > room else None
 
     def _step(
-        self, began: float, documents: Sequence[Document], inputs: Sequence[ModelInput], cut: tuple[Truncation, ...]
+        self,
+        began: float,
+        documents: Sequence[Document],
+        inputs: Sequence[ModelInput],
+        inferred: Inferred,
+        cut: tuple[Truncation, ...],
     ) -> Step:
-        session = self._engine.session
-        empty = sum(not d.full_text.strip() for d in documents)
-        notes = [f"{empty} documents are empty"] if empty else []
-        if cut:
-            longest = max(cut, key=lambda t: t.total)
-            notes.append(
-                f"{len(cut)} texts cut ({self._long_documents.value});"
-                f" the longest is {longest.doc_id}: read {longest.seen} of {longest.total} tokens"
-            )
-        return Step(
+        return inference_step(
             "cross-encoder",
-            (time.perf_counter() - began) * 1000,
-            {"documents": len(documents), "pairs": len(inputs), "tokens": sum(len(i) for i in inputs)},
-            {
-                "model": self.fingerprint,
-                "engine": session.engine,
-                "precision": session.precision.value,
-                "streams": str(session.streams),
-                **self._activation,
-            },
-            tuple(notes),
-            cut,
+            began=began,
+            documents=documents,
+            counts={"pairs": len(inputs), "tokens": sum(len(i) for i in inputs)},
+            session=self._engine.session,
+            facts={"model": self.fingerprint, **self._activation},
+            degradations=inferred.degradations,
+            cut=cut,
+            long_documents=self._long_documents,
         )
 
 
-_NONE = np.empty(0, dtype=np.float32)
+_NOTHING = Inferred(np.empty((0, 1), dtype=np.float32))
 
 
 def _logits(output: Output) -> Output:

@@ -15,9 +15,11 @@ from shortlist.protocols import Scorer
 # A kind's factory takes a model's name and options, and returns a Scorer.
 SCORERS: dict[str, str] = {
     "bi-encoder": "shortlist.scorers.cosine:Cosine.load",
+    "causal-lm": "shortlist.scorers.causal_lm:load_causal_lm",
     "cross-encoder": "shortlist.scorers.cross_encoder:CrossEncoder.load",
     "late-interaction": "shortlist.scorers.late_interaction:LateInteraction.load",
     "lexical": "shortlist.scorers.lexical:Lexical.load",
+    "seq2seq": "shortlist.scorers.seq2seq:load_monot5",
 }
 
 ENTRY_POINT_GROUP = "shortlist.scorers"

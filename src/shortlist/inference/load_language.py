@@ -1,0 +1,84 @@
+"""From a language model's name to an engine that gives the logits of a few answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from shortlist.errors import InputError
+from shortlist.inference.load import TORCH, LoadedModel, Runtime, loaded_model, require_torch
+from shortlist.inference.models import ModelFolder, find_model
+from shortlist.inference.session import Precision, Session
+from shortlist.inference.tokens import Ids, Tokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageModel:
+    """A running engine whose columns are answers; `after` gives a session that has read a prefix, where it can."""
+
+    loaded: LoadedModel
+    after: Callable[[Ids], Session] | None = None
+
+
+def load_causal(
+    name: str,
+    *,
+    answers: Sequence[str] = (),
+    cutoff_layer: int | None = None,
+    revision: str | None = None,
+    engine: str = "auto",
+    precision: Precision | str = Precision.AUTO,
+    threads: int | None = None,
+    device: str = "auto",
+) -> LanguageModel:
+    """Load a decoder whose columns are the tokens `answers`, or the one score head of `cutoff_layer`.
+
+    Runs on torch, which "auto" means here. Raises what `load_engine` raises, and UnsupportedModelError
+    for a tokenizer without one of the answers.
+    """
+    runtime, folder, tokenizer = _opened(name, revision, Runtime.of(engine, precision, threads, device))
+    if cutoff_layer is not None:
+        from shortlist.inference.torch_layerwise import load_layerwise
+
+        session = load_layerwise(folder, cutoff_layer=cutoff_layer, precision=runtime.precision, device=runtime.device)
+    else:
+        from shortlist.inference.torch_causal import CausalSession
+
+        session = CausalSession.load(
+            folder, answers=_ids(tokenizer, answers), precision=runtime.precision, device=runtime.device
+        )
+    loaded = loaded_model(tokenizer, session, folder, folder.fingerprint())
+    return LanguageModel(loaded, session.after if session.shares_prefix else None)
+
+
+def load_seq2seq(
+    name: str,
+    *,
+    answers: Sequence[str],
+    revision: str | None = None,
+    engine: str = "auto",
+    precision: Precision | str = Precision.AUTO,
+    threads: int | None = None,
+    device: str = "auto",
+) -> LanguageModel:
+    """Load an encoder-decoder whose columns are the tokens `answers`; see `load_causal`."""
+    runtime, folder, tokenizer = _opened(name, revision, Runtime.of(engine, precision, threads, device))
+    from shortlist.inference.torch_seq2seq import Seq2SeqSession
+
+    session = Seq2SeqSession.load(
+        folder, answers=_ids(tokenizer, answers), precision=runtime.precision, device=runtime.device
+    )
+    return LanguageModel(loaded_model(tokenizer, session, folder, folder.fingerprint()))
+
+
+def _opened(name: str, revision: str | None, runtime: Runtime) -> tuple[Runtime, ModelFolder, Tokenizer]:
+    if runtime.engine not in {"auto", TORCH}:
+        raise InputError(f"a language model runs on engine='torch' (or 'auto'), not on {runtime.engine!r}")
+    folder = find_model(name, revision=revision)
+    tokenizer = Tokenizer.load(folder.path / "tokenizer.json", pad_id=folder.pad_id)
+    require_torch(runtime.threads)
+    return runtime, folder, tokenizer
+
+
+def _ids(tokenizer: Tokenizer, answers: Sequence[str]) -> list[int]:
+    return [tokenizer.token_id(answer) for answer in answers]

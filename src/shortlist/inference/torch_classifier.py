@@ -1,0 +1,62 @@
+"""Sessions on torch for sequence classifiers of transformers."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import numpy as np
+import torch
+
+from shortlist.inference.batches import Batch
+from shortlist.inference.models import ModelFolder
+from shortlist.inference.session import Output, Precision
+from shortlist.inference.torch_checkpoint import engine_name, load_pretrained
+from shortlist.inference.torch_device import Placement, memory_errors
+
+
+class TorchClassifier:
+    """A `*ForSequenceClassification` model: padded batches in, fp32 logits out.
+
+    One batch runs at a time, on all of torch's threads (`torch.set_num_threads`).
+    """
+
+    streams = 1
+
+    def __init__(self, model: Any, *, placement: Placement) -> None:
+        self._model = model
+        self._placement = placement
+        self._inputs = _inputs_of(model)
+        self.engine = engine_name()
+        self.precision = placement.precision
+        self.device = str(placement.device)
+
+    @classmethod
+    def load(
+        cls,
+        folder: ModelFolder,
+        *,
+        precision: Precision = Precision.AUTO,
+        device: str = "auto",
+        trust_remote_code: bool = False,
+    ) -> TorchClassifier:
+        """Load a folder's weights; errors are those of `Placement.choose` and `load_pretrained`."""
+        placement = Placement.choose(device, precision)
+        model = load_pretrained(
+            folder, suffix="ForSequenceClassification", placement=placement, trust_remote_code=trust_remote_code
+        )
+        model.config.pad_token_id = folder.pad_id  # decoders find their last position by it, and some lack it
+        return cls(model, placement=placement)
+
+    def infer(self, batch: Batch) -> Output:
+        """Run one batch; logits are cast to fp32 before anything else happens to them."""
+        with memory_errors(), torch.inference_mode():
+            feeds = {n: torch.from_numpy(getattr(batch, n)).to(self._placement.device) for n in self._inputs}
+            return np.asarray(self._model(**feeds).logits.float().cpu().numpy())
+
+
+def _inputs_of(model: Any) -> tuple[str, ...]:
+    """Name the inputs that the model reads; token types only where it has more than one."""
+    known = inspect.signature(model.forward).parameters
+    has_types = "token_type_ids" in known and (getattr(model.config, "type_vocab_size", 0) or 0) > 1
+    return ("input_ids", "attention_mask", "token_type_ids") if has_types else ("input_ids", "attention_mask")

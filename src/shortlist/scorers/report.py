@@ -1,0 +1,47 @@
+"""The step of a scorer that runs a transformer: what it read, on what, and what it cut."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from shortlist.inference.session import Session
+from shortlist.passages.windows import LongDocuments
+from shortlist.types import Document, Step, Truncation
+
+
+def inference_step(
+    stage: str,
+    *,
+    began: float,
+    documents: Sequence[Document],
+    counts: Mapping[str, int],
+    session: Session,
+    facts: Mapping[str, str],
+    degradations: Sequence[str],
+    cut: tuple[Truncation, ...],
+    long_documents: LongDocuments,
+) -> Step:
+    """Put a step together; `began` is of `time.perf_counter`, `counts` and `facts` come beside the usual ones."""
+    empty = sum(not d.full_text.strip() for d in documents)
+    notes = [f"{empty} documents are empty"] if empty else []
+    if cut:
+        longest = max(cut, key=lambda t: t.total)
+        notes.append(
+            f"{len(cut)} texts cut ({long_documents.value});"
+            f" the longest is {longest.doc_id}: read {longest.seen} of {longest.total} tokens"
+        )
+    return Step(
+        stage,
+        (time.perf_counter() - began) * 1000,
+        {"documents": len(documents), **counts},
+        {
+            **facts,
+            "engine": session.engine,
+            "device": session.device,
+            "precision": session.precision.value,
+            "streams": str(session.streams),
+        },
+        (*notes, *degradations),
+        cut,
+    )
