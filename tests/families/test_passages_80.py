@@ -40,7 +40,7 @@ def xlm_roberta() -> Tokenizer:
 class Recording:
     """A session that keeps what it is given, and scores a sequence by its largest id."""
 
-    engine, precision, streams = "recording", Precision.FP32, 1
+    engine, precision, streams, device = "recording", Precision.FP32, 1, "cpu"
 
     def __init__(self) -> None:
         self.rows: list[list[int]] = []
