@@ -4,6 +4,8 @@
     ├── InputError              an argument or a request cannot be used (also a ValueError)
     ├── ScoreError              a model gave NaN, infinity or the wrong number of scores
     ├── SettingsError           a setting in a file or the environment cannot be used
+    ├── GenerationError         a language model did not answer, or not with what was asked
+    ├── BudgetSpentError        the next call would pass a cap on calls, tokens or money
     ├── MissingExtraError       an optional dependency is absent; names the install command
     ├── ModelError
     │   ├── ModelNotFoundError      no model of that name or at that path
@@ -36,6 +38,14 @@ class ScoreError(ShortlistError):
 
 class SettingsError(ShortlistError, ValueError):
     """A setting in a file or in the environment cannot be used."""
+
+
+class GenerationError(ShortlistError):
+    """A language model did not answer, or its answer lacks what was asked for."""
+
+
+class BudgetSpentError(ShortlistError):
+    """The next call to a language model would pass a cap; nothing was asked."""
 
 
 class MissingExtraError(ShortlistError, ImportError):
