@@ -76,13 +76,16 @@ class Pairwise:
                 yield list(order)
 
     def _best(self, task: Task, desk: Asking, places: Sequence[int]) -> int:
-        """Return the best of a parent and its children; the parent stays unless a child wins."""
+        """Return the best of a parent and its children; of two that tie, the one that stood earlier."""
         parent, *children = places
         rival = children[0]
         for child in children[1:]:
-            if self._compare(task, desk, [(rival, child)])[0] < 0:
-                rival = child
-        return rival if self._compare(task, desk, [(parent, rival)])[0] < 0 else parent
+            rival = self._better(task, desk, rival, child)
+        return self._better(task, desk, parent, rival)
+
+    def _better(self, task: Task, desk: Asking, a: int, b: int) -> int:
+        outcome = self._compare(task, desk, [(a, b)])[0]
+        return min(a, b) if outcome == 0 else a if outcome > 0 else b
 
     def _compare(self, task: Task, desk: Asking, pairs: Sequence[tuple[int, int]]) -> list[int]:
         """Return 1 for each pair whose first passage wins both times, -1 where the second does, else 0."""

@@ -31,6 +31,7 @@ _CHAIN = re.compile(  # "3 > 1 > 2", "Passage 3, Passage 1": two numbers at leas
     r"(?:passage|document|doc|id)?\s*#?\d+(?:\s*(?:>|,|;|=|\n|\s)\s*(?:passage|document|doc|id)?\s*#?\d+)+",
     re.IGNORECASE,
 )
+_ENDLESS = re.compile(r"\d{11,}|\s{11,}")  # a model that repeats itself; patterns take the square of its length
 _ONE = re.compile(r"\W*(?:passage|document|doc|id)?\W*(\d+)\W*", re.IGNORECASE)
 
 
@@ -48,7 +49,7 @@ def parse_order(text: str, count: int) -> Parsed:
     A refusal or an empty answer is the earlier order.
     """
     repairs: Counter[str] = Counter()
-    cleaned = _ascii(without_reasoning(text, repairs), repairs)
+    cleaned = _ENDLESS.sub(lambda run: run[0][:1] * 10, _ascii(without_reasoning(text, repairs), repairs))
     return completed(_ids(cleaned, count, repairs), count, repairs)
 
 
@@ -113,8 +114,9 @@ def _plain(letter: str) -> str:
     value = unicodedata.numeric(letter)
     if not value.is_integer():
         return letter
-    # a circled 12 is one sign and so one id; digits of other scripts stand in a row for one
-    return str(int(value)) if unicodedata.digit(letter, None) is not None else f"[{int(value)}]"
+    # a circled 12 is one sign and so one id; superscripts and digits of other scripts stand in a row for one
+    in_a_row = unicodedata.category(letter) == "Nd" or unicodedata.decomposition(letter).startswith("<su")
+    return str(int(value)) if in_a_row else f"[{int(value)}]"
 
 
 def _ids(text: str, count: int, repairs: Counter[str]) -> list[int]:

@@ -17,10 +17,10 @@ from shortlist.types import Message, Prompt
 class Setwise:
     """Zhuang et al. 2024, "A Setwise Approach for Effective and Highly Efficient Zero-shot Ranking with LLMs".
 
-    Each prompt shows a passage and its `children` in the heap. The first `top` are found;
+    Each prompt shows a passage and its `children` in the heap, in their earlier order. The first `top` are found;
     the others keep their earlier order behind them. `choice`: "text" reads the label that is
-    answered, "logprobs" takes the likeliest label of the first token. An answer without a
-    label leaves the heap as it is.
+    answered, "logprobs" takes the likeliest label of the first token. Without
+    a label in the answer, the passage that stood earliest is taken.
     """
 
     def __init__(self, *, children: int = 2, top: int = 10, choice: Choice = "text") -> None:
@@ -40,6 +40,7 @@ class Setwise:
         return heap_top(len(task.passages), top, partial(self._best, task, desk), children=self._children)
 
     def _best(self, task: Task, desk: Asking, places: Sequence[int]) -> int:
+        places = sorted(places)  # in their earlier order: a model that leans to what it reads first leans to that
         labels = LABELS[: len(places)]
         shown = "\n\n".join(
             f'Passage {label}: "{task.passages[place]}"' for label, place in zip(labels, places, strict=True)
@@ -55,4 +56,4 @@ class Setwise:
             top_logprobs=TOP_LOGPROBS if self._choice == "logprobs" else 0,
         )
         place = chosen(desk.ask([prompt])[0], labels, self._choice, desk.repairs)
-        return places[0 if place is None else place]
+        return places[place or 0]
