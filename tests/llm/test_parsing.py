@@ -40,7 +40,7 @@ IDENTITY = [1, 2, 3, 4, 5]
         ("I'm sorry, I cannot rank these 5 passages.", IDENTITY, {parsing.UNREADABLE: 1}),
         ("There are 4 good ones among 5.", IDENTITY, {parsing.UNREADABLE: 1}),
         ("", IDENTITY, {parsing.UNREADABLE: 1}),
-        ("[" + "9" * 5000 + "]", IDENTITY, {parsing.BARE_NUMBERS: 1, parsing.OUT_OF_RANGE: 1, parsing.UNREADABLE: 1}),
+        ("[" + "9" * 5000 + "]", IDENTITY, {parsing.OUT_OF_RANGE: 1, parsing.UNREADABLE: 1}),
         ("[1] > [2] > ... > [5]", [1, 2, 5, 3, 4], {parsing.MISSING: 2}),
     ],
 )
