@@ -70,7 +70,7 @@ class OpenAIEndpoint:
         with self._turns:
             try:
                 answer = resource.create(model=self._model, **named, extra_body=rest)
-            except self._openai.OpenAIError as error:
+            except (self._openai.OpenAIError, ValueError) as error:  # ValueError: the body is no JSON
                 raise GenerationError(f"{self.fingerprint} did not answer: {_reason(error)}") from error
         if not hasattr(answer, "to_dict"):
             raise GenerationError(f"{self.fingerprint} answered what is no JSON object: {answer!r:.200}")
