@@ -5,6 +5,8 @@
     ├── ScoreError              a model gave NaN, infinity or the wrong number of scores
     ├── SettingsError           a setting in a file or the environment cannot be used
     ├── WireError               a JSON value is not of its format; names the path (also a ValueError)
+    ├── GenerationError         a language model did not answer, or not with what was asked
+    ├── BudgetSpentError        the next call would pass a cap on calls, tokens or money
     ├── MissingExtraError       an optional dependency is absent; names the install command
     ├── ModelError
     │   ├── ModelNotFoundError      no model of that name or at that path
@@ -48,6 +50,14 @@ class SettingsError(ShortlistError, ValueError):
 
 class WireError(ShortlistError, ValueError):
     """A JSON value is not of its format; the message names the path, what came and what was expected."""
+
+
+class GenerationError(ShortlistError):
+    """A language model did not answer, or its answer lacks what was asked for."""
+
+
+class BudgetSpentError(ShortlistError):
+    """The next call to a language model would pass a cap; nothing was asked."""
 
 
 class MissingExtraError(ShortlistError, ImportError):

@@ -1,4 +1,4 @@
-"""The seams: what a retriever, scorer, reranker, encoder and generator must do."""
+"""The seams: what a retriever, scorer, reranker, encoder, generator and likelihood model must do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from shortlist.types import Completion, Document, Prompt, Query, Ranking, Scores
+from shortlist.types import Completion, Document, Likelihood, Prompt, Query, Ranking, Scores
 
 Vectors = npt.NDArray[np.float32]
 
@@ -83,4 +83,21 @@ class Generator(Protocol):
 
     def generate(self, prompt: Prompt) -> Completion:
         """Return the model's answer; may be called from several threads at once."""
+        ...
+
+
+@runtime_checkable
+class LikelihoodModel(Protocol):
+    """A language model that can say how likely a given answer is."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Name the model and the server or file it runs from."""
+        ...
+
+    def log_likelihood(self, prompt: Prompt, continuation: str) -> Likelihood:
+        """Return the log probabilities of the tokens of `continuation` as the answer to `prompt`.
+
+        May be called from several threads at once. Raises GenerationError when the model cannot say.
+        """
         ...

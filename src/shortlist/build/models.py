@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from shortlist.build.recipes import find_recipe, recipe_of_kind
+from shortlist.errors import InputError
 from shortlist.inference.biencoder import BiEncoder
-from shortlist.protocols import Scorer
+from shortlist.protocols import Generator, LikelihoodModel, Reranker, Scorer
 from shortlist.scorers.blend import Blend
 from shortlist.scorers.cosine import Cosine
 from shortlist.scorers.licensed import Licensed
-from shortlist.scorers.registry import load_scorer
+from shortlist.scorers.pointwise import Pointwise
+from shortlist.scorers.registry import load_reranker, load_scorer, reranker_kinds
 from shortlist.settings import Settings
 from shortlist.weights import find_packaged
+
+LanguageModel = Generator | LikelihoodModel
 
 _OF_CROSS_ENCODERS_ONLY = {"max_length", "long_documents"}
 
@@ -23,6 +27,19 @@ def load_encoder(settings: Settings) -> BiEncoder:
     return BiEncoder.load(
         settings.encoder, engine=settings.engine, precision=settings.precision, threads=settings.threads or None
     )
+
+
+def load_second_stage(
+    model: str | LanguageModel, *, kind: str | None = None, encoder: BiEncoder | None = None, **options: Any
+) -> Reranker:
+    """Load a reranker: one of `reranker_kinds` by its own factory, else a scorer that `load_model` finds."""
+    if kind in reranker_kinds():
+        return load_reranker(kind, model, **options)
+    if not isinstance(model, str):
+        raise InputError(
+            f"a loaded language model needs a kind that prompts it ({', '.join(reranker_kinds())}); got {kind!r}"
+        )
+    return Pointwise(load_model(model, kind=kind, encoder=encoder, **options))
 
 
 def load_model(name: str, *, kind: str | None = None, encoder: BiEncoder | None = None, **options: Any) -> Scorer:

@@ -6,8 +6,10 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from shortlist.build.models import load_model
-from shortlist.scorers.pointwise import Pointwise
+from shortlist import protocols
+from shortlist.build.models import LanguageModel, load_second_stage
+from shortlist.errors import InputError
+from shortlist.scorers.llm import Estimate, LLMReranker, PointwiseLLM
 from shortlist.settings import DEFAULT_MODEL
 from shortlist.types import Document, Query, Ranking
 from shortlist.types.document import documents_of
@@ -20,20 +22,22 @@ class Reranker:
     Safe to use from several threads.
     """
 
-    def __init__(self, model: str = DEFAULT_MODEL, *, kind: str | None = None, **options: Any) -> None:
+    def __init__(self, model: str | LanguageModel = DEFAULT_MODEL, *, kind: str | None = None, **options: Any) -> None:
         self._model = model
         self._kind = kind
         self._options = options
         self._lock = threading.Lock()
-        self._loaded: Pointwise | None = None
+        self._loaded: protocols.Reranker | None = None
 
     @classmethod
-    def load(cls, model: str = DEFAULT_MODEL, *, kind: str | None = None, **options: Any) -> Reranker:
+    def load(cls, model: str | LanguageModel = DEFAULT_MODEL, *, kind: str | None = None, **options: Any) -> Reranker:
         """Load a model now.
 
-        `model` is a packaged name, a folder, or a hub repository `owner/name`. `kind` is only
-        needed for what is no cross-encoder (see `shortlist models`). `options` are those of
-        the scorer, e.g. `precision="fp32"`, `engine="onnxruntime"`, `long_documents="passages-max"`.
+        `model` is a packaged name, a folder, or a hub repository `owner/name`; for the kinds
+        that prompt a language model it is that model's name on `server`, the path of a GGUF
+        file, or a loaded Generator. `kind` is only needed for what is no cross-encoder (see
+        `shortlist models`). `options` are those of the scorer or reranker, e.g.
+        `precision="fp32"`, `long_documents="passages-max"`, `server="http://localhost:8000/v1"`.
         Raises ModelNotFoundError, CorruptModelError, UnsupportedModelError or MissingExtraError,
         each saying what to do.
         """
@@ -60,10 +64,26 @@ class Reranker:
         """Return a permutation of the candidates, or its first `top_k`."""
         return self._ready().rerank(candidates, top_k=top_k)
 
-    def _ready(self) -> Pointwise:
+    def estimate(
+        self,
+        query: str | Query,
+        documents: Iterable[str | Mapping[str, Any] | Document],
+        *,
+        top_k: int | None = None,
+    ) -> Estimate:
+        """Return what `rank` would take in calls, tokens and money, without asking the language model anything.
+
+        Raises InputError for a reranker that makes no calls.
+        """
+        reranker = self._ready()
+        if not isinstance(reranker, LLMReranker | PointwiseLLM):
+            raise InputError(f"only rerankers that prompt a language model have an estimate, not kind {self._kind!r}")
+        return reranker.estimate(Ranking.in_order(Query.of(query), documents_of(documents)), top_k=top_k)
+
+    def _ready(self) -> protocols.Reranker:
         with self._lock:
             if self._loaded is None:
-                self._loaded = Pointwise(load_model(self._model, kind=self._kind, **self._options))
+                self._loaded = load_second_stage(self._model, kind=self._kind, **self._options)
             return self._loaded
 
 

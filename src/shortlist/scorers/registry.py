@@ -1,16 +1,16 @@
-"""Rerankers by kind: ours as "module:attr" strings, third parties' through entry points."""
+"""Scorers and rerankers by kind: ours as "module:attr" strings, third parties' through entry points."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
 from shortlist.errors import InputError
-from shortlist.protocols import Scorer
+from shortlist.protocols import Reranker, Scorer
 
 # A kind's factory takes a model's name and options, and returns a Scorer.
 SCORERS: dict[str, str] = {
@@ -22,24 +22,56 @@ SCORERS: dict[str, str] = {
     "seq2seq": "shortlist.scorers.seq2seq:load_monot5",
 }
 
+# A kind's factory takes a model's name (or a loaded language model) and options, and returns a Reranker: what knows
+# only an order, or has more to say than scores.
+RERANKERS: dict[str, str] = {
+    "llm-likelihood": "shortlist.scorers.llm:query_likelihood",
+    "llm-listwise": "shortlist.scorers.llm:listwise",
+    "llm-pairwise": "shortlist.scorers.llm:pairwise",
+    "llm-pointwise": "shortlist.scorers.llm:pointwise",
+    "llm-setwise": "shortlist.scorers.llm:setwise",
+}
+
 ENTRY_POINT_GROUP = "shortlist.scorers"
+RERANKER_ENTRY_POINT_GROUP = "shortlist.rerankers"
 
 
 def scorer_kinds() -> tuple[str, ...]:
     """Name every kind of scorer that is registered."""
-    return (*SCORERS, *(point.name for point in entry_points(group=ENTRY_POINT_GROUP)))
+    return _kinds(SCORERS, ENTRY_POINT_GROUP)
+
+
+def reranker_kinds() -> tuple[str, ...]:
+    """Name every kind of reranker that is registered beside the scorers."""
+    return _kinds(RERANKERS, RERANKER_ENTRY_POINT_GROUP)
 
 
 def load_scorer(kind: str, model: str, **options: Any) -> Scorer:
     """Load a scorer of a kind; raises InputError that lists the kinds and the nearest one when it is unknown."""
-    if kind in SCORERS:
-        module, path = SCORERS[kind].split(":")
-        factory: Callable[..., Scorer] = operator.attrgetter(path)(importlib.import_module(module))
-        return factory(model, **options)
-    for point in entry_points(group=ENTRY_POINT_GROUP):
+    scorer: Scorer = _factory(kind, SCORERS, ENTRY_POINT_GROUP)(model, **options)
+    return scorer
+
+
+def load_reranker(kind: str, model: Any, **options: Any) -> Reranker:
+    """Load a reranker of a kind, `model` being a name or a loaded language model; raises as `load_scorer` does."""
+    reranker: Reranker = _factory(kind, RERANKERS, RERANKER_ENTRY_POINT_GROUP)(model, **options)
+    return reranker
+
+
+def _kinds(ours: Mapping[str, str], group: str) -> tuple[str, ...]:
+    return (*ours, *(point.name for point in entry_points(group=group)))
+
+
+def _factory(kind: str, ours: Mapping[str, str], group: str) -> Callable[..., Any]:
+    if kind in ours:
+        module, path = ours[kind].split(":")
+        factory: Callable[..., Any] = operator.attrgetter(path)(importlib.import_module(module))
+        return factory
+    for point in entry_points(group=group):
         if point.name == kind:
-            loaded: Scorer = point.load()(model, **options)
+            loaded: Callable[..., Any] = point.load()
             return loaded
-    near = difflib.get_close_matches(kind, scorer_kinds(), 1)
+    known = (*scorer_kinds(), *reranker_kinds())
+    near = difflib.get_close_matches(kind, known, 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise InputError(f"no scorer of kind {kind!r} (there are: {', '.join(scorer_kinds())}){hint}")
+    raise InputError(f"no scorer of kind {kind!r} (there are: {', '.join(known)}){hint}")

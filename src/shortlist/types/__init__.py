@@ -1,7 +1,7 @@
 """The values that travel through shortlist: query, document, ranking, trace, prompt."""
 
 from shortlist.types.document import Document, DocumentVector, Place, TokenIds
-from shortlist.types.generation import Completion, Message, Prompt, TokenLogprobs
+from shortlist.types.generation import Completion, Likelihood, Message, Prompt, TokenLogprobs
 from shortlist.types.query import Query
 from shortlist.types.ranking import Ranking, ScoredDocument, ScoreKind, Standing
 from shortlist.types.scores import Scores
@@ -11,6 +11,7 @@ __all__ = [
     "Completion",
     "Document",
     "DocumentVector",
+    "Likelihood",
     "Message",
     "Place",
     "Prompt",

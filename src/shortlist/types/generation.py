@@ -62,3 +62,25 @@ class Completion:
     completion_tokens: int = 0
     is_cut: bool = False
     logprobs: tuple[TokenLogprobs, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """How likely a model finds a given continuation: the natural-log probability of each of its tokens, in order.
+
+    Raises InputError when there is no token, or a log probability is above 0.
+    """
+
+    logprobs: tuple[float, ...]
+    prompt_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.logprobs or not all(value <= 1e-4 for value in self.logprobs):  # rounding; NaN fails too
+            raise InputError(
+                f"a likelihood needs log probabilities of at most 0, one a token; got {self.logprobs!r:.80}"
+            )
+
+    @property
+    def mean(self) -> float:
+        """The mean log probability of a token, which texts of different lengths can be compared by."""
+        return sum(self.logprobs) / len(self.logprobs)

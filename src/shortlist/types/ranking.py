@@ -25,6 +25,9 @@ class ScoreKind(str, Enum):
     BM25 = "bm25"
     RECIPROCAL_RANK = "reciprocal rank"
     WEIGHTED_SUM = "weighted sum"
+    LOG_LIKELIHOOD = "log likelihood"
+    EXPECTED_GRADE = "expected grade"
+    NEGATIVE_MEAN_RANK = "negative mean rank"
     UNKNOWN = "unknown"
 
 
@@ -146,6 +149,12 @@ def check_top_k(top_k: int | None, *, name: str = "top_k") -> int | None:
     return top_k
 
 
+def descending(scores: npt.ArrayLike) -> list[int]:
+    """Return the places of `scores`, the highest first; equal scores keep their order."""
+    order: list[int] = np.argsort(-np.asarray(scores), kind="stable").tolist()
+    return order
+
+
 def _ordered(
     items: Sequence[ScoredDocument], scores: npt.ArrayLike, stage: str, top_k: int | None
 ) -> tuple[ScoredDocument, ...]:
@@ -159,7 +168,5 @@ def _ordered(
             f"{stage} gave {values[bad[0]]} for document {first.doc_id!r}"
             f" ({len(bad)} of {len(items)} scores are not finite); the model or its precision cannot be trusted on it"
         )
-    order = np.argsort(-values, kind="stable")[: check_top_k(top_k)]
-    return tuple(
-        replace(items[place], score=float(values[place]), rank=rank) for rank, place in enumerate(order.tolist(), 1)
-    )
+    order = descending(values)[: check_top_k(top_k)]
+    return tuple(replace(items[place], score=float(values[place]), rank=rank) for rank, place in enumerate(order, 1))

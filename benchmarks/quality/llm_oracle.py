@@ -1,0 +1,100 @@
+"""What each way of asking makes of a model that knows the relevance: perfect, noisy, adversarial, garbled.
+
+    python -m benchmarks.quality.llm_oracle --count 100
+
+Every candidate has its own relevance, from 0 to 4, so there is one right order. The table
+gives nDCG@10 (gain by relevance) of the given order and of each method's, and its calls beside those that its paper
+states. No model runs here: it tells of the methods, not of models. A second table counts
+the repairs of damaged answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from benchmarks.quality import tables
+from shortlist.scorers.llm import LLMReranker, PointwiseLLM
+from shortlist.scorers.registry import load_reranker
+from shortlist.testing.oracle import Oracle, Temper
+from shortlist.types import Document, Query, Ranking
+
+TEMPERS: tuple[Temper, ...] = ("perfect", "noisy", "adversarial", "garbled")
+METHODS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "listwise, sliding 20/10": ("llm-listwise", {}, "ceil((n-20)/10)+1"),
+    "listwise, sliding, 2 passes": ("llm-listwise", {"passes": 2}, "twice that"),
+    "listwise, first token": ("llm-listwise", {"prompt": "first"}, "ceil((n-20)/10)+1"),
+    "listwise, 3 shuffles": ("llm-listwise", {"permutations": 3}, "three times that"),
+    "listwise, top-down": ("llm-listwise", {"windows": "top-down"}, "from 1+ceil((n-20)/19)"),
+    "listwise, tournament": ("llm-listwise", {"windows": "tournament"}, "sum of ceil(left/20)"),
+    "pairwise, all pairs": ("llm-pairwise", {"sort": "all-pairs"}, "n(n-1)"),
+    "pairwise, heap, top 10": ("llm-pairwise", {}, "O(n + k log n)"),
+    "pairwise, sliding, top 10": ("llm-pairwise", {"sort": "sliding"}, "2(k n - k(k+1)/2)"),
+    "setwise, 2 children, top 10": ("llm-setwise", {}, "O(n + k log2 n)"),
+    "setwise, 9 children, top 10": ("llm-setwise", {"children": 9}, "O(n/9 + k log9 n)"),
+    "yes/no": ("llm-pointwise", {}, "n"),
+    "graded 0-4": ("llm-pointwise", {"judge": "graded"}, "n"),
+    "query likelihood": ("llm-likelihood", {}, "n"),
+}
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=100, help="candidates")
+    parser.add_argument("--spread", type=float, default=1.0, help="of the noise, in grades of 0 to 4")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    rows, repairs = [], Counter[str]()
+    for name, (kind, choices, stated) in METHODS.items():
+        rows.append([name, *_row(kind, choices, options, repairs), stated])
+    header = ["method", *(f"nDCG@10, {temper}" for temper in TEMPERS), "calls", "at most", "as the paper states"]
+    sys.stdout.write(f"{options.count} candidates; nDCG@10 of the given order {_given(options):.3f}\n\n")
+    sys.stdout.write(tables.markdown(header, rows))
+    sys.stdout.write("\nRepairs of the garbled answers, all methods:\n\n")
+    sys.stdout.write(tables.markdown(["repair", "times"], [[name, str(n)] for name, n in sorted(repairs.items())]))
+
+
+def _row(kind: str, choices: dict[str, Any], options: argparse.Namespace, repairs: Counter[str]) -> Iterator[str]:
+    candidates, relevance = _candidates(options.count, options.seed)
+    counts: dict[str, int] = {}
+    for temper in TEMPERS:
+        reranker = load_reranker(kind, Oracle(relevance, temper, options.spread, options.seed), **choices)
+        assert isinstance(reranker, LLMReranker | PointwiseLLM)
+        ranking = reranker.rerank(candidates)
+        step = ranking.trace.steps[-1]
+        counts = counts or dict(step.counts)  # those of the perfect one, which comes first
+        if temper == "garbled":
+            known = {"documents", "calls", "calls_at_most", "prompt_tokens", "completion_tokens"}
+            repairs.update({name: count for name, count in step.counts.items() if name not in known})
+        yield f"{ndcg([relevance[doc_id] for doc_id in ranking.doc_ids]):.3f}"
+    yield from (str(counts["calls"]), str(counts["calls_at_most"]))
+
+
+def _given(options: argparse.Namespace) -> float:
+    candidates, relevance = _candidates(options.count, options.seed)
+    return ndcg([relevance[doc_id] for doc_id in candidates.doc_ids])
+
+
+def _candidates(count: int, seed: int) -> tuple[Ranking, dict[str, float]]:
+    documents = [Document(f"doc-{i}: a passage", f"doc-{i}") for i in range(count)]
+    random.Random(seed).shuffle(documents)
+    return Ranking.in_order(Query("which is best?"), documents), {f"doc-{i}": 4 - 4 * i / count for i in range(count)}
+
+
+def ndcg(relevance: Sequence[float], *, cutoff: int = 10) -> float:
+    """Return nDCG of relevances in ranked order, with linear gain."""
+    ideal = sorted(relevance, reverse=True)
+    return _dcg(relevance[:cutoff]) / _dcg(ideal[:cutoff])
+
+
+def _dcg(relevance: Sequence[float]) -> float:
+    return sum(value / math.log2(rank + 1) for rank, value in enumerate(relevance, 1))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

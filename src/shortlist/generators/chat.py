@@ -1,0 +1,76 @@
+"""OpenAI's chat-completion JSON, both ways: a Prompt becomes a request, an answer becomes a Completion.
+
+The format: https://platform.openai.com/docs/api-reference/chat
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from shortlist.errors import GenerationError
+from shortlist.types import Completion, Prompt, TokenLogprobs
+
+Json = Mapping[str, Any]
+
+
+class Endpoint(Protocol):
+    """Where requests go; both methods raise GenerationError when there is no answer, and are safe in threads."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Name the model and the server or file it runs from."""
+        ...
+
+    def chat(self, request: Json) -> Json:
+        """Send a chat-completion request; the endpoint adds the model's name."""
+        ...
+
+    def complete(self, request: Json) -> Json:
+        """Send a text-completion request; the endpoint adds the model's name."""
+        ...
+
+
+def chat_request(prompt: Prompt) -> dict[str, Any]:
+    """Return the request for a prompt, without the model's name."""
+    request: dict[str, Any] = {
+        "messages": [{"role": message.role, "content": message.text} for message in prompt.messages],
+        "max_tokens": prompt.max_tokens,
+        "temperature": prompt.temperature,
+    }
+    if prompt.stop:
+        request["stop"] = list(prompt.stop)
+    if prompt.top_logprobs:
+        request |= {"logprobs": True, "top_logprobs": prompt.top_logprobs}
+    return request
+
+
+def completion_of(answer: Json, *, with_logprobs: bool) -> Completion:
+    """Read an answer; an absent text is an empty one, absent usage counts 0.
+
+    Raises GenerationError when it is no chat completion, or lacks log probabilities that were asked for.
+    """
+    try:
+        choice = answer["choices"][0]
+        usage = answer.get("usage") or {}
+        logprobs = tuple(_token(entry) for entry in (choice.get("logprobs") or {}).get("content") or ())
+        completion = Completion(
+            choice["message"].get("content") or "",
+            int(usage.get("prompt_tokens") or 0),
+            int(usage.get("completion_tokens") or 0),
+            choice.get("finish_reason") == "length",
+            logprobs,
+        )
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise GenerationError(f"the answer is no chat completion ({error!r}): {answer!r:.200}") from error
+    if with_logprobs and not logprobs and completion.completion_tokens != 0:
+        raise GenerationError(
+            "the answer has no log probabilities; this server or model does not give them:"
+            " choose a method that reads the answer's text instead"
+        )
+    return completion
+
+
+def _token(entry: Json) -> TokenLogprobs:
+    candidates = {one["token"]: float(one["logprob"]) for one in entry.get("top_logprobs") or ()}
+    return TokenLogprobs(entry["token"], {entry["token"]: float(entry["logprob"]), **candidates})

@@ -1,0 +1,36 @@
+"""Names become language models: a model on a server, or a GGUF file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shortlist.errors import InputError
+from shortlist.generators.chat import Endpoint
+from shortlist.generators.echo import EchoForcing
+from shortlist.generators.grammar import GrammarForcing
+from shortlist.generators.llamacpp import LlamaCppEndpoint
+from shortlist.generators.model import Forcing, LanguageModel
+from shortlist.generators.openai import OpenAIEndpoint
+
+FORCINGS: dict[str, type[Forcing]] = {"grammar": GrammarForcing, "echo": EchoForcing}
+
+
+def load_language_model(
+    model: str, *, server: str | None = None, likelihood: str = "grammar", **options: Any
+) -> LanguageModel:
+    """Take `model` for the name of a model on `server`, or without a server for the path of a GGUF file.
+
+    `likelihood` says how the log probabilities of a given answer are got: "grammar" from
+    llama.cpp, "echo" from vLLM and others with legacy completions. `options` are those of
+    `OpenAIEndpoint` or of `LlamaCppEndpoint`. Nothing is sent to a server yet.
+    """
+    if likelihood not in FORCINGS:
+        raise InputError(f"likelihood must be one of {', '.join(FORCINGS)}; got {likelihood!r}")
+    if server is None and not model.endswith(".gguf"):
+        raise InputError(
+            f"{model!r} is no .gguf file; name the server that runs it, e.g. server='http://localhost:8000/v1'"
+        )
+    endpoint: Endpoint = (
+        LlamaCppEndpoint(model, **options) if server is None else OpenAIEndpoint(model, server=server, **options)
+    )
+    return LanguageModel(endpoint, forcing=FORCINGS[likelihood]())

@@ -1,0 +1,83 @@
+"""A server that speaks OpenAI's format, through the official client: OpenAI, vLLM, llama.cpp, Ollama and others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from shortlist._optional import require
+from shortlist.errors import GenerationError, InputError
+from shortlist.generators.chat import Json
+
+_NO_KEY = "none"  # the client insists on one; servers of one's own mostly do not look at it
+
+
+class OpenAIEndpoint:
+    """Sends requests to `server`, at most `concurrency` at once; more wait for their turn.
+
+    `server` is the base URL with its version, e.g. "http://localhost:8000/v1". `api_key` is
+    sent there and is never taken from the environment: another server's key must not leak.
+    A request that fails for a passing reason (connection, 408, 409, 429, 5xx) is sent again
+    `retries` times, with pauses that double or are what the server asks for. `timeout_s`
+    is of one try. `body` is merged into every request; None takes a field out, as in
+    `{"max_tokens": None, "max_completion_tokens": 4000, "temperature": None}`.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        server: str,
+        api_key: str | None = None,
+        timeout_s: float = 120.0,
+        retries: int = 2,
+        concurrency: int = 8,
+        body: Mapping[str, Any] | None = None,
+    ) -> None:
+        if not server.startswith(("http://", "https://")):
+            raise InputError(f"server must be a URL such as http://localhost:8000/v1; got {server!r}")
+        if timeout_s <= 0 or retries < 0 or concurrency < 1:
+            raise InputError(
+                "a server needs timeout_s above 0, retries from 0 and concurrency from 1;"
+                f" got {timeout_s}, {retries}, {concurrency}"
+            )
+        self._openai = require("openai", extra="llm")
+        self._client = self._openai.OpenAI(
+            base_url=server, api_key=api_key or _NO_KEY, timeout=timeout_s, max_retries=retries
+        )
+        self._model, self._server = model, server
+        self._turns = threading.BoundedSemaphore(concurrency)
+        self._body = dict(body or {})
+        self.fingerprint = f"{model}@{server}"
+
+    def chat(self, request: Json) -> Json:
+        """Send a chat-completion request; raises GenerationError with what the server said."""
+        return self._send(self._client.chat.completions, "messages", request)
+
+    def complete(self, request: Json) -> Json:
+        """Send a text-completion request; raises GenerationError with what the server said."""
+        return self._send(self._client.completions, "prompt", request)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _send(self, resource: Any, key: str, request: Json) -> Json:
+        rest = {**request, **self._body}
+        named = {key: rest.pop(key)}
+        rest = {name: value for name, value in rest.items() if value is not None}
+        with self._turns:
+            try:
+                answer = resource.create(model=self._model, **named, extra_body=rest)
+            except (self._openai.OpenAIError, ValueError) as error:  # ValueError: the body is no JSON
+                raise GenerationError(f"{self.fingerprint} did not answer: {_reason(error)}") from error
+        if not hasattr(answer, "to_dict"):
+            raise GenerationError(f"{self.fingerprint} answered what is no JSON object: {answer!r:.200}")
+        told: Json = answer.to_dict()
+        return told
+
+
+def _reason(error: Exception) -> str:
+    cause = f" ({error.__cause__})" if error.__cause__ is not None else ""
+    return f"{type(error).__name__}: {error!s:.300}{cause}"

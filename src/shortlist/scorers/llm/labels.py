@@ -1,0 +1,86 @@
+"""Which label an answer chose: read from its text, or from the log probabilities of its first tokens."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
+from typing import Literal
+
+from shortlist.errors import InputError
+from shortlist.scorers.llm.parsing import MISSING, UNREADABLE, Parsed, completed, parse_label
+from shortlist.types import Completion
+from shortlist.types.ranking import descending
+
+Choice = Literal["text", "logprobs"]
+CHOICES = ("text", "logprobs")
+LABELS = ascii_uppercase
+TOP_LOGPROBS = 20  # the most that OpenAI gives
+
+
+def check_choice(choice: str) -> None:
+    """Raise InputError unless it is "text" or "logprobs"."""
+    if choice not in CHOICES:
+        raise InputError(f"an answer is read from its {' or its '.join(CHOICES)}; got {choice!r}")
+
+
+def label_logprobs(completion: Completion, labels: Sequence[str]) -> dict[int, float]:
+    """Return the log probability of each label, by its place, at the first token where any of them is likely.
+
+    That is the first position whose likeliest candidate is a label, else the one where
+    labels have most of the probability: models write "A", " A", "[A" or "Passage A".
+    `labels` are single letters or digits, or words with a capital. Of several spellings the
+    probabilities are added. Empty when no label is a candidate.
+    """
+    labels = tuple(labels)  # in a string "AB" would be a label of its own
+    positions = [_of_labels(token.candidates, labels) for token in completion.logprobs]
+    for token, found in zip(completion.logprobs, positions, strict=True):
+        likeliest = max(token.candidates, key=token.candidates.__getitem__)
+        if found and _spelled(likeliest) in labels:
+            return found
+    return max(positions, key=lambda found: sum(map(math.exp, found.values())), default={})
+
+
+def order_by_logprobs(completion: Completion, count: int) -> Parsed:
+    """Order passages A, B, ... by the log probabilities of a single token (FIRST: Gangi Reddy et al. 2024)."""
+    repairs: Counter[str] = Counter()
+    found = label_logprobs(completion, LABELS[:count])
+    places = list(found)
+    ordered = [places[i] + 1 for i in descending([found[place] for place in places])]
+    return completed(ordered, count, repairs)
+
+
+def chosen(completion: Completion, labels: Sequence[str], choice: Choice, repairs: Counter[str]) -> int | None:
+    """Return the place of the chosen label; None, counted as unreadable, when there is none."""
+    if choice == "text":
+        return parse_label(completion.text, labels, repairs)
+    found = label_logprobs(completion, labels)
+    if not found:
+        repairs[UNREADABLE] += 1
+        return None
+    repairs[MISSING] += len(labels) - len(found)
+    places = sorted(found)
+    return places[descending([found[place] for place in places])[0]]
+
+
+def _of_labels(candidates: Mapping[str, float], labels: Sequence[str]) -> dict[int, float]:
+    found: dict[int, float] = {}
+    for token, logprob in candidates.items():
+        label = _spelled(token)
+        if label in labels:
+            place = labels.index(label)
+            found[place] = _added(found[place], logprob) if place in found else logprob
+    return found
+
+
+def _spelled(token: str) -> str:
+    """Return a token as labels are written: a letter as it is ("a" is an article), a word with a capital."""
+    word = token.strip(" \n[\"'(*")
+    return word if len(word) < 2 else word.capitalize()
+
+
+def _added(a: float, b: float) -> float:
+    """Return log(exp(a) + exp(b))."""
+    high, low = max(a, b), min(a, b)
+    return high + math.log1p(math.exp(low - high)) if high > -math.inf else high

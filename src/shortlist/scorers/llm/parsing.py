@@ -1,0 +1,148 @@
+"""What a model answered becomes an order, whatever it answered.
+
+Bracketed ids come first: a bare number in prose ("these 20 passages") is no id. What is
+missing keeps its earlier place behind what is named. Every repair is counted.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+# names of the repairs, as they are counted in a step
+REASONING = "reasoning_removed"
+FOREIGN_DIGITS = "digits_normalised"
+RANGES = "ranges_expanded"
+BARE_NUMBERS = "bare_numbers_read"
+DUPLICATES = "duplicates_dropped"
+OUT_OF_RANGE = "unknown_ids_dropped"
+MISSING = "missing_appended"
+UNREADABLE = "unreadable_answers"
+REPAIRS = (REASONING, FOREIGN_DIGITS, RANGES, BARE_NUMBERS, DUPLICATES, OUT_OF_RANGE, MISSING, UNREADABLE)
+
+_THOUGHT = re.compile(r"^.*</\s*(?:think|thinking|reasoning|thought)\s*>", re.DOTALL | re.IGNORECASE)
+_UNFINISHED = re.compile(r"<\s*(?:think|thinking|reasoning|thought)\s*>.*$", re.DOTALL | re.IGNORECASE)
+_BRACKETED = re.compile(r"\[([^\[\]]{1,400})\]")
+_RANGE_OR_ID = re.compile(r"(\d+)\s*(?:-|\u2013|\u2014|\.{2,3}|\u2026|\bto\b)\s*(\d+)|(\d+)")
+_CHAIN = re.compile(  # "3 > 1 > 2", "Passage 3, Passage 1": two numbers at least, and nothing but separators between
+    r"(?:passage|document|doc|id)?\s*#?\d+(?:\s*(?:>|,|;|=|\n|\s)\s*(?:passage|document|doc|id)?\s*#?\d+)+",
+    re.IGNORECASE,
+)
+_ENDLESS = re.compile(r"\d{11,}|\s{11,}")  # a model that repeats itself; patterns take the square of its length
+_ONE = re.compile(r"\W*(?:passage|document|doc|id)?\W*(\d+)\W*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """An order of the places 0..n-1, and how often which repair was needed."""
+
+    order: tuple[int, ...]
+    repairs: Counter[str] = field(default_factory=Counter, hash=False)
+
+
+def parse_order(text: str, count: int) -> Parsed:
+    """Read an order of `count` passages, which are called 1..count; always a permutation of 0..count-1.
+
+    A refusal or an empty answer is the earlier order.
+    """
+    repairs: Counter[str] = Counter()
+    cleaned = _ENDLESS.sub(lambda run: run[0][:1] * 10, _ascii(without_reasoning(text, repairs), repairs))
+    return completed(_ids(cleaned, count, repairs), count, repairs)
+
+
+def completed(named: Sequence[int], count: int, repairs: Counter[str]) -> Parsed:
+    """Return the ids (from 1) as an order of `count` places: known ones once each, then the missing ones."""
+    known = [number - 1 for number in named if 1 <= number <= count]
+    order = list(dict.fromkeys(known))
+    repairs[OUT_OF_RANGE] += len(named) - len(known)
+    repairs[DUPLICATES] += len(known) - len(order)
+    repairs[UNREADABLE] += not order
+    repairs[MISSING] += count - len(order) if order else 0
+    seen = set(order)
+    return Parsed((*order, *(place for place in range(count) if place not in seen)), +repairs)
+
+
+def parse_label(text: str, labels: Sequence[str], repairs: Counter[str]) -> int | None:
+    """Return the place of the label ("A", "B", ...) that an answer names first; None, counted, when it names none."""
+    cleaned = without_reasoning(text, repairs).strip()
+    allowed = "|".join(map(re.escape, labels))
+    patterns = (
+        rf"\W*({allowed})\b\W*$",  # the label alone
+        rf"[\[(\"']\s*(?:passage\s+)?({allowed})\s*[\])\"']",
+        rf"\bpassage\s*[:\"'(\[]?\s*({allowed})\b",
+        rf"\W*({allowed})(?:[.:,)\]>\"']|\s*$)",  # "B: because ..."
+    )
+    for number, pattern in enumerate(patterns):
+        search = re.match if number in {0, 3} else re.search
+        found = search(pattern, cleaned, re.IGNORECASE if number < 3 else 0)
+        if found:
+            return [label.lower() for label in labels].index(found[1].lower())
+    repairs[UNREADABLE] += 1
+    return None
+
+
+def without_reasoning(text: str, repairs: Counter[str]) -> str:
+    """Return what follows the last reasoning block; of one that never ends, nothing."""
+    cleaned = _UNFINISHED.sub("", _THOUGHT.sub("", text))
+    repairs[REASONING] += cleaned != text
+    return cleaned
+
+
+def _ascii(text: str, repairs: Counter[str]) -> str:
+    if text.isascii():
+        return text
+    plain = [_plain(letter) for letter in text]
+    repairs[FOREIGN_DIGITS] += any(
+        new != old and any(map(str.isdigit, new)) for old, new in zip(text, plain, strict=True)
+    )
+    return "".join(plain)
+
+
+def _plain(letter: str) -> str:
+    """Return full-width, superscript, circled and other scripts' digits as ASCII, and their brackets alike."""
+    if letter in "\uff3b\u3010\u3014":
+        return "["
+    if letter in "\uff3d\u3011\u3015":
+        return "]"
+    if letter == "\uff1e":
+        return ">"
+    if letter.isascii() or unicodedata.category(letter) not in {"Nd", "No"}:
+        return letter
+    value = unicodedata.numeric(letter)
+    if not value.is_integer():
+        return letter
+    # a circled 12 is one sign and so one id; superscripts and digits of other scripts stand in a row for one
+    in_a_row = unicodedata.category(letter) == "Nd" or unicodedata.decomposition(letter).startswith("<su")
+    return str(int(value)) if in_a_row else f"[{int(value)}]"
+
+
+def _ids(text: str, count: int, repairs: Counter[str]) -> list[int]:
+    inside = [found for group in _BRACKETED.findall(text) for found in _numbers(group, count, repairs)]
+    if inside:
+        return inside
+    chains = _CHAIN.findall(text)
+    alone = _ONE.fullmatch(text)
+    found = [_number(n) for n in re.findall(r"\d+", " ".join([*chains, alone[1] if alone else ""]))]
+    repairs[BARE_NUMBERS] += bool(found)
+    return found
+
+
+def _numbers(group: str, count: int, repairs: Counter[str]) -> Iterator[int]:
+    """Yield the ids inside a pair of brackets: "3", "Passage 3", "3, 1", "3-5"."""
+    for first, last, single in _RANGE_OR_ID.findall(group):
+        if single:
+            yield _number(single)
+            continue
+        a, b = _number(first), _number(last)
+        if not (1 <= a <= count and 1 <= b <= count):
+            yield from (a, b)
+            continue
+        repairs[RANGES] += 1
+        yield from range(a, b + 1) if a <= b else range(a, b - 1, -1)
+
+
+def _number(digits: str) -> int:
+    return int(digits) if len(digits) < 10 else 0  # 0 is nobody's id

@@ -1,0 +1,92 @@
+"""A language model as a reranker: a method within its caps, shuffled if wanted, and never a document lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shortlist.errors import InputError
+from shortlist.scorers.llm.consistency import mean_ranks, shuffles
+from shortlist.scorers.llm.cost import Estimate
+from shortlist.scorers.llm.desk import Desk
+from shortlist.scorers.llm.method import Method, Task
+from shortlist.scorers.llm.rehearsal import Rehearsal
+from shortlist.scorers.llm.setup import STOPPING, Setup, stopped
+from shortlist.types import Ranking, ScoreKind
+from shortlist.types.ranking import check_top_k
+
+
+class LLMReranker:
+    """Reorders candidates by asking a language model in one of the ways of `Method`.
+
+    When a cap is reached, or the model fails after its first answer, the best order so far
+    stands and the trace says so; a failure before any answer is raised. With
+    `permutations` above 1 the method is run so many times on shuffled candidates, and the
+    mean rank decides (permutation self-consistency).
+    """
+
+    def __init__(self, method: Method, setup: Setup, *, permutations: int = 1, seed: int = 0) -> None:
+        if permutations < 1:
+            raise InputError(f"permutations must be 1 or more; got {permutations}")
+        self._method, self._setup = method, setup
+        self._permutations, self._seed = permutations, seed
+        shuffled = f", {permutations} permutations" if permutations > 1 else ""
+        self.name = f"{method.name}{shuffled}"
+
+    def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        """Return a permutation of the candidates, or its first `top_k`; raises GenerationError."""
+        check_top_k(top_k)
+        began = time.perf_counter()
+        desk = self._setup.desk()
+        task, cut = self._setup.task(candidates.query, candidates.documents, top_k=top_k)
+        orders, notes = self._orders(task, desk)
+        step = self._setup.step(
+            self.name, task, desk, began=began, most_calls=self._calls(len(candidates), top_k), cut=cut, notes=notes
+        )
+        ranks = mean_ranks(orders)
+        if len(orders) == 1:
+            return candidates.reordered(
+                1 / ranks, kind=ScoreKind.RECIPROCAL_RANK, stage="llm", top_k=top_k, steps=(step,)
+            )
+        return candidates.reordered(-ranks, kind=ScoreKind.NEGATIVE_MEAN_RANK, stage="llm", top_k=top_k, steps=(step,))
+
+    def estimate(self, candidates: Ranking, *, top_k: int | None = None) -> Estimate:
+        """Return what reranking these candidates takes, without asking anything.
+
+        Calls are the most that can be needed; tokens go by the real prompts' texts, about a
+        quarter off either way, and answers count in full length.
+        """
+        desk = replace(self._setup, model=Rehearsal(), budget=type(self._setup.budget)()).desk()
+        task, _ = self._setup.task(candidates.query, candidates.documents, top_k=top_k)
+        for _ in self._method.orders(task, desk):
+            pass
+        return self._setup.estimate(self._calls(len(candidates), top_k), desk)
+
+    def _calls(self, count: int, top_k: int | None) -> int:
+        return self._permutations * self._method.calls(count, top_k)
+
+    def _orders(self, task: Task, desk: Desk) -> tuple[list[Sequence[int]], list[str]]:
+        """Return one order a permutation, as many as there was budget for, and why it ended early if it did."""
+        found: list[Sequence[int]] = []
+        for shuffle in shuffles(len(task.passages), self._permutations, seed=self._seed):
+            best: Sequence[int] = range(len(shuffle))
+            begun = desk.usage.calls
+            try:
+                for order in self._method.orders(_shuffled(task, shuffle), desk):
+                    best = order
+            except STOPPING as error:
+                note = stopped(error, desk)
+                if not found or desk.usage.calls > begun:
+                    found.append([shuffle[place] for place in best])
+                return found, [note]
+            found.append([shuffle[place] for place in best])
+        return found, []
+
+
+def _shuffled(task: Task, shuffle: Sequence[int]) -> Task:
+    return replace(
+        task,
+        documents=[task.documents[place] for place in shuffle],
+        passages=[task.passages[place] for place in shuffle],
+    )

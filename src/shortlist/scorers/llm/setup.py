@@ -1,0 +1,114 @@
+"""What every LLM reranker is given beside its method, and what it writes into the trace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from shortlist.errors import BudgetSpentError, GenerationError, InputError, ShortlistError
+from shortlist.protocols import Generator, LikelihoodModel
+from shortlist.scorers.llm.cost import Budget, Estimate, Prices
+from shortlist.scorers.llm.desk import Desk
+from shortlist.scorers.llm.fence import harmless, passages_of
+from shortlist.scorers.llm.method import Task
+from shortlist.scorers.llm.parsing import REPAIRS
+from shortlist.types import Document, Query, Step, Truncation
+
+STOPPING = (BudgetSpentError, GenerationError)  # after these the best order so far stands
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A language model and how it may be asked.
+
+    `words`: what is shown of a passage, as `count_words` counts (two letters are one word
+    where words are not spaced). `fenced`: passages stand between marks, and the prompt says
+    that instructions inside are data; without it, prompts are word for word the published
+    ones. `concurrency`: questions at once. Raises InputError when a cap on money has no prices.
+    """
+
+    model: Generator | LikelihoodModel
+    budget: Budget = field(default_factory=Budget)
+    prices: Prices | None = None
+    words: int = 300
+    fenced: bool = True
+    concurrency: int = 4
+
+    def __post_init__(self) -> None:
+        if self.words < 1 or self.concurrency < 1:
+            raise InputError(f"words and concurrency must be 1 or more; got {self.words} and {self.concurrency}")
+        if self.budget.cost is not None and self.prices is None:
+            raise InputError("a cap on money needs prices=Prices(prompt=..., completion=...) for a million tokens")
+
+    @property
+    def fingerprint(self) -> str:
+        """Name the model and what is shown of a passage."""
+        return f"{self.model.fingerprint}:{self.words}{':fenced' if self.fenced else ''}"
+
+    def desk(self) -> Desk:
+        """Return a fresh count for one reranking."""
+        return Desk(self.model, budget=self.budget, prices=self.prices, concurrency=self.concurrency)
+
+    def task(
+        self, query: Query, documents: Sequence[Document], *, top_k: int | None = None
+    ) -> tuple[Task, tuple[Truncation, ...]]:
+        """Return what a method works on, with the documents that were cut (in words)."""
+        passages, cut = passages_of(documents, words=self.words, fenced=self.fenced)
+        return Task(query, harmless(query.text), documents, passages, self.fenced, top_k), cut
+
+    def estimate(self, calls: int, rehearsed: Desk) -> Estimate:
+        """Return what `calls` of the same size as the rehearsed ones take."""
+        share = calls / max(1, rehearsed.usage.calls)
+        read, written = (
+            round(tokens * share) for tokens in (rehearsed.usage.prompt_tokens, rehearsed.usage.completion_tokens)
+        )
+        cost = None if self.prices is None else (read * self.prices.prompt + written * self.prices.completion) / 1e6
+        return Estimate(calls, read, written, cost)
+
+    def step(
+        self,
+        method: str,
+        task: Task,
+        desk: Desk,
+        *,
+        began: float,
+        most_calls: int,
+        cut: tuple[Truncation, ...],
+        notes: Sequence[str] = (),
+    ) -> Step:
+        """Return what was done: calls, tokens, money, repairs, and every degradation."""
+        usage = desk.usage
+        facts = {"model": desk.model, "method": method}
+        if self.prices is not None:
+            facts["cost"] = f"{usage.cost(self.prices):.6f}"
+        counts = {
+            "documents": len(task.documents),
+            "calls": usage.calls,
+            "calls_at_most": most_calls,
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            **{name: desk.repairs[name] for name in REPAIRS if desk.repairs[name]},
+        }
+        latency = (time.perf_counter() - began) * 1000
+        return Step("llm", latency, counts, facts, (*notes, *_notes(desk, cut, self.words)), cut)
+
+
+def _notes(desk: Desk, cut: Sequence[Truncation], words: int) -> list[str]:
+    notes = []
+    if cut:
+        notes.append(f"{len(cut)} passages cut at {words} words")
+    if desk.repairs.total():
+        notes.append(
+            "answers repaired: " + ", ".join(f"{name} {count}" for name, count in sorted(desk.repairs.items()) if count)
+        )
+    if desk.guessed:
+        notes.append(f"{desk.guessed} answers came without usage; their tokens are estimated")
+    return notes
+
+
+def stopped(error: ShortlistError, desk: Desk) -> str:
+    """Say why the asking ended early, or raise `error` when it is a failure before any answer."""
+    if isinstance(error, GenerationError) and desk.usage.calls == 0:
+        raise error
+    return f"stopped after {desk.usage.calls} calls, and the best order so far stands: {error}"

@@ -1,0 +1,59 @@
+"""Setwise: a model names the best of a few passages, and a heap of such answers gives the best few of all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from shortlist.errors import InputError
+from shortlist.scorers.llm.desk import Asking
+from shortlist.scorers.llm.fence import warned
+from shortlist.scorers.llm.heap import heap_questions, heap_top
+from shortlist.scorers.llm.labels import LABELS, TOP_LOGPROBS, Choice, check_choice, chosen
+from shortlist.scorers.llm.method import Task
+from shortlist.types import Message, Prompt
+
+
+class Setwise:
+    """Zhuang et al. 2024, "A Setwise Approach for Effective and Highly Efficient Zero-shot Ranking with LLMs".
+
+    Each prompt shows a passage and its `children` in the heap, in their earlier order. The first `top` are found;
+    the others keep their earlier order behind them. `choice`: "text" reads the label that is
+    answered, "logprobs" takes the likeliest label of the first token. Without
+    a label in the answer, the passage that stood earliest is taken.
+    """
+
+    def __init__(self, *, children: int = 2, top: int = 10, choice: Choice = "text") -> None:
+        if not 2 <= children < TOP_LOGPROBS or top < 1:
+            raise InputError(f"children must be from 2 to {TOP_LOGPROBS - 1} and top from 1; got {children} and {top}")
+        check_choice(choice)
+        self._children, self._top, self._choice = children, top, choice
+        self.name = f"setwise by {choice}, heap of {children} children, top {top}"
+
+    def calls(self, count: int, top_k: int | None) -> int:
+        """Return the most prompts that there can be."""
+        return heap_questions(count, min(self._top, top_k or self._top), children=self._children)
+
+    def orders(self, task: Task, desk: Asking) -> Iterator[Sequence[int]]:
+        """Yield the order after every place found."""
+        top = min(self._top, task.top_k or self._top)
+        return heap_top(len(task.passages), top, partial(self._best, task, desk), children=self._children)
+
+    def _best(self, task: Task, desk: Asking, places: Sequence[int]) -> int:
+        places = sorted(places)  # in their earlier order: a model that leans to what it reads first leans to that
+        labels = LABELS[: len(places)]
+        shown = "\n\n".join(
+            f'Passage {label}: "{task.passages[place]}"' for label, place in zip(labels, places, strict=True)
+        )
+        message = Message(
+            "user",
+            f'Given a query "{task.query_text}", which of the following passages is the most relevant one to the'
+            f" query?\n\n{shown}\n\nOutput only the passage label of the most relevant passage:",
+        )
+        prompt = Prompt(
+            warned([message]) if task.fenced else (message,),
+            max_tokens=4,
+            top_logprobs=TOP_LOGPROBS if self._choice == "logprobs" else 0,
+        )
+        place = chosen(desk.ask([prompt])[0], labels, self._choice, desk.repairs)
+        return places[place or 0]

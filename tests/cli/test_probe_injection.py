@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .running import run
+
+
+def test_the_command_reports_every_kind_and_reads_cases(tmp_path: Path) -> None:
+    file = tmp_path / "cases.jsonl"
+    file.write_text(json.dumps({"query": "tall tower", "documents": ["a tall tower", "a cat"]}) + "\n", "utf-8")
+    outcome = run("probe-injection", "--kind", "lexical", "--file", file, "--json")
+    rows = {row["attack"]: row for row in outcome.json()["lexical"]}
+    assert rows["query repeated"] == {
+        "attack": "query repeated",
+        "cases": 1,
+        "lifted": 1,
+        "first": 1,
+        "mean_ranks": 1.0,
+    }
+    assert "to the top" in run("probe-injection", "--kind", "lexical").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--kind", "llm-listwise"], "needs a language model"),
+        (["--kind", "nonsense"], "no scorer of kind"),
+        (["--file", "missing.jsonl"], "cannot read"),
+    ],
+)
+def test_what_cannot_be_probed_is_said(arguments: list[str], reason: str) -> None:
+    outcome = run("probe-injection", *arguments)
+    assert outcome.code == 2
+    assert reason in outcome.err
+
+
+@pytest.mark.parametrize("content", ["not json", '{"query": "q"}', '["a"]', '{"query": "q", "documents": "one"}'])
+def test_a_bad_file_of_cases_is_named(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "cases.jsonl"
+    file.write_text(content, "utf-8")
+    outcome = run("probe-injection", "--kind", "lexical", "--file", file)
+    assert outcome.code == 2
+    assert "cases.jsonl must hold lines of" in outcome.err

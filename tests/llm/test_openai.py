@@ -1,0 +1,116 @@
+"""The official client against a server on the loopback interface that fails in the usual ways."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from shortlist import Reranker
+from shortlist.errors import GenerationError
+from shortlist.generators import LanguageModel, load_language_model
+from shortlist.types import Message, Prompt
+
+from .endpoints import Loopback, Reply, listening, ok
+
+pytest.importorskip("openai")
+
+PROMPT = Prompt((Message("user", "hello"),))
+SOON = {"Retry-After-Ms": "1"}
+
+
+def asked(
+    reply: Callable[[int], Reply], *, pause_s: float = 0.0, times: int = 1, **options: Any
+) -> tuple[Loopback, Any]:
+    """Ask a server `times` at once; returns it with the answers' texts or the first error."""
+    loopback = Loopback(reply, pause_s=pause_s)
+    with listening(loopback) as server:
+        model = load_language_model("m", server=server, **options)
+        try:
+            with ThreadPoolExecutor(times) as pool:
+                return loopback, [one.text for one in pool.map(lambda _: model.generate(PROMPT), range(times))]
+        except GenerationError as error:
+            return loopback, error
+        finally:
+            closed(model)
+
+
+def closed(model: LanguageModel) -> None:
+    """Close the client's connections, which a warning would else tell of."""
+    model._endpoint.close()  # type: ignore[attr-defined]
+
+
+def test_a_busy_or_failing_server_is_asked_again() -> None:
+    replies: list[Reply] = [(429, SOON, b"{}"), (503, SOON, b"{}"), ok("hi")]
+    loopback, answer = asked(replies.__getitem__)
+    assert answer == ["hi"]
+    assert len(loopback.bodies) == 3
+    assert loopback.bodies[0]["model"] == "m"
+
+
+def test_it_is_asked_again_only_as_often_as_allowed() -> None:
+    loopback, answer = asked(lambda _: (503, SOON, b'{"error": {"message": "overloaded"}}'), retries=1)
+    assert len(loopback.bodies) == 2
+    assert "m@http://127.0.0.1" in str(answer)
+    assert "overloaded" in str(answer)
+
+
+def test_a_refusal_is_not_repeated_and_says_why() -> None:
+    loopback, answer = asked(lambda _: (401, {}, b'{"error": {"message": "wrong key"}}'), api_key="k")
+    assert len(loopback.bodies) == 1
+    assert loopback.keys == ["Bearer k"]
+    assert "wrong key" in str(answer)
+
+
+def test_a_key_in_the_environment_is_not_sent_to_a_server_that_was_not_given_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "of-another-server")
+    loopback, _ = asked(lambda _: ok("hi"))
+    assert "of-another-server" not in str(loopback.keys)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b"{}", b'{"choices": []}', b'"text"'])
+def test_an_answer_that_is_no_chat_completion_is_an_error(content: bytes) -> None:
+    _, answer = asked(lambda _: (200, {}, content), retries=0)
+    assert isinstance(answer, GenerationError)
+
+
+def test_a_server_that_is_too_slow_is_given_up() -> None:
+    _, answer = asked(lambda _: ok("late"), pause_s=0.5, timeout_s=0.05, retries=0)
+    assert "Timeout" in str(answer)
+
+
+def test_a_server_that_is_not_there_is_named() -> None:
+    model = load_language_model("m", server="http://127.0.0.1:9/v1", retries=0)
+    with pytest.raises(GenerationError, match=r"m@http://127.0.0.1:9/v1 did not answer: APIConnectionError"):
+        model.generate(PROMPT)
+    closed(model)
+
+
+def test_no_more_are_asked_at_once_than_allowed() -> None:
+    loopback, answers = asked(lambda _: ok("hi"), pause_s=0.03, times=8, concurrency=2)
+    assert answers == ["hi"] * 8
+    assert loopback.most_inside == 2
+
+
+def test_fields_can_be_added_and_taken_out() -> None:
+    body = {"max_tokens": None, "max_completion_tokens": 99, "reasoning_effort": "low"}
+    loopback, _ = asked(lambda _: ok("hi"), body=body)
+    sent = loopback.bodies[0]
+    assert "max_tokens" not in sent
+    assert (sent["max_completion_tokens"], sent["reasoning_effort"]) == (99, "low")
+
+
+def test_a_reranker_is_loaded_by_a_models_name_and_its_server() -> None:
+    loopback = Loopback(lambda _: ok("[2] > [1]"))
+    with listening(loopback) as server:
+        reranker = Reranker.load("m", kind="llm-listwise", server=server)
+        ranking = reranker.rank("which?", ["first", "a lone \ud800 surrogate"])
+        closed(reranker._ready()._setup.model)  # type: ignore[attr-defined]
+    assert ranking.doc_ids == ("1", "0")
+    assert ranking.trace.steps[-1].counts["prompt_tokens"] == 7
+    assert json.dumps(loopback.bodies[0]).count("<passage>") == 3  # the warning names the mark too
