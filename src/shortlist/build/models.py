@@ -34,6 +34,8 @@ def load_model(name: str, *, kind: str | None = None, encoder: BiEncoder | None 
     if packaged is not None and kind == "blend":
         parts = packaged.card["parts"]
         return Blend([(_part(part, encoder, options), float(part["weight"])) for part in parts])
+    if kind == "bi-encoder":
+        return _part({"kind": kind, "model": name}, encoder, options)
     return load_scorer(kind, name, **options)
 
 

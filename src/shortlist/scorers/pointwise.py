@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shortlist.errors import ScoreError
 from shortlist.protocols import Scorer
-from shortlist.types import Ranking
+from shortlist.types import Document, Query, Ranking, Scores
 
 
 class Pointwise:
@@ -18,9 +20,15 @@ class Pointwise:
 
         Raises ScoreError when the scorer gives NaN, infinity or a wrong count.
         """
-        scores = self._scorer.score(candidates.query, candidates.documents)
-        if len(scores.values) != len(candidates):
-            raise ScoreError(f"{scores.step.stage} gave {len(scores.values)} scores for {len(candidates)} documents")
+        scores = counted_scores(self._scorer, candidates.query, candidates.documents)
         return candidates.reordered(
             scores.values, kind=scores.kind, stage=scores.step.stage, top_k=top_k, steps=(scores.step,)
         )
+
+
+def counted_scores(scorer: Scorer, query: Query, documents: Sequence[Document]) -> Scores:
+    """Score documents; raises ScoreError when there are more or fewer scores than documents."""
+    scores = scorer.score(query, documents)
+    if len(scores.values) != len(documents):
+        raise ScoreError(f"{scores.step.stage} gave {len(scores.values)} scores for {len(documents)} documents")
+    return scores
