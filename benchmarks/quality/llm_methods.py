@@ -26,8 +26,9 @@ from benchmarks.provenance import as_markdown, provenance
 from benchmarks.quality import tables
 from benchmarks.quality.collection import Collection, load_collection
 from benchmarks.quality.indexing import indexed, work_folder
-from benchmarks.quality.measure import NDCG, mean, per_query
-from benchmarks.quality.significance import compare, corrected
+from benchmarks.quality.measure import NDCG, per_query
+from shortlist.evaluation.outcome import mean
+from shortlist.evaluation.significance import compare, corrected
 from shortlist.generators import LanguageModel, load_language_model
 from shortlist.protocols import Reranker
 from shortlist.retrieval import BM25

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from shortlist.types import Completion, Document, Likelihood, Prompt, Query, Ranking, Scores
+from shortlist.types import Completion, Deadline, Document, Likelihood, Prompt, Query, Ranking, Scores
 
 Vectors = npt.NDArray[np.float32]
 
@@ -50,6 +50,15 @@ class Reranker(Protocol):
 
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`."""
+        ...
+
+
+@runtime_checkable
+class TimedReranker(Reranker, Protocol):
+    """A second stage that can be told when its answer is due."""
+
+    def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
+        """Return the candidates in the best order that there is time for, `is_partial` when there was not enough."""
         ...
 
 

@@ -58,6 +58,8 @@ def load_model(name: str, *, kind: str | None = None, encoder: BiEncoder | None 
         if kind == "blend":
             parts = packaged.card["parts"]
             return Blend([(_part(part, encoder, options), float(part["weight"])) for part in parts])
+    if kind == "bi-encoder":
+        return _part({"kind": kind, "model": name}, encoder, options)
     recipe = find_recipe(name, **options) if kind is None else recipe_of_kind(kind, name)
     scorer = load_scorer(recipe.kind, name, **{**recipe.options, **options})
     return Licensed(scorer, recipe.licence_note) if recipe.licence_note else scorer

@@ -3,34 +3,58 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from shortlist import protocols
-from shortlist.build.models import LanguageModel, load_second_stage
+from shortlist.build.calibration import level_of
+from shortlist.build.models import LanguageModel, load_model, load_second_stage
 from shortlist.errors import InputError
+from shortlist.pipeline.budgeted import Budgeted
+from shortlist.pipeline.pipeline import due
 from shortlist.scorers.llm import Estimate, LLMReranker, PointwiseLLM
+from shortlist.scorers.pointwise import Pointwise
 from shortlist.settings import DEFAULT_MODEL
-from shortlist.types import Document, Query, Ranking
+from shortlist.types import Cancel, Deadline, Document, Query, Ranking
 from shortlist.types.document import documents_of
+
+_LOCAL = (None, "cross-encoder", "causal-lm", "seq2seq", "late-interaction", "bi-encoder", "lexical")
 
 
 class Reranker:
     """A model that puts documents into the order of their relevance to a query.
 
     The constructor only stores; the model is loaded at the first use, or by `load`.
-    Safe to use from several threads.
+    `faster` names models that take its place, the first that can, when a budget is too
+    small for it; they are loaded by `load`, or when a budget is first given. Safe to use from
+    several threads.
     """
 
-    def __init__(self, model: str | LanguageModel = DEFAULT_MODEL, *, kind: str | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        model: str | LanguageModel = DEFAULT_MODEL,
+        *,
+        kind: str | None = None,
+        faster: Sequence[str] = (),
+        **options: Any,
+    ) -> None:
         self._model = model
         self._kind = kind
+        self._faster = tuple(faster)
         self._options = options
         self._lock = threading.Lock()
         self._loaded: protocols.Reranker | None = None
+        self._budgeted: Budgeted | None = None
 
     @classmethod
-    def load(cls, model: str | LanguageModel = DEFAULT_MODEL, *, kind: str | None = None, **options: Any) -> Reranker:
+    def load(
+        cls,
+        model: str | LanguageModel = DEFAULT_MODEL,
+        *,
+        kind: str | None = None,
+        faster: Sequence[str] = (),
+        **options: Any,
+    ) -> Reranker:
         """Load a model now.
 
         `model` is a packaged name, a folder, or a hub repository `owner/name`; for the kinds
@@ -41,8 +65,8 @@ class Reranker:
         Raises ModelNotFoundError, CorruptModelError, UnsupportedModelError or MissingExtraError,
         each saying what to do.
         """
-        reranker = cls(model, kind=kind, **options)
-        reranker._ready()
+        reranker = cls(model, kind=kind, faster=faster, **options)
+        reranker._timed() if faster else reranker._ready()
         return reranker
 
     def rank(
@@ -51,14 +75,26 @@ class Reranker:
         documents: Iterable[str | Mapping[str, Any] | Document],
         *,
         top_k: int | None = None,
+        budget_ms: float | None = None,
+        cancel: Cancel | None = None,
     ) -> Ranking:
         """Rank documents for a query, best first; all of them, or the first `top_k`.
 
         Documents are strings, mappings with `text`, or `Document`; without an id of their
         own they are named by their place, from 0. Equal scores keep the given order.
+
+        With a `budget_ms` the best ranking there is time for comes back, the documents
+        scored in the given order (so give the most promising ones first); `is_partial` says
+        when time was short. What loading takes at the first use is not counted. `cancel`, a
+        `threading.Event` or its like, ends it in the same way.
         """
-        asked = Query.of(query)
-        return self.rerank(Ranking.in_order(asked, documents_of(documents)), top_k=top_k)
+        if budget_ms is not None:
+            self._timed()  # loading is no part of the budget
+        deadline = due(budget_ms, cancel=cancel)
+        candidates = Ranking.in_order(Query.of(query), documents_of(documents))
+        if deadline is None:
+            return self.rerank(candidates, top_k=top_k)
+        return self.rerank_within(candidates, deadline=deadline, top_k=top_k)
 
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`."""
@@ -80,18 +116,48 @@ class Reranker:
             raise InputError(f"only rerankers that prompt a language model have an estimate, not kind {self._kind!r}")
         return reranker.estimate(Ranking.in_order(Query.of(query), documents_of(documents)), top_k=top_k)
 
+    def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
+        """Return the candidates in the best order that there is time for; see `Budgeted`."""
+        return self._timed().rerank_within(candidates, deadline=deadline, top_k=top_k)
+
     def _ready(self) -> protocols.Reranker:
         with self._lock:
             if self._loaded is None:
                 self._loaded = load_second_stage(self._model, kind=self._kind, **self._options)
             return self._loaded
 
+    def _timed(self) -> Budgeted:
+        reranker = self._ready()
+        if not isinstance(reranker, Pointwise) or not isinstance(self._model, str):
+            raise InputError(
+                f"a reranker of kind {self._kind!r} orders candidates together and keeps no deadline;"
+                " cap its calls instead, or take a model that scores each document"
+            )
+        with self._lock:
+            if self._budgeted is None:
+                threads = self._options.get("threads")
+                others = [(name, load_model(name, **self._options)) for name in self._faster]
+                levels = [(self._model, reranker.scorer), *others]
+                is_local = self._kind in _LOCAL  # what is far away is not probed: calls may cost money
+                self._budgeted = Budgeted(
+                    [level_of(name, one, threads=threads, is_local=is_local) for name, one in levels]
+                )
+            return self._budgeted
+
 
 _DEFAULT = Reranker()
 
 
 def rank(
-    query: str | Query, documents: Iterable[str | Mapping[str, Any] | Document], *, top_k: int | None = None
+    query: str | Query,
+    documents: Iterable[str | Mapping[str, Any] | Document],
+    *,
+    top_k: int | None = None,
+    budget_ms: float | None = None,
+    cancel: Cancel | None = None,
 ) -> Ranking:
-    """Rank documents for a query with the packaged model, which is loaded at the first call and kept."""
-    return _DEFAULT.rank(query, documents, top_k=top_k)
+    """Rank documents for a query with the packaged model, which is loaded at the first call and kept.
+
+    The options are those of `Reranker.rank`.
+    """
+    return _DEFAULT.rank(query, documents, top_k=top_k, budget_ms=budget_ms, cancel=cancel)

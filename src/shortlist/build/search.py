@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
@@ -26,12 +26,14 @@ def open_pipeline(
     first_stage: str = "hybrid",
     rerank: bool = True,
     where: Where | None = None,
+    faster: Sequence[str] = (),
 ) -> Iterator[Pipeline]:
     """Open an index for searching, with its models loaded; close all of it at the end.
 
     `first_stage` is "hybrid" (BM25 and the bi-encoder by reciprocal rank), "weighted" (both
     by normalised scores), "bm25" or "dense". With `rerank=False` its order stands. `where`
-    filters by metadata. Raises IndexNotFoundError, IndexMismatchError, CorruptIndexError.
+    filters by metadata. `faster` models take the reranker's place when a search's budget is too
+    small for it. Raises IndexNotFoundError, IndexMismatchError, CorruptIndexError.
     """
     chosen = settings or Settings()
     if first_stage not in FIRST_STAGES:
@@ -42,7 +44,7 @@ def open_pipeline(
         arms: list[Retriever] = [] if first_stage == "dense" else [BM25(index, where)]
         if encoder is not None:
             arms.append(Dense(index, encoder, where))
-        yield Pipeline(joined(arms, first_stage), _reranker(chosen, encoder) if rerank else None)
+        yield Pipeline(joined(arms, first_stage), _reranker(chosen, encoder, faster) if rerank else None)
 
 
 def joined(arms: list[Retriever], first_stage: str) -> Retriever:
@@ -56,9 +58,10 @@ def joined(arms: list[Retriever], first_stage: str) -> Retriever:
     return Hybrid(arms)
 
 
-def _reranker(settings: Settings, encoder: BiEncoder | None) -> Reranker:
+def _reranker(settings: Settings, encoder: BiEncoder | None, faster: Sequence[str]) -> Reranker:
     return Reranker.load(
         settings.model,
+        faster=faster,
         encoder=encoder,
         engine=settings.engine,
         precision=settings.precision,

@@ -29,6 +29,18 @@ LongDocuments = Annotated[
 ]
 TopK = Annotated[int | None, typer.Option("--top-k", "-k", min=1, help="How many come out. [default: 5]")]
 Depth = Annotated[int | None, typer.Option("--depth", min=1, help="Candidates of the first stage. [default: 100]")]
+BudgetMs = Annotated[
+    float | None,
+    typer.Option(
+        "--budget-ms",
+        min=1,
+        help="How long it may take; then the best order so far. [default: no limit]",
+    ),
+]
+Faster = Annotated[
+    list[str] | None,
+    typer.Option("--faster", help="Model to take instead when the budget is too small for --model; may be repeated."),
+]
 
 
 def settings(**given: Any) -> Settings:

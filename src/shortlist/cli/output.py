@@ -55,6 +55,8 @@ def ranking_json(ranking: Ranking) -> dict[str, Any]:
         "query": ranking.query.text,
         "score_kind": ranking.score_kind.value,
         "stage": ranking.stage,
+        "partial": ranking.is_partial,
+        "unscored": ranking.unscored,
         "results": [_item_json(item) for item in ranking],
         "latency_ms": round(ranking.trace.latency_ms, 3),
         "degradations": list(ranking.trace.degradations),
@@ -68,7 +70,7 @@ def _item_json(item: ScoredDocument) -> dict[str, Any]:
     return {
         "rank": item.rank,
         "doc_id": document.doc_id,
-        "score": item.score,
+        "score": item.score if item.is_scored else None,
         "text": document.text,
         "title": document.title,
         "metadata": dict(document.metadata),
@@ -82,6 +84,11 @@ def _item_json(item: ScoredDocument) -> dict[str, Any]:
         },
         "history": [{"stage": s.stage, "rank": s.rank, "score": s.score} for s in item.history],
     }
+
+
+def score_text(item: ScoredDocument, *, digits: int) -> str:
+    """Return a score for people; a dash where the reranker did not come to the document."""
+    return f"{item.score:.{digits}f}" if item.is_scored else "-"
 
 
 def print_degradations(ranking: Ranking) -> None:

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from shortlist.build import Reranker
-from shortlist.cli.options import Engine, Json, LongDocuments, Model, Precision, Threads, settings
-from shortlist.cli.output import console, print_degradations, print_json, ranking_json, shown
+from shortlist.cli.options import BudgetMs, Engine, Faster, Json, LongDocuments, Model, Precision, Threads, settings
+from shortlist.cli.output import console, print_degradations, print_json, ranking_json, score_text, shown
 from shortlist.errors import InputError
 from shortlist.types import Query
 
@@ -31,6 +31,8 @@ def rerank(
     precision: Precision = None,
     threads: Threads = None,
     long_documents: LongDocuments = None,
+    budget_ms: BudgetMs = None,
+    faster: Faster = None,
     as_json: Json = False,
 ) -> None:
     """Put documents into the order of their relevance to a query.
@@ -49,17 +51,20 @@ def rerank(
     chosen = settings(model=model, engine=engine, precision=precision, threads=threads, long_documents=long_documents)
     ranking = Reranker(
         chosen.model,
+        faster=faster or (),
         engine=chosen.engine,
         precision=chosen.precision,
         threads=chosen.threads or None,
         long_documents=chosen.long_documents,
-    ).rank(asked, given, top_k=top_k)
+    ).rank(asked, given, top_k=top_k, budget_ms=budget_ms)
     if as_json:
         print_json(ranking_json(ranking))
     else:
         for item in ranking:
             text = " ".join(item.document.full_text.split())
-            console().print(shown(f"{item.rank:>3} {item.score:>9.4f}  {item.doc_id}  {text:.200}"), soft_wrap=True)
+            console().print(
+                shown(f"{item.rank:>3} {score_text(item, digits=4):>9}  {item.doc_id}  {text:.200}"), soft_wrap=True
+            )
     print_degradations(ranking)
 
 

@@ -12,9 +12,11 @@ from rich.table import Table
 from shortlist.build import index_paths, open_pipeline
 from shortlist.cli.index import print_report
 from shortlist.cli.options import (
+    BudgetMs,
     Depth,
     Encoder,
     Engine,
+    Faster,
     Json,
     LongDocuments,
     Model,
@@ -23,7 +25,15 @@ from shortlist.cli.options import (
     TopK,
     settings,
 )
-from shortlist.cli.output import console, errors_console, print_degradations, print_json, ranking_json, shown
+from shortlist.cli.output import (
+    console,
+    errors_console,
+    print_degradations,
+    print_json,
+    ranking_json,
+    score_text,
+    shown,
+)
 from shortlist.cli.places import INDEX_FOLDER, default_index, is_index
 from shortlist.cli.progress import IndexingProgress
 from shortlist.errors import IndexLockedError, InputError
@@ -48,6 +58,8 @@ def search(
     precision: Precision = None,
     threads: Threads = None,
     long_documents: LongDocuments = None,
+    budget_ms: BudgetMs = None,
+    faster: Faster = None,
     as_json: Json = False,
 ) -> None:
     """Find the passages that answer a question: retrieve wide, rerank, keep the few.
@@ -69,8 +81,11 @@ def search(
     )
     conditions = {**_where(where), **_within(path)}
     index = _ready_index(path, chosen)
-    with open_pipeline(index, settings=chosen, first_stage=first_stage, rerank=rerank, where=conditions) as pipeline:
-        ranking = pipeline.search(asked, top_k=chosen.top_k, depth=max(chosen.depth, chosen.top_k))
+    with open_pipeline(
+        index, settings=chosen, first_stage=first_stage, rerank=rerank, where=conditions, faster=faster or ()
+    ) as pipeline:
+        depth = max(chosen.depth, chosen.top_k)
+        ranking = pipeline.search(asked, top_k=chosen.top_k, depth=depth, budget_ms=budget_ms)
     if as_json:
         print_json(ranking_json(ranking))
     else:
@@ -134,7 +149,7 @@ def _print(ranking: Ranking) -> None:
 
 def _standing(ranking: Ranking, item: ScoredDocument) -> str:
     before = [f"{s.stage} {s.rank}" for s in item.history]
-    return f"   score {item.score:.3f} ({ranking.score_kind.value}); stood at: {', '.join(before) or '-'}"
+    return f"   score {score_text(item, digits=3)} ({ranking.score_kind.value}); stood at: {', '.join(before) or '-'}"
 
 
 def _excerpt(text: str, *, lines: int = 6) -> str:

@@ -21,6 +21,16 @@ def processor_features() -> set[str]:
     return flags & set(_FLAGS)
 
 
+def processor_name() -> str:
+    """Return the processor's name as the system gives it; the architecture where it gives none."""
+    try:
+        lines = _CPU_INFO.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
 def sums_bytes_in_32_bits() -> bool:
     """Whether products of 8-bit numbers cannot overflow; no, when that cannot be found out."""
     return bool(processor_features() & {"avx512_vnni", "avx_vnni", "amx_int8", "neon"})

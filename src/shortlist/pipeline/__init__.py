@@ -1,5 +1,6 @@
 """A query's way: retrieve wide, rerank, keep the few."""
 
+from shortlist.pipeline.budgeted import Budgeted, Level
 from shortlist.pipeline.pipeline import Pipeline
 
-__all__ = ["Pipeline"]
+__all__ = ["Budgeted", "Level", "Pipeline"]

@@ -5,39 +5,63 @@ from __future__ import annotations
 import time
 
 from shortlist.errors import InputError, ShortlistError
-from shortlist.protocols import Reranker, Retriever
-from shortlist.types import Query, Ranking, Step
+from shortlist.protocols import Reranker, Retriever, TimedReranker
+from shortlist.types import Cancel, Clock, Deadline, Query, Ranking, Step, monotonic_ms
 from shortlist.types.ranking import check_top_k
 
 
 class Pipeline:
-    """A retriever and a reranker; without a reranker the first stage's order stands."""
+    """A retriever and a reranker; without a reranker the first stage's order stands. `clock` is for deadlines."""
 
-    def __init__(self, retriever: Retriever, reranker: Reranker | None) -> None:
+    def __init__(self, retriever: Retriever, reranker: Reranker | None, *, clock: Clock = monotonic_ms) -> None:
         self._retriever = retriever
         self._reranker = reranker
+        self._clock = clock
 
-    def search(self, query: str | Query, *, top_k: int = 5, depth: int = 100) -> Ranking:
+    def search(
+        self,
+        query: str | Query,
+        *,
+        top_k: int = 5,
+        depth: int = 100,
+        budget_ms: float | None = None,
+        cancel: Cancel | None = None,
+    ) -> Ranking:
         """Fetch `depth` candidates and return the best `top_k` of them, with the trace of every step.
 
         When the reranker fails, the first stage's order is returned and the trace says so.
-        Raises InputError for an empty query, or when `top_k` is above `depth`.
+        With a `budget_ms`, from this call on, reranking has what retrieval left of it: see
+        `Budgeted`. `cancel` ends it at the next chunk, with what there is by then.
+        Raises InputError for an empty query, when `top_k` is above `depth`, or for a
+        budget that the reranker knows nothing of.
         """
         check_top_k(top_k)
         check_top_k(depth, name="depth")
         if top_k > depth:
             raise InputError(f"top_k={top_k} asks for more than depth={depth} candidates can give; raise depth")
+        deadline = due(budget_ms, cancel=cancel, clock=self._clock)
+        if deadline is not None and not isinstance(self._reranker, TimedReranker | None):
+            raise InputError(f"{type(self._reranker).__name__} keeps no deadline; put its scorer into a Budgeted")
         candidates = self._retriever.retrieve(Query.of(query), depth=depth)
         if self._reranker is None:
             return candidates.head(top_k)
-        return self._rerank(self._reranker, candidates, top_k)
+        return self._rerank(self._reranker, candidates, top_k, deadline)
 
     @staticmethod
-    def _rerank(reranker: Reranker, candidates: Ranking, top_k: int) -> Ranking:
+    def _rerank(reranker: Reranker, candidates: Ranking, top_k: int, deadline: Deadline | None) -> Ranking:
         began = time.perf_counter()
         try:
+            if deadline is not None and isinstance(reranker, TimedReranker):
+                return reranker.rerank_within(candidates, deadline=deadline, top_k=top_k)
             return reranker.rerank(candidates, top_k=top_k)
         except ShortlistError as error:
             note = f"reranking failed, so the {candidates.stage} order stands: {type(error).__name__}: {error}"
             step = Step("fallback", (time.perf_counter() - began) * 1000, {"documents": len(candidates)}, {}, (note,))
             return candidates.head(top_k).traced(step)
+
+
+def due(budget_ms: float | None, *, cancel: Cancel | None = None, clock: Clock = monotonic_ms) -> Deadline | None:
+    """Return the deadline that a caller's budget and cancel mean; None when there is neither."""
+    if budget_ms is None and cancel is None:
+        return None
+    return Deadline.after(float("inf") if budget_ms is None else budget_ms, cancel=cancel, clock=clock)

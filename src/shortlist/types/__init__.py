@@ -1,5 +1,6 @@
 """The values that travel through shortlist: query, document, ranking, trace, prompt."""
 
+from shortlist.types.deadline import Cancel, Clock, Deadline, monotonic_ms
 from shortlist.types.document import Document, DocumentVector, Place, TokenIds
 from shortlist.types.generation import Completion, Likelihood, Message, Prompt, TokenLogprobs
 from shortlist.types.query import Query
@@ -8,7 +9,10 @@ from shortlist.types.scores import Scores
 from shortlist.types.trace import Step, Trace, Truncation
 
 __all__ = [
+    "Cancel",
+    "Clock",
     "Completion",
+    "Deadline",
     "Document",
     "DocumentVector",
     "Likelihood",
@@ -26,4 +30,5 @@ __all__ = [
     "TokenLogprobs",
     "Trace",
     "Truncation",
+    "monotonic_ms",
 ]

@@ -42,12 +42,17 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class ScoredDocument:
-    """A document with its score, its rank from 1, and where it stood before."""
+    """A document with its score, its rank from 1, and where it stood before.
+
+    Where `is_scored` is false the last stage did not come to it, and `score` is only the
+    lowest that it gave, so that scores still descend.
+    """
 
     document: Document
     score: float
     rank: int
     history: tuple[Standing, ...] = ()
+    is_scored: bool = True
 
     @property
     def doc_id(self) -> str:
@@ -61,7 +66,8 @@ class Ranking:
 
     `stage` names who ordered them. Ranks count from 1 without gaps. Make one with
     `from_scores` or `in_order`; `reordered` gives the next stage's ranking of the same
-    documents, with this stage written into each one's history.
+    documents, with this stage written into each one's history. `unscored` is how many
+    candidates the stage did not come to before its deadline.
     """
 
     query: Query
@@ -69,6 +75,7 @@ class Ranking:
     score_kind: ScoreKind
     stage: str
     trace: Trace = field(default_factory=Trace)
+    unscored: int = 0
 
     def __len__(self) -> int:
         return len(self.items)
@@ -78,6 +85,11 @@ class Ranking:
 
     def __getitem__(self, place: int) -> ScoredDocument:
         return self.items[place]
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the last stage did not come to every candidate, which may have been cut off since."""
+        return self.unscored > 0
 
     @property
     def documents(self) -> tuple[Document, ...]:
@@ -128,10 +140,33 @@ class Ranking:
 
         Raises as `from_scores` does.
         """
-        remembered = tuple(
-            replace(item, history=(*item.history, Standing(self.stage, item.rank, item.score))) for item in self.items
-        )
+        remembered = tuple(replace(item, history=_remembering(self.stage, item)) for item in self.items)
         return Ranking(self.query, _ordered(remembered, scores, stage, top_k), kind, stage, self.trace.then(*steps))
+
+    def partly_reordered(
+        self,
+        scores: npt.ArrayLike,
+        *,
+        kind: ScoreKind,
+        stage: str,
+        top_k: int | None = None,
+        steps: Sequence[Step] = (),
+    ) -> Ranking:
+        """Sort the first documents, as many as there are scores; the others follow in this ranking's order.
+
+        This is what reranking to a smaller depth gives: scores of two stages are never
+        compared. Without any scores only the steps are new. Raises as `from_scores` does.
+        """
+        values = np.asarray(scores, dtype=np.float32)  # [scored]
+        head, rest = replace(self, items=self.items[: len(values)]), self.items[len(values) :]
+        if not len(values):
+            return replace(self.head(top_k).traced(*steps), unscored=len(rest))
+        first = head.reordered(values, kind=kind, stage=stage, steps=steps)
+        lowest = first.items[-1].score
+        following = tuple(
+            replace(item, score=lowest, history=_remembering(self.stage, item), is_scored=False) for item in rest
+        )
+        return replace(first, items=first.items + following, unscored=len(rest)).head(top_k)
 
     def head(self, top_k: int | None) -> Ranking:
         """Keep the first `top_k`; None keeps all. Raises InputError when it is below 1."""
@@ -140,6 +175,10 @@ class Ranking:
     def traced(self, *steps: Step) -> Ranking:
         """Return this ranking with more steps in its trace."""
         return replace(self, trace=self.trace.then(*steps))
+
+
+def _remembering(stage: str, item: ScoredDocument) -> tuple[Standing, ...]:
+    return (*item.history, Standing(stage, item.rank, item.score))
 
 
 def check_top_k(top_k: int | None, *, name: str = "top_k") -> int | None:
@@ -169,4 +208,7 @@ def _ordered(
             f" ({len(bad)} of {len(items)} scores are not finite); the model or its precision cannot be trusted on it"
         )
     order = descending(values)[: check_top_k(top_k)]
-    return tuple(replace(items[place], score=float(values[place]), rank=rank) for rank, place in enumerate(order, 1))
+    return tuple(
+        replace(items[place], score=float(values[place]), rank=rank, is_scored=True)
+        for rank, place in enumerate(order, 1)
+    )

@@ -1,0 +1,75 @@
+"""Calibrations of models by name: measured here, kept in the user's data folder, found again."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+from shortlist.build.models import load_model
+from shortlist.inference.session import usable_cores
+from shortlist.pipeline.budgeted import Level
+from shortlist.planning.calibrate import Watch, calibrate, probe
+from shortlist.planning.machine import Machine
+from shortlist.planning.store import Record, find, save
+from shortlist.protocols import Scorer
+from shortlist.settings import Settings
+from shortlist.types import Query
+
+
+def calibrations_folder() -> Path:
+    """Return where calibrations are kept: `calibrations` in the user's data folder for shortlist."""
+    return user_data_path("shortlist") / "calibrations"
+
+
+def calibrate_model(
+    name: str,
+    *,
+    settings: Settings | None = None,
+    seconds: float = 60.0,
+    folder: Path | None = None,
+    watch: Watch | None = None,
+) -> Record:
+    """Load a model as the settings say, score with it for so many seconds, and keep its cost model."""
+    chosen = settings or Settings()
+    scorer = load_model(
+        name,
+        engine=chosen.engine,
+        precision=chosen.precision,
+        threads=chosen.threads or None,
+    )
+    made = calibrate(scorer, seconds=seconds, watch=watch)
+    facts = scorer.score(Query("tower"), []).step.facts
+    record = Record(
+        name,
+        scorer.fingerprint,
+        facts.get("engine", chosen.engine),
+        facts.get("precision", chosen.precision),
+        chosen.threads or usable_cores(),
+        Machine.here(),
+        made.fit.cost,
+        made.fit.error,
+        made.calls,
+        datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    )
+    save(folder or calibrations_folder(), record)
+    return record
+
+
+def level_of(
+    name: str, scorer: Scorer, *, threads: int | None = None, is_local: bool = True, folder: Path | None = None
+) -> Level:
+    """Return a scorer with the cost that was calibrated for it on this machine as it is now.
+
+    Where there is none, a local model is probed for a moment; another one's pace is learned in use.
+    """
+    record = find(folder or calibrations_folder(), fingerprint=scorer.fingerprint, threads=threads or usable_cores())
+    changes = record.staleness(Machine.here()) if record is not None else ()
+    if record is not None and not changes:
+        return Level(scorer, record.cost, name)
+    cost = probe(scorer) if is_local else None
+    if record is None:
+        return Level(scorer, cost, name)
+    note = f"the calibration of {name} is stale ({'; '.join(changes)}): run `shortlist calibrate {name}`"
+    return Level(scorer, cost, name, note)

@@ -1,0 +1,1 @@
+"""Whether reranking is worth its time for a query."""

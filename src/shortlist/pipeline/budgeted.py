@@ -1,0 +1,146 @@
+"""Any scorers as one reranker that is done by a deadline."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shortlist.errors import InputError
+from shortlist.planning.choice import first_in_time
+from shortlist.planning.cost import CostModel
+from shortlist.planning.lengths import pair_lengths
+from shortlist.planning.pace import Pace
+from shortlist.protocols import Scorer
+from shortlist.scorers.pointwise import Pointwise, counted_scores
+from shortlist.types import Deadline, Ranking, Scores, Step
+
+CANCEL_MS = 250.0  # how long a wish to stop may have to wait, as predicted
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A scorer, what it costs where that was calibrated, what to call it, and what to know about its calibration."""
+
+    scorer: Scorer
+    cost: CostModel | None = None
+    name: str = ""
+    note: str = ""
+
+    @property
+    def shown(self) -> str:
+        """Its name, or its fingerprint when it has none."""
+        return self.name or self.scorer.fingerprint
+
+
+class Budgeted:
+    """Scores candidates in the order they come, in chunks, until done, too late or cancelled.
+
+    `levels` are models, best first. The first one that is predicted to finish is taken; when none is,
+    the last does as many as it can; when it cannot do one, the given order stands. What
+    was scored comes first, by score; the others follow in the order they came in: the
+    same ranking as that of a smaller depth, so what a deadline costs is what depth is worth.
+
+    How fast each model really runs is remembered from call to call, so a busy machine is
+    noticed. Safe to use from several threads. A scorer is never interrupted within a
+    chunk: an answer can be late by what one chunk takes longer than predicted.
+    """
+
+    def __init__(self, levels: Sequence[Level]) -> None:
+        if not levels:
+            raise InputError("a budgeted reranker needs at least one level")
+        self._levels = tuple(levels)
+        self._paces = [Pace(level.cost) for level in self._levels]
+        self._lock = threading.Lock()
+
+    def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        """Rerank with the first level, without a deadline."""
+        return Pointwise(self._levels[0].scorer).rerank(candidates, top_k=top_k)
+
+    def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
+        """Return the candidates in the best order that there is time for.
+
+        The last step of the trace, "budget", says which level ran, how many candidates it scored
+        and how it kept the deadline. Raises as `Pointwise.rerank` does.
+        """
+        lengths = pair_lengths(candidates.query, candidates.documents)
+        left = deadline.left_ms
+        chosen, paces = self._choose(lengths, left)
+        passed_over = [
+            f"{level.shown} would take about {pace.predict_ms(lengths):.0f} ms for {len(lengths)} candidates,"
+            f" {max(0.0, left):.0f} ms were left"
+            for level, pace in zip(self._levels[:chosen], paces, strict=False)
+        ]
+        chunks = self._chunks(chosen, candidates, lengths, deadline) if chosen is not None else []
+        step = self._step(chosen, chunks, len(candidates), deadline, passed_over)
+        steps = (*([_joined([chunk.step for chunk in chunks])] if chunks else []), step)
+        return candidates.partly_reordered(
+            np.concatenate([chunk.values for chunk in chunks]) if chunks else (),
+            kind=chunks[0].kind if chunks else candidates.score_kind,
+            stage=chunks[0].step.stage if chunks else candidates.stage,
+            top_k=top_k,
+            steps=steps,
+        )
+
+    def _choose(self, lengths: Sequence[int], left_ms: float) -> tuple[int | None, Sequence[Pace]]:
+        """Return the level to run, and every level's pace as it was judged; those passed over rest."""
+        with self._lock:
+            paces = tuple(self._paces)
+            chosen = first_in_time(paces, lengths, left_ms=left_ms)
+            for place, pace in enumerate(paces[:chosen]):
+                self._paces[place] = pace.rested()
+        return chosen, paces
+
+    def _chunks(self, chosen: int, candidates: Ranking, lengths: Sequence[int], deadline: Deadline) -> list[Scores]:
+        scorer, documents = self._levels[chosen].scorer, candidates.documents
+        longest = CANCEL_MS if deadline.cancel is not None else math.inf
+        chunks: list[Scores] = []
+        done = 0
+        while not deadline.is_cancelled:
+            with self._lock:
+                pace = self._paces[chosen]
+            count = pace.fitting(lengths[done:], left_ms=deadline.left_ms, longest_ms=longest)
+            if not count:
+                break
+            began = deadline.clock()
+            chunks.append(counted_scores(scorer, candidates.query, documents[done : done + count]))
+            learned = pace.after(lengths[done : done + count], deadline.clock() - began)
+            with self._lock:
+                self._paces[chosen] = learned
+            done += count
+        return chunks
+
+    def _step(
+        self, chosen: int | None, chunks: Sequence[Scores], candidates: int, deadline: Deadline, notes: list[str]
+    ) -> Step:
+        scored, left = sum(len(chunk.values) for chunk in chunks), deadline.left_ms
+        if chosen is not None and self._levels[chosen].note:
+            notes = [*notes, self._levels[chosen].note]
+        if scored < candidates:
+            why = "cancelled" if deadline.is_cancelled else f"budget of {deadline.budget_ms:g} ms"
+            notes = [*notes, f"{why}: {scored} of {candidates} candidates were scored, the others keep their order"]
+        if left < 0:
+            notes = [*notes, f"{-left:.0f} ms over the budget of {deadline.budget_ms:g} ms"]
+        counts = {"candidates": candidates, "scored": scored, "chunks": len(chunks)}
+        facts = {
+            "budget_ms": f"{deadline.budget_ms:g}",
+            "left_ms": f"{left:.1f}",
+            "level": self._levels[chosen].shown if chosen is not None else "none",
+        }
+        return Step("budget", 0.0, counts, facts, tuple(notes))
+
+
+def _joined(steps: Sequence[Step]) -> Step:
+    """One step of all chunks: latencies and counts add up, notes are kept once each."""
+    names = dict.fromkeys(name for step in steps for name in step.counts)
+    return Step(
+        steps[0].stage,
+        sum(step.latency_ms for step in steps),
+        {name: sum(step.counts.get(name, 0) for step in steps) for name in names},
+        steps[-1].facts,
+        tuple(dict.fromkeys(note for step in steps for note in step.degradations)),
+        tuple(cut for step in steps for cut in step.truncations),
+    )

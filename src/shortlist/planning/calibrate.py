@@ -1,0 +1,120 @@
+"""A minute of real scoring, through the ordinary `Scorer` protocol."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from shortlist.errors import InputError
+from shortlist.planning.cost import CostModel
+from shortlist.planning.fitting import Fit, Measurement, fit
+from shortlist.planning.lengths import SPECIAL_TOKENS
+from shortlist.planning.pace import UNKNOWN_RATIO
+from shortlist.protocols import Scorer
+from shortlist.types import Clock, Document, Query, Scores, monotonic_ms
+
+# Short common words: one token each in almost every vocabulary.
+_TEXT = (
+    "time year people way day man thing woman life child world school state family student group country problem hand"
+    " part place case week company system program question work government number night point home water room mother"
+    " area money story fact month lot right study book eye job word business issue side kind head house service friend"
+)
+_WORDS = _TEXT.split()
+_QUERY = Query("which part of the system has to work at night")
+_QUERY_TOKENS = 10
+PAIRS = (1, 2, 4, 8, 16, 32, 64)
+TOKENS = (24, 60, 120, 180, 250, 400)
+DEAREST = 0.04  # the share of the whole time that one call may take
+Watch = Callable[[float], None]
+"""Called after every call with the share of the time that is used up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What was measured of a scorer: its cost model with its error, and how often it was called."""
+
+    fit: Fit
+    calls: int
+    seconds: float
+
+
+def calibrate(
+    scorer: Scorer,
+    *,
+    seconds: float = 60.0,
+    clock: Clock = monotonic_ms,
+    seed: int = 0,
+    watch: Watch | None = None,
+) -> Calibration:
+    """Score made-up documents of many counts and lengths until the time is up, and fit the costs.
+
+    Shapes come in another order every round, so that a slow moment of the machine meets
+    all of them. A shape of which one call would take more than 4 % of the time is left
+    out. Lengths are those that the scorer counts, where its step has `tokens` and `pairs`.
+    Raises InputError when there is not time enough for six shapes.
+    """
+    if seconds <= 0:
+        raise InputError(f"calibration needs some seconds, got {seconds}")
+    rng = random.Random(seed)
+    shape = _warmed_up(scorer, rng)
+    measured: list[Measurement] = []
+    began, end = clock(), clock() + seconds * 1000
+    cells = sorted(((pairs, tokens) for pairs in PAIRS for tokens in TOKENS), key=lambda cell: cell[0] * cell[1])
+    is_first_round = True
+    while clock() < end:
+        affordable: list[tuple[int, int]] = []
+        for cell in cells if is_first_round else rng.sample(cells, len(cells)):
+            if clock() >= end:
+                break
+            one = _measured(scorer, cell, clock, rng)
+            measured.append(one)
+            if watch is not None:
+                watch(min(1.0, (clock() - began) / (end - began)))
+            if one.latency_ms <= seconds * 1000 * DEAREST:
+                affordable.append(cell)
+            elif is_first_round:  # cells stand by size: those that follow are as dear
+                break
+        cells, is_first_round = (affordable or cells), False
+    return Calibration(fit(measured, shape=shape), len(measured), (clock() - began) / 1000)
+
+
+def probe(scorer: Scorer, *, clock: Clock = monotonic_ms, seed: int = 0) -> CostModel:
+    """Return a rough cost model from three short calls after a warm-up: a fixed part, and the rest by token."""
+    rng = random.Random(seed)
+    shape = _warmed_up(scorer, rng)
+    few, many, again = (_measured(scorer, cell, clock, rng) for cell in ((1, 60), (8, 60), (8, 60)))
+    longer = min(many.latency_ms, again.latency_ms)
+    tokens_few, tokens_many = (shape.work(one.lengths).tokens for one in (few, many))
+    by_token = max(0.0, longer - few.latency_ms) / max(1, tokens_many - tokens_few) or longer / tokens_many
+    fixed = max(0.0, few.latency_ms - by_token * tokens_few)
+    return replace(shape, fixed_ms=fixed, token_ms=by_token, p95_ratio=UNKNOWN_RATIO)
+
+
+def _measured(scorer: Scorer, cell: tuple[int, int], clock: Clock, rng: random.Random) -> Measurement:
+    pairs, tokens = cell
+    documents = _documents(pairs, tokens, rng)
+    began = clock()
+    scores = scorer.score(_QUERY, documents)
+    latency = clock() - began
+    return Measurement((_length(scores, tokens),) * pairs, max(latency, 1e-6))
+
+
+def _length(scores: Scores, tokens: int) -> int:
+    counted, pairs = scores.step.counts.get("tokens", 0), scores.step.counts.get("pairs", 0)
+    return round(counted / pairs) if counted and pairs else tokens + _QUERY_TOKENS + SPECIAL_TOKENS
+
+
+def _documents(pairs: int, tokens: int, rng: random.Random) -> list[Document]:
+    """Make documents of different words, for equal ones would be scored once."""
+    return [Document(" ".join(rng.choices(_WORDS, k=tokens)), str(place)) for place in range(pairs)]
+
+
+def _warmed_up(scorer: Scorer, rng: random.Random) -> CostModel:
+    """Score a little without measuring; learn the streams, and the limit from a document that is far too long."""
+    scorer.score(_QUERY, _documents(8, 60, rng))
+    scores = scorer.score(_QUERY, _documents(1, 3000, rng))
+    streams = scores.step.facts.get("streams", "1")
+    shape = CostModel(streams=int(streams) if streams.isdigit() else 1)
+    cut = max((truncation.seen for truncation in scores.step.truncations), default=None)
+    return shape if cut is None else replace(shape, limit=_length(scores, cut))

@@ -1,0 +1,76 @@
+"""How fast a model runs at this moment, and how much of the work fits into what is left."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from shortlist.planning.cost import CostModel
+
+SHARE = 0.5  # of what is left that one chunk may take: a machine twice as slow as predicted still ends in time
+DECAY = 0.7  # weight of what was measured before the last chunk
+REST = 0.9  # what remains of a model's load for every query that passed it over
+UNKNOWN_RATIO = 1.5  # P95 over P50 while it has not been measured
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """A cost model, and what it predicted and what was measured of late; their ratio is the machine's `load`.
+
+    Without a cost model (None) the first chunk is one document, and what it takes becomes
+    the model, which `is_learned` then. Latencies weigh by their length, so a spike in a short chunk moves little.
+    """
+
+    cost: CostModel | None = None
+    measured_ms: float = 0.0
+    predicted_ms: float = 0.0
+    is_learned: bool = False
+
+    @property
+    def load(self) -> float:
+        """How many times slower than predicted the model runs; 1 before anything was measured."""
+        return self.measured_ms / self.predicted_ms if self.predicted_ms > 0 else 1.0
+
+    def predict_ms(self, lengths: Sequence[int]) -> float:
+        """Predict the P95 of a call under the present load; 0 while nothing is known."""
+        return self.cost.p95_ms(lengths) * self.load if self.cost is not None else 0.0
+
+    def fitting(self, lengths: Sequence[int], *, left_ms: float, longest_ms: float = math.inf) -> int:
+        """Return how many of the first pairs to score next, 0 when not even one ends in time.
+
+        A chunk takes half of what is left, so chunks shrink towards the deadline: few calls
+        at the start, and little to be late by at the end. `longest_ms` bounds a chunk besides, but
+        never below twice what one pair takes: most of that may be a round trip.
+        """
+        if left_ms <= 0 or not lengths:
+            return 0
+        if self.cost is None:
+            return 1
+        allowed_ms = min(left_ms * SHARE, max(longest_ms, 2 * self.predict_ms(lengths[:1])))
+        low, high = 0, len(lengths)  # the largest count that fits lies between them
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self.predict_ms(lengths[:middle]) <= allowed_ms:
+                low = middle
+            else:
+                high = middle - 1
+        return low or int(self.predict_ms(lengths[:1]) <= left_ms)
+
+    def after(self, lengths: Sequence[int], latency_ms: float) -> Pace:
+        """Learn from a chunk that was measured."""
+        cost, is_learned = self.cost, self.is_learned
+        if cost is None:
+            cost = CostModel(token_ms=latency_ms / max(1, sum(lengths)), p95_ratio=UNKNOWN_RATIO)
+            is_learned = True
+        measured, predicted = self.measured_ms * DECAY + latency_ms, self.predicted_ms * DECAY + cost.p50_ms(lengths)
+        return Pace(cost, measured, predicted, is_learned)
+
+    def rested(self) -> Pace:
+        """Forget a little of the load: a model that is passed over as too slow must be tried again some time.
+
+        Load sinks to 1, and below it where the cost was only learned.
+        """
+        if self.load <= 1 and not self.is_learned:
+            return self
+        return replace(self, measured_ms=self.measured_ms * REST)

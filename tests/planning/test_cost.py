@@ -1,0 +1,157 @@
+"""Costs follow the batches, fits find what was put in, and paces learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import nnls
+
+from shortlist.errors import InputError
+from shortlist.planning.choice import first_in_time
+from shortlist.planning.cost import CostModel, Work, work_of
+from shortlist.planning.fitting import Measurement, error_on, fit, least_squares_from_zero
+from shortlist.planning.lengths import pair_lengths
+from shortlist.planning.pace import SHARE, Pace
+from shortlist.types import Document, Query, TokenIds
+
+LENGTHS = st.lists(st.integers(1, 600), max_size=60)
+TERM = st.floats(0, 10)
+COSTS = st.builds(
+    CostModel, TERM, TERM, TERM, st.floats(0, 0.01), st.floats(1, 3), st.integers(1, 4), limit=st.integers(8, 600)
+)
+KNOWN = CostModel(fixed_ms=2.0, pair_ms=0.5, token_ms=0.1, square_ms=0.0004, p95_ratio=1.4, streams=2, limit=512)
+
+
+def test_one_batch_is_one_stream_s_work() -> None:
+    assert work_of([100, 80, 60], streams=2, token_budget=1000) == Work(3, 300, 3 * 100**2)
+
+
+def test_batches_are_shared_out_over_the_streams() -> None:
+    # 100-token pairs, 5 a batch: 5, 5 and 2; the streams get 5 + 2 and 5
+    assert work_of([100] * 12, streams=2, token_budget=500) == Work(7, 700, 7 * 100**2)
+    assert work_of([100] * 12, streams=1, token_budget=500) == Work(12, 1200, 12 * 100**2)
+
+
+def test_the_terms_add_up() -> None:
+    cost = CostModel(fixed_ms=10, pair_ms=1, token_ms=0.1, square_ms=0.01, p95_ratio=2)
+    assert cost.p50_ms([20, 10]) == pytest.approx(10 + 2 * 1 + 40 * 0.1 + 2 * 400 * 0.01)
+    assert cost.p95_ms([20, 10]) == pytest.approx(2 * cost.p50_ms([20, 10]))
+    assert cost.p50_ms([]) == 0
+
+
+def test_what_is_over_the_limit_costs_nothing() -> None:
+    assert KNOWN.p50_ms([5000]) == KNOWN.p50_ms([512]) > KNOWN.p50_ms([511])
+
+
+@given(COSTS, st.integers(1, 80), st.integers(1, 600))
+def test_more_pairs_or_longer_ones_never_cost_less(cost: CostModel, pairs: int, length: int) -> None:
+    here = cost.p50_ms([length] * pairs)
+    assert cost.p50_ms([length] * (pairs + 1)) >= here * (1 - 1e-9)
+    # in bigger batches the streams can be evener, so only one stream is sure to be slower with longer pairs
+    alone = CostModel(cost.fixed_ms, cost.pair_ms, cost.token_ms, cost.square_ms)
+    assert alone.p50_ms([length + 1] * pairs) >= alone.p50_ms([length] * pairs)
+
+
+def shapes() -> list[tuple[int, ...]]:
+    return [(length,) * pairs for length in (30, 90, 180, 400) for pairs in (1, 3, 10, 40)]
+
+
+def test_a_fit_finds_the_costs_that_made_the_latencies() -> None:
+    rng = np.random.default_rng(0)
+    made = [Measurement(s, KNOWN.p50_ms(s) * float(rng.lognormal(0, 0.1))) for s in shapes() for _ in range(20)]
+    fitted = fit(made, shape=CostModel(streams=2, limit=512))
+    for lengths in shapes():
+        assert fitted.cost.p50_ms(lengths) == pytest.approx(KNOWN.p50_ms(lengths), rel=0.08)
+    assert fitted.cost.p95_ratio == pytest.approx(np.exp(1.645 * 0.1), rel=0.03)
+    assert fitted.error.p50 < 0.06
+    assert fitted.error.p95 < 0.06
+    assert 0.9 <= fitted.error.covered <= 1
+    assert (fitted.error.shapes, fitted.error.calls) == (5, 100)
+
+
+def test_the_error_is_that_of_the_predictions() -> None:
+    cost = CostModel(fixed_ms=10, p95_ratio=1.5)
+    group = [Measurement((5,), 20.0) for _ in range(10)]
+    error = error_on([group], cost)
+    assert (error.p50, error.p95, error.covered) == (0.5, 0.25, 0.0)
+
+
+def test_too_few_shapes_are_no_cost_model() -> None:
+    with pytest.raises(InputError, match="1 shapes were measured"):
+        fit([Measurement((5,), 1.0)] * 50, shape=CostModel())
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_least_squares_from_zero_is_what_scipy_finds(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows, targets = rng.normal(size=(12, 4)) + 0.5, rng.normal(size=12) + 1
+    expected, norm = nnls(rows, targets)
+    found = least_squares_from_zero(rows, targets)
+    assert (found >= 0).all()
+    assert np.linalg.norm(rows @ found - targets) == pytest.approx(norm, abs=1e-8)
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_stored_tokens_are_counted_and_texts_are_estimated() -> None:
+    stored = Document("x" * 4000, "s", tokens=TokenIds("t", np.zeros(7, np.int32)))
+    assert pair_lengths(Query("1234"), [stored, Document("x" * 40, "e"), Document("", "n")]) == [11, 14, 4]
+    assert pair_lengths(Query("\ud800"), [Document("\ud800" * 4)]) == [3 + 1 + 3]
+
+
+@given(COSTS, LENGTHS, st.floats(-10, 5000), st.floats(0.1, 20))
+def test_a_chunk_is_predicted_to_end_in_time(cost: CostModel, lengths: list[int], left_ms: float, load: float) -> None:
+    pace = Pace(cost, load * 100, 100)
+    count = pace.fitting(lengths, left_ms=left_ms)
+    assert 0 <= count <= len(lengths)
+    if count > 1:
+        assert pace.predict_ms(lengths[:count]) <= left_ms * SHARE * (1 + 1e-9)
+    if count == 1:
+        assert pace.predict_ms(lengths[:1]) <= left_ms
+    if count == 0 and lengths and left_ms > 0:
+        assert pace.predict_ms(lengths[:1]) > left_ms
+
+
+def test_a_chunk_can_be_bounded_but_not_below_a_round_trip() -> None:
+    by_pair = Pace(CostModel(pair_ms=10))
+    assert by_pair.fitting([5] * 100, left_ms=1e9, longest_ms=250) == 25
+    far = Pace(CostModel(fixed_ms=300, pair_ms=1))
+    assert far.fitting([5] * 100, left_ms=1e9, longest_ms=250) == 100
+
+
+def test_a_pace_learns_that_the_machine_is_busy() -> None:
+    pace = Pace(KNOWN)
+    for _ in range(6):
+        pace = pace.after([100] * 10, 3 * KNOWN.p50_ms([100] * 10))
+    assert pace.load == pytest.approx(3)
+    spiked = pace.after([10], 3 * KNOWN.p50_ms([10]) + 20)
+    assert 3 < spiked.load < 4.5  # a spike in a short chunk is not taken for a slow machine
+
+
+def test_an_unknown_pace_begins_with_one_pair_and_learns_from_it() -> None:
+    pace = Pace()
+    assert pace.fitting([10] * 5, left_ms=100) == 1
+    pace = pace.after([10], 20)
+    assert pace.is_learned
+    assert pace.load == 1
+    assert pace.predict_ms([10] * 2) == 60  # 2 ms a token, and half as much again for the P95
+    assert pace.fitting([10] * 50, left_ms=240) == 4
+
+
+def test_a_model_that_is_passed_over_is_thought_faster_in_the_end() -> None:
+    calibrated, learned = Pace(KNOWN, 500, 100), Pace().after([10], 50)
+    for _ in range(40):
+        calibrated, learned = calibrated.rested(), learned.rested()
+    assert 0.9 <= calibrated.load <= 1
+    assert learned.load < 0.05
+
+
+def test_the_best_model_that_can_finish_is_taken_and_else_the_cheapest() -> None:
+    large, small = Pace(CostModel(pair_ms=10)), Pace(CostModel(pair_ms=1))
+    lengths = [5] * 20
+    assert first_in_time([large, small], lengths, left_ms=200) == 0
+    assert first_in_time([large, small], lengths, left_ms=199) == 1
+    assert first_in_time([large, small], lengths, left_ms=2) == 1
+    assert first_in_time([large, small], lengths, left_ms=0.5) is None
+    assert first_in_time([Pace(), small], lengths, left_ms=20) == 0
