@@ -98,7 +98,9 @@ def save_causal(folder: Path, tokenizer: Tokenizer, family: str, **options: Any)
 
 def save_qwen3(folder: Path, **options: Any) -> Path:
     """Write a model of Qwen3's shape: tied embeddings, no padding token in its configuration."""
-    return save_causal(folder, qwen_tokenizer(), "Qwen3", **{"tie_word_embeddings": True, "pad_token_id": None} | options)
+    return save_causal(
+        folder, qwen_tokenizer(), "Qwen3", **{"tie_word_embeddings": True, "pad_token_id": None} | options
+    )
 
 
 def save_t5(folder: Path) -> Path:

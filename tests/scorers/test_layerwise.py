@@ -20,6 +20,7 @@ from shortlist.scorers.causal_lm import load_causal_lm
 from shortlist.types import Document, Query
 
 from .language_models import sentencepiece_tokenizer
+from .layouts import bge_layout
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
@@ -43,7 +44,12 @@ CONFIG: dict[str, Any] = {
     "dim_model_base": 16,
 }
 QUERY = Query("How tall is the tower?")
-DOCUMENTS = [Document("330 metres", "a"), Document("of iron " * 12, "b"), Document("", "c"), Document("word " * 600, "d")]
+DOCUMENTS = [
+    Document("330 metres", "a"),
+    Document("of iron " * 12, "b"),
+    Document("", "c"),
+    Document("word " * 600, "d"),
+]
 
 
 def save_minicpm(folder: Path, **changes: Any) -> dict[str, Any]:
@@ -106,29 +112,13 @@ def by_hand(weights: dict[str, Any], ids: list[int], cutoff: int) -> float:
     return float(final @ weights[f"lm_head.{cutoff - START}.linear_head.weight"][0])
 
 
-def layout(tokenizer: Tokenizer, document: str, max_length: int) -> list[int]:
-    """FlagEmbedding: every piece tokenised by itself, so each begins with a blank of its own."""
-
-    def ids(text: str) -> list[int]:
-        found: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
-        return found
-
-    prompt = ids(
-        "Given a query A and a passage B, determine whether the passage contains an answer to the query by providing"
-        " a prediction of either 'Yes' or 'No'."
-    )
-    first, sep = [tokenizer.token_to_id("<s>"), *ids(f"A: {QUERY.text}")], ids("\n")
-    room = max_length - len(first) - 2 * len(sep) - len(prompt)
-    return first + sep + ids(f"B: {document}")[:room] + sep + prompt
-
-
 @pytest.mark.parametrize("cutoff", [2, 3, 4])
 def test_every_layers_head_equals_the_model_by_hand(tmp_path: Path, cutoff: int) -> None:
     weights = save_minicpm(tmp_path)
     tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
     scorer = load_causal_lm(str(tmp_path), template="bge-layerwise", cutoff_layer=cutoff, max_length=300)
     found = scorer.score(QUERY, DOCUMENTS)
-    expected = [by_hand(weights, layout(tokenizer, d.text, 300), cutoff) for d in DOCUMENTS]
+    expected = [by_hand(weights, bge_layout(tokenizer, QUERY.text, d.text, 300), cutoff) for d in DOCUMENTS]
     assert np.ptp(expected) > 0.1
     np.testing.assert_allclose(found.values, expected, atol=2e-4)
     assert [t.doc_id for t in found.step.truncations] == ["d"]
