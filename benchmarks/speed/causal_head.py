@@ -5,7 +5,8 @@
 The shortcuts: the query's prefix is read once instead of with every document, and the output matrix is two
 rows instead of the vocabulary's 151,669. Weights are random (seeded), since neither speed nor memory depend on
 them. The four contestants must agree on every score to the tolerance before anything is timed, and then take
-turns. CPU seconds count all threads, and mean more than pairs/s on a machine that does other work. Memory is the peak of the resident size during one call, above what it was before (Linux).
+turns. CPU seconds count all threads, and mean more than pairs/s on a machine that does other work. Memory is
+the peak of the resident size during one call, above what it was before (Linux).
 """
 
 from __future__ import annotations

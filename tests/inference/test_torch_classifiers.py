@@ -209,6 +209,8 @@ def test_devices_and_precisions_that_are_not_there_are_refused(tmp_path: Path) -
         CrossEncoder.load(folder, device="cuda:1", engine="onnxruntime")
     with pytest.raises(UnsupportedModelError, match="has no int8"):
         CrossEncoder.load(folder, engine="torch", precision="int8")
+    with pytest.raises(UnsupportedModelError, match=r"comes as model.onnx only, .* use engine='auto'"):
+        CrossEncoder.load("shortlist-minilm-l6", engine="torch")
     for engine in ("onnxruntime", "openvino"):
         with pytest.raises(UnsupportedModelError, match=r"has no fp16 .*torch"):
             load_engine(DEFAULT_ENCODER, head="mean_pooling", engine=engine, precision="fp16")

@@ -139,6 +139,8 @@ def test_layers_without_a_head_and_other_heads_are_refused(tmp_path: Path) -> No
     save_minicpm(tmp_path)
     with pytest.raises(InputError, match=r"cutoff_layer must be in 2..4 .*; got 28"):
         load_causal_lm(str(tmp_path), template="bge-layerwise")
+    with pytest.raises(InputError, match=r"cutoff_layer must be in 2..4 .*; got 0"):
+        load_causal_lm(str(tmp_path), template="bge-layerwise", cutoff_layer=0)
     save_minicpm(tmp_path, head_type="raw")
     with pytest.raises(UnsupportedModelError, match="head_type='raw'"):
         load_causal_lm(str(tmp_path), template="bge-layerwise", cutoff_layer=2)
