@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tokenizers import Tokenizer as RawTokenizer
 from shortlist.errors import (
     CorruptModelError,
     InputError,
+    MissingExtraError,
     ModelNotFoundError,
     UnsupportedModelError,
 )
@@ -127,10 +129,20 @@ def test_a_hub_model_out_of_reach_says_what_to_do(monkeypatch: pytest.MonkeyPatc
 def test_unknown_engines_and_precisions_are_named() -> None:
     with pytest.raises(InputError, match="engine must be 'auto' or one of"):
         load_engine(CROSS_ENCODER, head="classification", engine="tensorrt")
-    with pytest.raises(InputError, match="precision must be one of auto, fp32, bf16, int8; got 'fp8'"):
+    with pytest.raises(InputError, match="precision must be one of auto, fp32, bf16, fp16, int8; got 'fp8'"):
         load_engine(CROSS_ENCODER, head="classification", precision="fp8")
     with pytest.raises(UnsupportedModelError, match="no bf16"):
         load_engine(CROSS_ENCODER, head="classification", engine="onnxruntime", precision="bf16")
+
+
+def test_without_torch_both_ways_out_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r"torch is not installed. .*pip install 'shortlist\[torch\]'"):
+        load_engine(CROSS_ENCODER, head="classification", engine="torch")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen3", "architectures": ["Qwen3Model"]}))
+    shutil.copy(find_model(CROSS_ENCODER).path / "tokenizer.json", tmp_path)
+    with pytest.raises(UnsupportedModelError, match=r"ready-made ONNX file .*; or run it with torch: pip install"):
+        load_engine(str(tmp_path), head="classification")
 
 
 def test_the_packaged_models_have_complete_cards() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,10 +18,12 @@ from shortlist.scorers.cosine import Cosine
 from shortlist.scorers.cross_encoder import CrossEncoder
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
-from shortlist.scorers.registry import scorer_kinds
+from shortlist.scorers.registry import load_scorer, scorer_kinds
 from shortlist.testing import check_reranker, check_scorer
 from shortlist.testing.texts import DOCUMENTS, QUERY
 from shortlist.types import Document, DocumentVector, Query, ScoreKind, Scores, Step
+
+from .language_models import save_qwen3, save_t5
 
 CROSS_ENCODER = "shortlist-minilm-l6"
 CASES = [
@@ -30,10 +33,20 @@ CASES = [
     ("bi-encoder", "auto", "fp32"),
     ("blend", "auto", "fp32"),
     ("lexical", "", ""),
+    ("causal-lm", "torch", "fp32"),
+    ("seq2seq", "torch", "fp32"),
 ]
+NEEDS_TORCH: dict[str, tuple[Callable[[Path], Path], dict[str, str]]] = {
+    "causal-lm": (save_qwen3, {"template": "qwen3"}),
+    "seq2seq": (save_t5, {}),
+}
 
 
-def made(kind: str, engine: str, precision: str) -> Scorer:
+def made(kind: str, engine: str, precision: str, folder: Path) -> Scorer:
+    if kind in NEEDS_TORCH:
+        pytest.importorskip("torch", reason="needs the extra 'torch'")
+        save, options = NEEDS_TORCH[kind]
+        return load_scorer(kind, str(save(folder)), engine=engine, precision=precision, **options)
     if kind == "lexical":
         return Lexical([document.text for document in DOCUMENTS])
     model = {"cross-encoder": CROSS_ENCODER, "bi-encoder": "all-minilm-l6-v2", "blend": "shortlist-l6"}[kind]
@@ -41,8 +54,9 @@ def made(kind: str, engine: str, precision: str) -> Scorer:
 
 
 @pytest.fixture(params=CASES, ids="-".join)
-def scorer(request: pytest.FixtureRequest) -> Scorer:
-    return made(*request.param)
+def scorer(request: pytest.FixtureRequest, tmp_path: Path) -> Scorer:
+    kind, engine, precision = request.param
+    return made(kind, engine, precision, tmp_path)
 
 
 def test_every_registered_kind_is_among_the_cases() -> None:

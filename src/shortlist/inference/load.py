@@ -53,8 +53,9 @@ class Runtime:
         cls,
         engine: str,
         precision: Precision | str,
+        *,
         threads: int | None,
-        device: str = "auto",
+        device: str,
         trust_remote_code: bool = False,
     ) -> Runtime:
         """Check the values that users give; raises InputError that names the wrong one and what is allowed.
@@ -97,7 +98,7 @@ def load_engine(
     setting, for the whole process. `trust_remote_code` lets a model's own Python code run; it is never
     assumed.
     """
-    runtime = Runtime.of(engine, precision, threads, device, trust_remote_code)
+    runtime = Runtime.of(engine, precision, threads=threads, device=device, trust_remote_code=trust_remote_code)
     folder = find_model(name, revision=revision, with_code=trust_remote_code)
     tokenizer = Tokenizer.load(folder.path / "tokenizer.json", pad_id=folder.pad_id)
     weights = folder.fingerprint()

@@ -36,7 +36,7 @@ def load_causal(
     Runs on torch, which "auto" means here. Raises what `load_engine` raises, and UnsupportedModelError
     for a tokenizer without one of the answers.
     """
-    runtime, folder, tokenizer = _opened(name, revision, Runtime.of(engine, precision, threads, device))
+    runtime, folder, tokenizer = _opened(name, revision, Runtime.of(engine, precision, threads=threads, device=device))
     if cutoff_layer is not None:
         from shortlist.inference.torch_layerwise import load_layerwise
 
@@ -62,7 +62,7 @@ def load_seq2seq(
     device: str = "auto",
 ) -> LanguageModel:
     """Load an encoder-decoder whose columns are the tokens `answers`; see `load_causal`."""
-    runtime, folder, tokenizer = _opened(name, revision, Runtime.of(engine, precision, threads, device))
+    runtime, folder, tokenizer = _opened(name, revision, Runtime.of(engine, precision, threads=threads, device=device))
     from shortlist.inference.torch_seq2seq import Seq2SeqSession
 
     session = Seq2SeqSession.load(

@@ -66,6 +66,7 @@ class Tokenizer:
         raw.no_padding()
         raw.encode_special_tokens = True
         self._raw = raw
+        self._spelled = _spelled_out(raw)
         self.fingerprint = fingerprint
         self.pad_id = pad_id
         self.single = _single_template(raw)
@@ -93,7 +94,13 @@ class Tokenizer:
         except Exception:  # a lone surrogate is no valid UTF-8; the other texts must not suffer from it
             readable = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
             encodings = self._raw.encode_batch_fast(readable, add_special_tokens=False)
-        return [np.asarray(encoding.ids, dtype=np.int32) for encoding in encodings]
+        return [self._as_text(np.asarray(encoding.ids, dtype=np.int32)) for encoding in encodings]
+
+    def _as_text(self, ids: Ids) -> Ids:
+        """Spell out the special tokens that the vocabulary itself found in a text."""
+        if not self._spelled or not np.isin(ids, list(self._spelled)).any():
+            return ids
+        return np.concatenate([self._spelled.get(i, np.asarray([i], np.int32)) for i in ids.tolist()])
 
     def ids_of(self, documents: Sequence[Document]) -> list[Ids]:
         """Return each document's token ids, whole: those stored at index time where this tokenizer made them."""
@@ -123,6 +130,22 @@ class Tokenizer:
     def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return token ids that carry this tokenizer's fingerprint, for storing with documents."""
         return [TokenIds(self.fingerprint, ids) for ids in self.encode(texts)]
+
+
+def _spelled_out(raw: RawTokenizer) -> dict[int, Ids]:
+    """Map each special token that plain text can still become to the ids of its letters.
+
+    A Unigram vocabulary (T5, XLM-R) holds its special tokens among its pieces, where
+    SentencePiece does not match them against a text but `tokenizers` does.
+    """
+    unknown = set(raw.encode("\U0010fffd", add_special_tokens=False).ids)
+    found: dict[int, Ids] = {}
+    for special, token in raw.get_added_tokens_decoder().items():
+        text = raw.encode(token.content, add_special_tokens=False) if token.special else None
+        if text is not None and special in text.ids and special not in unknown:
+            letters = [raw.token_to_id(letter) for letter in token.content]
+            found[special] = np.asarray([i for i in letters if i is not None], dtype=np.int32)
+    return found
 
 
 def _single_template(raw: RawTokenizer) -> Template:

@@ -35,6 +35,11 @@ def load_pretrained(
     would make them up), UnsupportedModelError for another architecture and for a model's
     own code, unless `trust_remote_code`.
     """
+    if folder.ready_made is not None and not any(folder.path.glob("*.safetensors")):
+        raise UnsupportedModelError(
+            f"{folder.name} comes as {folder.ready_made.name} only, and engine='torch' needs model.safetensors;"
+            " use engine='auto'"
+        )
     chosen = model_class or _class_of(folder, suffix, trust_remote_code)
     options = {"config": config} if config is not None else {"trust_remote_code": trust_remote_code}
     try:

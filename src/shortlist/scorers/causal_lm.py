@@ -38,7 +38,7 @@ def load_causal_lm(
     model = load_causal(
         name,
         answers=chosen.answers,
-        cutoff_layer=cutoff_layer or chosen.cutoff_layer,
+        cutoff_layer=chosen.cutoff_layer if cutoff_layer is None else cutoff_layer,
         revision=revision,
         engine=engine,
         precision=precision,

@@ -15,6 +15,7 @@ from shortlist.scorers.templates.pair import PairTemplate
 from shortlist.types import Document, Query, Truncation
 
 _LEAST_ROOM = 8  # tokens for query and document together
+_NO_IDS: Ids = np.empty(0, dtype=np.int32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +59,7 @@ class Writer:
         self.long_documents = long_documents
         self._opening = self._marked(template.opening)
         self._between = self._marked(template.between)
-        self._closing = np.concatenate([self._closing_piece(piece) for piece in template.closing])
+        self._closing = np.concatenate([_NO_IDS, *(self._closing_piece(piece) for piece in template.closing)])
         self._query_end = tokenizer.encode([template.query_end])[0]
         around_query = _shared_start(*self._queries("a", "b")) + len(self._query_end)
         self._label = _shared_start(*tokenizer.encode([template.document.format(document=d) for d in "ab"]))
@@ -115,7 +116,7 @@ class Writer:
         marks = self._template.special
         parts = re.split(f"({'|'.join(map(re.escape, marks))})", text) if marks else [text]
         ids = [self._mark(part) if part in marks else self._tokenizer.encode([part])[0] for part in parts if part]
-        return np.concatenate([np.empty(0, np.int32), *ids])
+        return np.concatenate([_NO_IDS, *ids])
 
     def _mark(self, token: str) -> Ids:
         return np.asarray([self._tokenizer.token_id(token)], dtype=np.int32)
