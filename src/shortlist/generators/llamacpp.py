@@ -13,7 +13,6 @@ from shortlist._optional import require
 from shortlist.errors import GenerationError, InputError, ModelNotFoundError, UnsupportedModelError
 from shortlist.generators.chat import Json, token_ids
 
-
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy stands between us and ourselves
 
 
