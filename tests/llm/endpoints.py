@@ -28,6 +28,10 @@ class InMemory:
 
     complete = chat
 
+    def tokenize(self, text: str) -> list[int]:
+        """Return an id a word: its length."""
+        return [len(word) for word in text.split()]
+
 
 def chat_answer(text: str | None, *, logprobs: Any = None, finish: str = "stop", usage: Any = None) -> dict[str, Any]:
     """Return a chat completion as OpenAI describes it."""

@@ -63,7 +63,8 @@ def test_a_grammar_forces_the_answer_and_its_end_does_not_count() -> None:
     logprobs = {"content": [token("How", -3.0), token(' "tall"', -1.0), token("", -0.5)]}
     endpoint = InMemory(chat_answer('How "tall"', logprobs=logprobs))
     likelihood = LanguageModel(endpoint, forcing=GrammarForcing()).log_likelihood(PROMPT, ' How\n "tall" ')
-    assert endpoint.requests[0]["grammar"] == 'root ::= "How \\"tall\\""'
+    assert endpoint.requests[0]["grammar"] == "root ::= <[3]> <[6]>"
+    assert endpoint.requests[0]["max_tokens"] == 3
     assert likelihood == Likelihood((-3.0, -1.0), 7)
     assert likelihood.mean == -2.0
 

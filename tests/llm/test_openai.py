@@ -105,6 +105,17 @@ def test_fields_can_be_added_and_taken_out() -> None:
     assert (sent["max_completion_tokens"], sent["reasoning_effort"]) == (99, "low")
 
 
+@pytest.mark.parametrize("content", [b"{}", b'{"tokens": []}', b'{"tokens": [{"id": 1}]}', b"[1]"])
+def test_a_server_that_does_not_tell_token_ids_is_found_out(content: bytes) -> None:
+    loopback = Loopback(lambda _: (200, {}, content))
+    with listening(loopback) as server:
+        model = load_language_model("m", server=server)
+        with pytest.raises(GenerationError, match="choose likelihood='echo'"):
+            model.log_likelihood(PROMPT, "how tall?")
+        closed(model)
+    assert loopback.bodies == [{"content": "how tall?"}]
+
+
 def test_a_reranker_is_loaded_by_a_models_name_and_its_server() -> None:
     loopback = Loopback(lambda _: ok("[2] > [1]"))
     with listening(loopback) as server:

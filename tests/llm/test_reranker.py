@@ -283,18 +283,13 @@ def test_long_passages_are_cut_by_words_and_unspaced_ones_by_letters_and_it_is_s
 def test_every_ordered_window_is_recorded_with_what_was_repaired() -> None:
     given, relevance = candidates(25)
     seen: list[RankedWindow] = []
-    LLMReranker(*_parts(oracle(relevance), seen)).rerank(given)
+    listwise(oracle(relevance), record=seen.append).rerank(given)
     assert [len(window.documents) for window in seen] == [20, 15]
     assert [document.doc_id for document in seen[-1].documents[:10]] == ideal(25)[:10]
     assert not seen[-1].repairs
     seen.clear()
-    LLMReranker(*_parts(Scripted("[2] and [1]"), seen)).rerank(given)
+    listwise(Scripted("[2] and [1]"), record=seen.append).rerank(given)
     assert seen[0].repairs["missing_appended"] == 18
-
-
-def _parts(model: Any, seen: list[RankedWindow]) -> tuple[Any, Any]:
-    made = listwise(model, record=seen.append)
-    return made._method, made._setup
 
 
 # by name

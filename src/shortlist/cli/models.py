@@ -6,7 +6,7 @@ from rich.table import Table
 
 from shortlist.cli.options import Json
 from shortlist.cli.output import console, print_json
-from shortlist.scorers.registry import reranker_kinds, scorer_kinds
+from shortlist.scorers.registry import kinds
 from shortlist.weights import packaged_models
 
 
@@ -19,7 +19,7 @@ def models(as_json: Json = False) -> None:
     """
     cards = [dict(model.card) for model in packaged_models()]
     if as_json:
-        print_json({"packaged": cards, "kinds": [*scorer_kinds(), *reranker_kinds()]})
+        print_json({"packaged": cards, "kinds": list(kinds())})
         return
     table = Table(box=None, pad_edge=False)
     for column in ("name", "kind", "licence", "parameters", "max tokens", "languages"):
@@ -34,4 +34,4 @@ def models(as_json: Json = False) -> None:
             ", ".join(card["languages"]),
         )
     console().print(table)
-    console().print(f"kinds of reranker: {', '.join([*scorer_kinds(), *reranker_kinds()])}")
+    console().print(f"kinds of reranker: {', '.join(kinds())}", soft_wrap=True)

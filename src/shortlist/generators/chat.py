@@ -15,7 +15,7 @@ Json = Mapping[str, Any]
 
 
 class Endpoint(Protocol):
-    """Where requests go; both methods raise GenerationError when there is no answer, and are safe in threads."""
+    """Where requests go; its methods raise GenerationError when there is no answer, and are safe in threads."""
 
     @property
     def fingerprint(self) -> str:
@@ -28,6 +28,10 @@ class Endpoint(Protocol):
 
     def complete(self, request: Json) -> Json:
         """Send a text-completion request; the endpoint adds the model's name."""
+        ...
+
+    def tokenize(self, text: str) -> list[int]:
+        """Return the ids of a text's tokens, without special ones; only llama.cpp tells them in this way."""
         ...
 
 
@@ -69,6 +73,17 @@ def completion_of(answer: Json, *, with_logprobs: bool) -> Completion:
             " choose a method that reads the answer's text instead"
         )
     return completion
+
+
+def token_ids(answer: Any, name: str) -> list[int]:
+    """Read an answer of llama.cpp's `/tokenize`; raises GenerationError, naming the endpoint, for anything else."""
+    ids = answer.get("tokens") if isinstance(answer, Mapping) else None
+    if not isinstance(ids, list) or not ids or not all(isinstance(one, int) for one in ids):
+        raise GenerationError(
+            f"{name} does not tell how it cuts a text into tokens as llama.cpp does: {answer!r:.100};"
+            " for other servers choose likelihood='echo'"
+        )
+    return ids
 
 
 def _token(entry: Json) -> TokenLogprobs:

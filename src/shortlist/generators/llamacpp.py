@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import threading
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 from shortlist._optional import require
 from shortlist.errors import GenerationError, InputError, ModelNotFoundError, UnsupportedModelError
-from shortlist.generators.chat import Json
+from shortlist.generators.chat import Json, token_ids
+
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy stands between us and ourselves
 
 
 class LlamaCppEndpoint:
     """Runs a model through xllamacpp, `concurrency` requests at once, each with `context` tokens for prompt and answer.
 
     `threads` is how many cores it uses (None: llama.cpp decides). xllamacpp also listens on
-    a port of the loopback interface; a random key, which nobody is told, closes it.
+    a port of the loopback interface, where this process asks it for token ids; a random key
+    closes it to everybody else.
     """
 
     def __init__(
@@ -28,7 +33,8 @@ class LlamaCppEndpoint:
         if not path.is_file():
             raise ModelNotFoundError(f"there is no GGUF file at {path}; give the path of one, or name a server")
         self.fingerprint = f"{path.name}@llama.cpp:{path.stat().st_size}:{context}"
-        self._server = _started(path, context * concurrency, threads, concurrency)
+        self._key = secrets.token_hex()
+        self._server = _started(path, self._key, context * concurrency, threads, concurrency)
         self._turns = threading.BoundedSemaphore(concurrency)
 
     def chat(self, request: Json) -> Json:
@@ -38,6 +44,19 @@ class LlamaCppEndpoint:
     def complete(self, request: Json) -> Json:
         """Run a text-completion request; raises GenerationError with what llama.cpp said."""
         return self._run(self._server.handle_completions, request)
+
+    def tokenize(self, text: str) -> list[int]:
+        """Return the ids of a text's tokens; the bindings tell them only over HTTP."""
+        request = urllib.request.Request(
+            f"{self._server.listening_address}/tokenize",
+            json.dumps({"content": text}).encode(),
+            {"Content-Type": "application/json", "Authorization": f"Bearer {self._key}"},
+        )
+        try:
+            with _DIRECT.open(request) as answer:
+                return token_ids(json.load(answer), self.fingerprint)
+        except OSError as error:
+            raise GenerationError(f"{self.fingerprint} did not answer on its own port: {error}") from error
 
     def _run(self, handle: Any, request: Json) -> Json:
         with self._turns:
@@ -50,14 +69,14 @@ class LlamaCppEndpoint:
         return answer
 
 
-def _started(path: Path, context: int, threads: int | None, concurrency: int) -> Any:
+def _started(path: Path, key: str, context: int, threads: int | None, concurrency: int) -> Any:
     xllamacpp = require("xllamacpp", extra="gguf")
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.n_ctx, params.n_parallel = context, concurrency
     params.verbosity, params.warmup, params.ui = 0, False, False
     params.cache_ram_mib = 0  # prompts share only their beginning, which stays in the slot anyway
-    params.api_keys = [secrets.token_hex()]
+    params.api_keys = [key]
     if threads is not None:
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     try:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from shortlist._optional import require
 from shortlist.errors import GenerationError, InputError
-from shortlist.generators.chat import Json
+from shortlist.generators.chat import Json, token_ids
 
 _NO_KEY = "none"  # the client insists on one; servers of one's own mostly do not look at it
 
@@ -59,6 +59,12 @@ class OpenAIEndpoint:
         """Send a text-completion request; raises GenerationError with what the server said."""
         return self._send(self._client.completions, "prompt", request)
 
+    def tokenize(self, text: str) -> list[int]:
+        """Ask llama.cpp's own `/tokenize`, which lies beside `/v1`; raises GenerationError for other servers."""
+        url = self._server.rstrip("/").removesuffix("/v1") + "/tokenize"
+        told = self._told(lambda: self._client.post(url, body={"content": text}, cast_to=object))
+        return token_ids(told, self.fingerprint)
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
@@ -67,15 +73,18 @@ class OpenAIEndpoint:
         rest = {**request, **self._body}
         named = {key: rest.pop(key)}
         rest = {name: value for name, value in rest.items() if value is not None}
-        with self._turns:
-            try:
-                answer = resource.create(model=self._model, **named, extra_body=rest)
-            except (self._openai.OpenAIError, ValueError) as error:  # ValueError: the body is no JSON
-                raise GenerationError(f"{self.fingerprint} did not answer: {_reason(error)}") from error
+        answer = self._told(lambda: resource.create(model=self._model, **named, extra_body=rest))
         if not hasattr(answer, "to_dict"):
             raise GenerationError(f"{self.fingerprint} answered what is no JSON object: {answer!r:.200}")
         told: Json = answer.to_dict()
         return told
+
+    def _told(self, send: Callable[[], Any]) -> Any:
+        with self._turns:
+            try:
+                return send()
+            except (self._openai.OpenAIError, ValueError) as error:  # ValueError: the body is no JSON
+                raise GenerationError(f"{self.fingerprint} did not answer: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:

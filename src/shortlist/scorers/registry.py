@@ -46,6 +46,12 @@ def reranker_kinds() -> tuple[str, ...]:
     return _kinds(RERANKERS, RERANKER_ENTRY_POINT_GROUP)
 
 
+def kinds() -> tuple[str, ...]:
+    """Name every kind of either sort, ours first."""
+    ours = (*SCORERS, *RERANKERS)
+    return (*ours, *(kind for kind in (*scorer_kinds(), *reranker_kinds()) if kind not in ours))
+
+
 def load_scorer(kind: str, model: str, **options: Any) -> Scorer:
     """Load a scorer of a kind; raises InputError that lists the kinds and the nearest one when it is unknown."""
     scorer: Scorer = _factory(kind, SCORERS, ENTRY_POINT_GROUP)(model, **options)
@@ -71,7 +77,6 @@ def _factory(kind: str, ours: Mapping[str, str], group: str) -> Callable[..., An
         if point.name == kind:
             loaded: Callable[..., Any] = point.load()
             return loaded
-    known = (*scorer_kinds(), *reranker_kinds())
-    near = difflib.get_close_matches(kind, known, 1)
+    near = difflib.get_close_matches(kind, kinds(), 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise InputError(f"no scorer of kind {kind!r} (there are: {', '.join(known)}){hint}")
+    raise InputError(f"no scorer of kind {kind!r} (there are: {', '.join(kinds())}){hint}")

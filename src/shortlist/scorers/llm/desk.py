@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol, TypeVar
 
 from shortlist.errors import BudgetSpentError, UnsupportedModelError
@@ -65,7 +66,7 @@ class Desk:
         if not isinstance(self._model, Generator):
             raise UnsupportedModelError(f"{self._model.fingerprint} does not generate text; this method needs that")
         self._check([expected_usage(prompt) for prompt in prompts])
-        return self._several(self._generate, prompts)
+        return self._several(partial(self._generate, self._model), prompts)
 
     def likelihoods(self, asked: Sequence[tuple[Prompt, str]]) -> list[Likelihood]:
         """Return one likelihood for each prompt with its given answer; the model must be a LikelihoodModel."""
@@ -74,7 +75,7 @@ class Desk:
                 f"{self._model.fingerprint} does not tell how likely a given answer is; this method needs that"
             )
         self._check([_expected(one) for one in asked])
-        return self._several(self._likelihood, asked)
+        return self._several(partial(self._likelihood, self._model), asked)
 
     def _check(self, expected: Sequence[Usage]) -> None:
         total = self.usage
@@ -90,16 +91,14 @@ class Desk:
         with ThreadPoolExecutor(min(self._concurrency, len(asked)), thread_name_prefix="shortlist-llm") as pool:
             return list(pool.map(one, asked))
 
-    def _generate(self, prompt: Prompt) -> Completion:
-        assert isinstance(self._model, Generator)
-        completion = self._model.generate(prompt)
+    def _generate(self, model: Generator, prompt: Prompt) -> Completion:
+        completion = model.generate(prompt)
         found = Usage(1, completion.prompt_tokens, completion.completion_tokens)
         self._count(found, expected_usage(prompt, written=completion.completion_tokens))
         return completion
 
-    def _likelihood(self, asked: tuple[Prompt, str]) -> Likelihood:
-        assert isinstance(self._model, LikelihoodModel)
-        likelihood = self._model.log_likelihood(*asked)
+    def _likelihood(self, model: LikelihoodModel, asked: tuple[Prompt, str]) -> Likelihood:
+        likelihood = model.log_likelihood(*asked)
         self._count(Usage(1, likelihood.prompt_tokens, len(likelihood.logprobs)), _expected(asked))
         return likelihood
 

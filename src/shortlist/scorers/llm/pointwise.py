@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -18,7 +17,6 @@ from shortlist.scorers.llm.fence import warned
 from shortlist.scorers.llm.labels import TOP_LOGPROBS, label_logprobs
 from shortlist.scorers.llm.method import Task
 from shortlist.scorers.llm.parsing import UNREADABLE
-from shortlist.scorers.llm.rehearsal import Rehearsal
 from shortlist.scorers.llm.setup import STOPPING, Setup, stopped
 from shortlist.types import Completion, Document, Message, Prompt, Query, Ranking, ScoreKind, Scores
 
@@ -131,7 +129,7 @@ class PointwiseLLM:
 
     def estimate(self, candidates: Ranking, *, top_k: int | None = None) -> Estimate:
         """Return what reranking these candidates takes, without asking anything; `top_k` changes nothing."""
-        desk = replace(self._setup, model=Rehearsal(), budget=type(self._setup.budget)()).desk()
+        desk = self._setup.rehearsal()
         task, _ = self._setup.task(candidates.query, candidates.documents)
         distinct = list(dict.fromkeys(task.passages))
         if distinct:

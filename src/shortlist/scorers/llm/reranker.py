@@ -11,7 +11,6 @@ from shortlist.scorers.llm.consistency import mean_ranks, shuffles
 from shortlist.scorers.llm.cost import Estimate
 from shortlist.scorers.llm.desk import Desk
 from shortlist.scorers.llm.method import Method, Task
-from shortlist.scorers.llm.rehearsal import Rehearsal
 from shortlist.scorers.llm.setup import STOPPING, Setup, stopped
 from shortlist.types import Ranking, ScoreKind
 from shortlist.types.ranking import check_top_k
@@ -54,10 +53,10 @@ class LLMReranker:
     def estimate(self, candidates: Ranking, *, top_k: int | None = None) -> Estimate:
         """Return what reranking these candidates takes, without asking anything.
 
-        Calls are the most that can be needed; tokens go by the real prompts' texts, about a
-        quarter off either way, and answers count in full length.
+        Calls are the most that can be needed. Tokens go by the words of the real prompts
+        (`TOKENS_A_WORD`), and answers count in full length.
         """
-        desk = replace(self._setup, model=Rehearsal(), budget=type(self._setup.budget)()).desk()
+        desk = self._setup.rehearsal()
         task, _ = self._setup.task(candidates.query, candidates.documents, top_k=top_k)
         for _ in self._method.orders(task, desk):
             pass

@@ -13,6 +13,7 @@ from shortlist.scorers.llm.desk import Desk
 from shortlist.scorers.llm.fence import harmless, passages_of
 from shortlist.scorers.llm.method import Task
 from shortlist.scorers.llm.parsing import REPAIRS
+from shortlist.scorers.llm.rehearsal import Rehearsal
 from shortlist.types import Document, Query, Step, Truncation
 
 STOPPING = (BudgetSpentError, GenerationError)  # after these the best order so far stands
@@ -49,6 +50,10 @@ class Setup:
     def desk(self) -> Desk:
         """Return a fresh count for one reranking."""
         return Desk(self.model, budget=self.budget, prices=self.prices, concurrency=self.concurrency)
+
+    def rehearsal(self) -> Desk:
+        """Return a desk where nothing is asked, and prompts are only measured."""
+        return Desk(Rehearsal(), budget=Budget(), prices=None, concurrency=1)
 
     def task(
         self, query: Query, documents: Sequence[Document], *, top_k: int | None = None
