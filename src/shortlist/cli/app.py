@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 
 import shortlist
-from shortlist.cli import doctor, index, models, rerank, search
+from shortlist.cli import doctor, evaluate, index, models, rerank, search
 from shortlist.cli.output import errors_console, shown
 from shortlist.errors import InputError, ShortlistError
 
@@ -34,6 +34,7 @@ app.command("search")(search.search)
 app.command("rerank")(rerank.rerank)
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
+app.add_typer(evaluate.app, name="evaluate")
 
 
 def _version(wanted: bool) -> None:
