@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -40,17 +40,24 @@ Corpus = Annotated[str, typer.Option(help="Documents: JSONL (_id, title, text)."
 IndexFolder = Annotated[str, typer.Option("--index", help="Index to use, or to make and keep. [default: temporary]")]
 Sample = Annotated[int, typer.Option(min=0, help="Draw so many queries; 0 takes all.")]
 Seed = Annotated[int, typer.Option(help="Of the draw, the tests and the intervals.")]
+Permutations = Annotated[int, typer.Option(min=100, help="Of the randomisation tests.")]
+Systems = Annotated[list[str] | None, typer.Option("--system", "-s", help=f"{_SYSTEM} Repeatable.")]
+Measures = Annotated[
+    list[str] | None, typer.Option("--measure", "-m", help=f"Repeatable. [default: {' '.join(DEFAULT)}]")
+]
+AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Compare every two systems.")]
+Out = Annotated[Path | None, typer.Option(help="Save everything in one JSON file, for --replay.")]
+Reports = Annotated[list[Path] | None, typer.Option("--report", help="Write a report: .html or .md. Repeatable.")]
+Runs = Annotated[Path | None, typer.Option(help="Folder for each system's TREC run.")]
+Replay = Annotated[Path | None, typer.Option(help="Run a saved evaluation again and say what differs.")]
 
 
 @app.callback(invoke_without_command=True)
 def evaluate(
     context: typer.Context,
     collection: Collection = "",
-    system: Annotated[list[str] | None, typer.Option("--system", "-s", help=f"{_SYSTEM} Repeatable.")] = None,
-    measure: Annotated[
-        list[str] | None,
-        typer.Option("--measure", "-m", help=f"Repeatable. [default: {' '.join(DEFAULT)}]"),
-    ] = None,
+    system: Systems = None,
+    measure: Measures = None,
     split: Split = "",
     qrels: Qrels = "",
     queries: Queries = "",
@@ -58,16 +65,16 @@ def evaluate(
     index: IndexFolder = "",
     sample: Sample = 0,
     seed: Seed = 0,
-    permutations: Annotated[int, typer.Option(min=100, help="Of the randomisation tests.")] = 100_000,
-    all_pairs: Annotated[bool, typer.Option("--all-pairs", help="Compare every two systems.")] = False,
+    permutations: Permutations = 100_000,
+    all_pairs: AllPairs = False,
     encoder: Encoder = None,
     engine: Engine = None,
     precision: Precision = None,
     threads: Threads = None,
-    out: Annotated[Path | None, typer.Option(help="Save everything in one JSON file, for --replay.")] = None,
-    report: Annotated[list[Path] | None, typer.Option(help="Write a report: .html or .md. Repeatable.")] = None,
-    runs: Annotated[Path | None, typer.Option(help="Folder for each system's TREC run.")] = None,
-    replay: Annotated[Path | None, typer.Option(help="Run a saved evaluation again and say what differs.")] = None,
+    out: Out = None,
+    report: Reports = None,
+    runs: Runs = None,
+    replay: Replay = None,
     as_json: Json = False,
 ) -> None:
     """Measure systems on a test collection: quality with intervals and tests, latency, cost, ceilings.
@@ -81,32 +88,37 @@ def evaluate(
     if context.invoked_subcommand is not None:
         return
     _check_reports(report or ())
-    if replay is not None:
-        first = load(replay)
-        again = _run(Request.from_dict(first.request))
-        _hand_over(again, out, report or (), runs, as_json=as_json)
-        _tell_differences(first, again)
-        return
-    chosen = settings(encoder=encoder, engine=engine, precision=precision, threads=threads)
-    request = Request(
-        tuple(system or _DEFAULT_SYSTEMS),
-        tuple(measure or DEFAULT),
-        collection=collection,
-        split=split,
-        qrels=qrels,
-        queries=queries,
-        corpus=corpus,
-        index=index,
-        sample=sample,
-        seed=seed,
-        permutations=permutations,
-        all_pairs=all_pairs,
-        encoder=chosen.encoder,
-        engine=chosen.engine,
-        precision=chosen.precision,
-        threads=chosen.threads,
+    first = load(replay) if replay is not None else None
+    found = _run(Request.from_dict(first.request) if first is not None else _request(context.params))
+    _hand_over(found, out, report or (), runs, as_json=as_json)
+    if first is not None:
+        _tell_differences(first, found)
+
+
+def _request(given: Mapping[str, Any]) -> Request:
+    """Put the options together; those of the machine come from the settings where they are not given."""
+    machine = ("encoder", "engine", "precision", "threads")
+    chosen = settings(**{name: given[name] for name in machine})
+    return Request(
+        tuple(given["system"] or _DEFAULT_SYSTEMS),
+        tuple(given["measure"] or DEFAULT),
+        **{name: given[name] for name in _AS_THEY_ARE},
+        **{name: getattr(chosen, name) for name in machine},
     )
-    _hand_over(_run(request), out, report or (), runs, as_json=as_json)
+
+
+_AS_THEY_ARE = (
+    "collection",
+    "split",
+    "qrels",
+    "queries",
+    "corpus",
+    "index",
+    "sample",
+    "seed",
+    "permutations",
+    "all_pairs",
+)
 
 
 @app.command("report")

@@ -11,7 +11,7 @@ from shortlist.evaluation.report.svg import Frame, element, ticks, titled
 def differences(ours: Mapping[str, float], theirs: Mapping[str, float], measure: str) -> str:
     """Draw a bar a query, the largest gain first; queries without a difference are the gap in the middle."""
     values = sorted(((value - theirs[query_id], query_id) for query_id, value in ours.items()), reverse=True)
-    frame = Frame(height=220, bottom=30)
+    frame = Frame(width=420, height=210, bottom=30)
     reach = max(0.1, *(abs(value) for value, _ in values))
     y = frame.y(-reach, reach)
     width = (frame.width - frame.left - frame.right) / len(values)

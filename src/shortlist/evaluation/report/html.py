@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from importlib.resources import files
 
+from shortlist.evaluation.measures import parse_measure
 from shortlist.evaluation.report.depths import depth_curve, depth_curves
 from shortlist.evaluation.report.differences import differences
 from shortlist.evaluation.report.figures import p_value, short, signed
@@ -124,6 +125,7 @@ def _comparisons(evaluation: Evaluation) -> Iterator[str]:
                 f"{one.system} against {one.baseline}: {one.wins} won, {one.ties} tied, {one.losses} lost",
             )
             for one in comparisons
+            if one.baseline == evaluation.systems[0].name
         ]
         yield f'<div class="pair">{"".join(plots)}</div>'
 
@@ -160,7 +162,8 @@ def _scores(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _score_plots(evaluation: Evaluation, system: SystemResult, place: int) -> Iterator[str]:
-    found = judged_scores(system, evaluation.relevance)
+    lowest = max(parse_measure(name).rel for name in evaluation.measures)
+    found = judged_scores(system, evaluation.relevance, rel=lowest)
     if len(found.scores) < _FEWEST or found.is_relevant.all() or not found.is_relevant.any():
         return
     claimed = as_probabilities(system, found.scores)
@@ -169,7 +172,8 @@ def _score_plots(evaluation: Evaluation, system: SystemResult, place: int) -> It
         word = f"A {system.score_kind} claims no probability; the more it rises to the right, the better it parts."
     else:
         word = f"Expected calibration error {calibration_error(bins):.3f}: the distance from the dashed diagonal."
-    few = f"{len(found.scores):,} judged candidates, {int(found.is_relevant.sum()):,} of them relevant."
+    relevant = int(found.is_relevant.sum())
+    few = f"{len(found.scores):,} judged candidates, {relevant:,} of them relevant (grade {lowest} or more)."
     plots = _figure(distribution(found), few) + _figure(
         reliability_plot(bins, is_probability=claimed is not None), word
     )

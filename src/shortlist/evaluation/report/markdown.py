@@ -71,7 +71,7 @@ def ceilings(evaluation: Evaluation) -> Table:
 def comparison_rows(comparisons: Sequence[Comparison]) -> Table:
     """Return the header and rows of comparisons."""
     header = [
-        "system - baseline",
+        "system vs baseline",
         "difference",
         "95 % interval",
         "effect d",
@@ -82,7 +82,7 @@ def comparison_rows(comparisons: Sequence[Comparison]) -> Table:
     ]
     rows = [
         [
-            f"{c.system} - {c.baseline}",
+            f"{c.system} vs {c.baseline}",
             signed(c.difference),
             f"{signed(c.low)} to {signed(c.high)}",
             f"{c.effect:+.2f}",

@@ -98,7 +98,7 @@ def log_ticks(low: float, high: float) -> list[float]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     found = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
     inside = [tick for tick in found if low <= tick * (1 + 1e-9) and tick <= high * (1 + 1e-9)]
-    return inside if len(inside) <= 9 else [tick for tick in inside if math.log10(tick) % 1 < 1e-9]
+    return inside if len(inside) <= 6 else [tick for tick in inside if math.log10(tick) % 1 < 1e-9]
 
 
 def around(values: Sequence[float], *, margin: float = 0.08, least: float = 0.02) -> tuple[float, float]:
