@@ -74,3 +74,29 @@ def test_bad_input_exits_with_2_and_says_what_to_do(arguments: list[str], messag
     outcome = run("evaluate", *arguments)
     assert (outcome.code, outcome.out) == (2, "")
     assert message in outcome.err
+
+
+def test_answers_are_looked_for_in_the_passages_without_a_generator(collection: Path) -> None:
+    rows = ['{"query_id": "1", "answers": ["330 metres"]}', '{"query_id": "3", "answers": ["at night", "night"]}']
+    (collection / "answers.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    options = ["-s", "bm25@3", "-s", "lex = bm25@3 > lexical[kind=lexical]", "-n", "1,3", "--report", "answers.md"]
+    outcome = run("evaluate", "answers", "-c", collection, *options)
+    assert outcome.code == 0, outcome.err
+    assert "answer in context" in outcome.out
+    assert "lex vs bm25@3" in (collection.parent / "answers.md").read_text(encoding="utf-8")
+    values = run("evaluate", "answers", "-c", collection, "-s", "bm25@3", "-n", "3", "--json").json()
+    assert [reply["values"]["answer in context"] for reply in values["replies"]] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "answers none of the queries"),
+        (["-n", "0,1"], "whole numbers from 1"),
+        (["--judge", "me"], "a judge is one of"),
+    ],
+)
+def test_bad_input_to_answers_is_explained(arguments: list[str], message: str, collection: Path) -> None:
+    outcome = run("evaluate", "answers", "-c", collection, "-s", "bm25@30", *arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert message in outcome.err

@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from shortlist.build.evaluation import evaluate_request
-from shortlist.cli.options import Encoder, Engine, Json, Precision, Threads, settings
+from shortlist.cli.answers import answers
+from shortlist.cli.evaluating import (
+    Collection,
+    Corpus,
+    IndexFolder,
+    Measures,
+    Permutations,
+    Qrels,
+    Queries,
+    Sample,
+    Seed,
+    Split,
+    Systems,
+    print_table,
+    request_of,
+)
+from shortlist.cli.options import Encoder, Engine, Json, Precision, Threads
 from shortlist.cli.output import console, errors_console, print_json, shown
 from shortlist.cli.progress import CountingProgress
 from shortlist.errors import InputError
-from shortlist.evaluation.measures import DEFAULT
 from shortlist.evaluation.report import html_report, markdown_report
 from shortlist.evaluation.report.markdown import all_notes, ceilings, comparison_rows, figures
 from shortlist.evaluation.request import Request
@@ -26,25 +40,10 @@ from shortlist.evaluation.runs import Run, write_run
 from shortlist.evaluation.saved import load, replayed, save
 
 app = typer.Typer(rich_markup_mode=None)
+app.command("answers")(answers)
 
-_SYSTEM = "'bm25@100 > shortlist-l6@50': a first stage (bm25, dense, hybrid, weighted, run:FILE), then models."
 _DEFAULT_SYSTEMS = ("bm25@100", "hybrid@100", "hybrid@100 > shortlist-l6")
 
-Collection = Annotated[
-    str, typer.Option("--collection", "-c", help="A BEIR folder, or irds:NAME for what ir_datasets has on disk.")
-]
-Split = Annotated[str, typer.Option(help="Qrels of a BEIR folder. [default: test, else dev]")]
-Qrels = Annotated[str, typer.Option(help="Judgements: TREC, BEIR or JSONL.")]
-Queries = Annotated[str, typer.Option(help="Queries: JSONL (_id, text) or tab-separated.")]
-Corpus = Annotated[str, typer.Option(help="Documents: JSONL (_id, title, text).")]
-IndexFolder = Annotated[str, typer.Option("--index", help="Index to use, or to make and keep. [default: temporary]")]
-Sample = Annotated[int, typer.Option(min=0, help="Draw so many queries; 0 takes all.")]
-Seed = Annotated[int, typer.Option(help="Of the draw, the tests and the intervals.")]
-Permutations = Annotated[int, typer.Option(min=100, help="Of the randomisation tests.")]
-Systems = Annotated[list[str] | None, typer.Option("--system", "-s", help=f"{_SYSTEM} Repeatable.")]
-Measures = Annotated[
-    list[str] | None, typer.Option("--measure", "-m", help=f"Repeatable. [default: {' '.join(DEFAULT)}]")
-]
 AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Compare every two systems.")]
 Out = Annotated[Path | None, typer.Option(help="Save everything in one JSON file, for --replay.")]
 Reports = Annotated[list[Path] | None, typer.Option("--report", help="Write a report: .html or .md. Repeatable.")]
@@ -89,36 +88,12 @@ def evaluate(
         return
     _check_reports(report or ())
     first = load(replay) if replay is not None else None
-    found = _run(Request.from_dict(first.request) if first is not None else _request(context.params))
+    found = _run(
+        Request.from_dict(first.request) if first is not None else request_of(context.params, systems=_DEFAULT_SYSTEMS)
+    )
     _hand_over(found, out, report or (), runs, as_json=as_json)
     if first is not None:
         _tell_differences(first, found)
-
-
-def _request(given: Mapping[str, Any]) -> Request:
-    """Put the options together; those of the machine come from the settings where they are not given."""
-    machine = ("encoder", "engine", "precision", "threads")
-    chosen = settings(**{name: given[name] for name in machine})
-    return Request(
-        tuple(given["system"] or _DEFAULT_SYSTEMS),
-        tuple(given["measure"] or DEFAULT),
-        **{name: given[name] for name in _AS_THEY_ARE},
-        **{name: getattr(chosen, name) for name in machine},
-    )
-
-
-_AS_THEY_ARE = (
-    "collection",
-    "split",
-    "qrels",
-    "queries",
-    "corpus",
-    "index",
-    "sample",
-    "seed",
-    "permutations",
-    "all_pairs",
-)
 
 
 @app.command("report")
@@ -174,25 +149,15 @@ def _write_report(evaluation: Evaluation, path: Path) -> None:
 def _print(evaluation: Evaluation) -> None:
     about = evaluation.collection
     console().print(shown(f"{about['name']}: {about['queries']} queries, {about['documents']} documents"))
-    _print_table(*figures(evaluation))
+    print_table(*figures(evaluation))
     console().print("ceiling: what the best order of each system's candidates would reach")
-    _print_table(*ceilings(evaluation))
+    print_table(*ceilings(evaluation))
     for measure, comparisons in evaluation.comparisons.items():
         if comparisons:
             console().print(f"differences in {measure}")
-            _print_table(*comparison_rows(comparisons))
+            print_table(*comparison_rows(comparisons))
     for note in all_notes(evaluation):
         errors_console().print(shown(f"note: {note}"), soft_wrap=True)
-
-
-def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for place, column in enumerate(header):
-        table.add_column(column, justify="right" if place else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(shown(text.replace(" [", "\n[")) for text in row))
-    console().print(table)
-    console().print()
 
 
 def _tell_differences(first: Evaluation, again: Evaluation) -> None:
