@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shortlist.errors import InputError
@@ -23,6 +23,7 @@ IDS = st.text(st.characters(blacklist_categories=("C", "Z")), min_size=1, max_si
 QRELS = st.dictionaries(IDS, st.dictionaries(IDS, st.integers(0, 9), min_size=1), min_size=1)
 
 
+@settings(max_examples=40)
 @given(QRELS, st.sampled_from(["q.tsv", "q.txt"]))
 def test_written_qrels_are_read_the_same(folder: Path, qrels: dict[str, dict[str, int]], name: str) -> None:
     path = folder / name
@@ -30,6 +31,7 @@ def test_written_qrels_are_read_the_same(folder: Path, qrels: dict[str, dict[str
     assert read_qrels(path) == qrels
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(IDS, st.dictionaries(IDS, st.floats(-9, 9), min_size=1), min_size=1), st.booleans())
 def test_a_written_run_is_read_in_its_own_order(
     folder: Path, scores: dict[str, dict[str, float]], as_json: bool

@@ -36,7 +36,7 @@ NAMES = {
 GRADED = {"AP(rel=2)": "map", "AP(rel=2)@5": "map_cut_5", "R(rel=2)@5": "recall_5", "P(rel=2)@5": "P_5"}
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(QRELS, RUNS, st.sampled_from([(NAMES, 1), ({**GRADED, "RR(rel=2)": "recip_rank"}, 2)]))
 def test_random_runs_measure_as_in_trec_eval(
     qrels: dict[str, dict[str, int]], scores: dict[str, dict[str, float]], asked: tuple[dict[str, str], int]

@@ -135,20 +135,26 @@ class _Models:
         options = {name: value for name, value in spec.options.items() if name != "price"}
         key = str(StageSpec(spec.name, 0, options))
         if key not in self.loaded:
-            self.loaded[key] = Reranker.load(spec.name, **self._options(options))
+            try:
+                self.loaded[key] = Reranker.load(spec.name, **self._options(options))
+            except TypeError as error:  # a kind's factory has its own options
+                raise InputError(f"{key!r} cannot be loaded with these options: {error}") from error
         return self.loaded[key]
 
     def _options(self, options: Mapping[str, str]) -> dict[str, Any]:
+        """Join the request's settings, which models on this machine take, and the stage's own options."""
+        shared = options.get("kind", "cross-encoder") in _ON_THIS_MACHINE
         given: dict[str, Any] = {
             name: getattr(self.request, name)
             for name in ("engine", "precision", "threads")
-            if getattr(self.request, name)
+            if shared and getattr(self.request, name)
         }
         given |= {name: _number(name, value) if name in _NUMBERS else value for name, value in options.items()}
         return {**given, **({"encoder": self.encoder} if self.encoder is not None else {})}
 
 
 _NUMBERS = {"threads", "max_length"}
+_ON_THIS_MACHINE = {"cross-encoder", "bi-encoder", "blend"}
 
 
 def _number(name: str, value: str) -> int:

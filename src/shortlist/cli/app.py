@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 
 import shortlist
-from shortlist.cli import doctor, index, models, probe_injection, rerank, search
+from shortlist.cli import doctor, evaluate, index, models, probe_injection, rerank, search
 from shortlist.cli.output import errors_console, shown
 from shortlist.errors import InputError, ShortlistError
 
@@ -35,6 +35,7 @@ app.command("rerank")(rerank.rerank)
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 app.command("probe-injection")(probe_injection.probe_injection)
+app.add_typer(evaluate.app, name="evaluate")
 
 
 def _version(wanted: bool) -> None:

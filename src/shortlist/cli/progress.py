@@ -1,4 +1,4 @@
-"""A progress bar for indexing, on stderr and only where somebody looks."""
+"""Progress bars, on stderr and only where somebody looks."""
 
 from __future__ import annotations
 
@@ -41,6 +41,33 @@ class IndexingProgress:
 
     def __enter__(self) -> IndexingProgress:
         self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+
+class CountingProgress:
+    """Counts units of one kind up to their number, which the first call tells."""
+
+    def __init__(self, what: str, unit: str) -> None:
+        screen = errors_console()
+        columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
+        self._task: TaskID | None = None
+
+    def watch(self, done: int, total: int) -> None:
+        """Take notice of how many units are done."""
+        if self._task is None:
+            self._bar.start()
+            self._task = self._bar.add_task("", total=total)
+        self._bar.update(self._task, completed=done)
+        if done >= total:
+            self._bar.stop()
+
+    def __enter__(self) -> CountingProgress:
         return self
 
     def __exit__(

@@ -50,7 +50,7 @@ def evaluate(
     comparisons = {name: _comparisons(results, name, seed, permutations, all_pairs) for name in names}
     return Evaluation(
         request or {},
-        _about(collection),
+        about(collection),
         dict(origin),
         names,
         results,
@@ -145,7 +145,8 @@ def _comparisons(
     return tuple(corrected([compare(*pair, values, seed=seed, permutations=permutations) for pair in chosen]))
 
 
-def _about(collection: Collection) -> dict[str, Any]:
+def about(collection: Collection) -> dict[str, Any]:
+    """Return what a result says of its collection, as plain JSON values."""
     judgements = sum(map(len, collection.qrels.values()))
     return {
         "name": collection.name,

@@ -1,0 +1,91 @@
+"""A request becomes a study of answers: systems, gold answers, generator, judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from shortlist import __version__
+from shortlist.build.collections import Filling, answers_of
+from shortlist.build.evaluation import opened
+from shortlist.build.models import load_model
+from shortlist.errors import InputError
+from shortlist.evaluation.answers.faithfulness import GeneratorJudge, Judge, ScorerJudge, Statement
+from shortlist.evaluation.answers.study import AnswerStudy, Plan, Watch, study_answers
+from shortlist.evaluation.collection import Collection
+from shortlist.evaluation.experiment import about
+from shortlist.evaluation.provenance import provenance
+from shortlist.evaluation.request import Request
+from shortlist.evaluation.systems import System, answer
+from shortlist.protocols import Generator
+
+JUDGES = ("cross-encoder", "generator", "none")
+JUDGING_MODEL = "shortlist-minilm-l6"
+
+_STATEMENTS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Beside the request: how many passages, the generator, the judge ("cross-encoder", "generator", "none")."""
+
+    plan: Plan
+    generator: Generator | None = None
+    judge: str = "cross-encoder"
+    judging_model: str = JUDGING_MODEL
+    answers_file: str = ""
+
+
+def study_request(
+    request: Request,
+    asking: Asking,
+    *,
+    command: str = "",
+    watch: Watch | None = None,
+    filling: Filling | None = None,
+) -> AnswerStudy:
+    """Read the collection with its gold answers, load every system, let the generator answer, measure.
+
+    Queries without a gold answer are left out. Raises InputError for what cannot be used.
+    """
+    if asking.judge not in JUDGES:
+        raise InputError(f"a judge is one of {', '.join(JUDGES)}; got {asking.judge!r}")
+    with opened(request, filling=filling) as ready:
+        gold = answers_of(request, ready.collection, asking.answers_file)
+        queries = tuple(query for query in ready.collection.queries if query.query_id in gold)
+        judge = _judge(asking, ready.collection, gold, ready.systems[0])
+        return study_answers(
+            queries,
+            gold,
+            ready.systems,
+            plan=asking.plan,
+            generator=asking.generator,
+            judge=judge,
+            about={**about(ready.collection), "queries": len(queries)},
+            request=request.to_dict(),
+            origin=provenance(command, shortlist=__version__),
+            watch=watch,
+        )
+
+
+def _judge(asking: Asking, collection: Collection, gold: Mapping[str, Sequence[str]], first: System) -> Judge | None:
+    if asking.generator is None or asking.judge == "none":
+        return None
+    if asking.judge == "generator":
+        return GeneratorJudge(asking.generator)
+    scorer = load_model(asking.judging_model)
+    return ScorerJudge.fitted(scorer, list(_statements(collection, gold, first)))
+
+
+def _statements(collection: Collection, gold: Mapping[str, Sequence[str]], first: System) -> Iterator[Statement]:
+    """Yield gold answers with a relevant passage, and with the highest-ranked passage that is judged by nobody."""
+    shallow = replace(first, depth=10, stages=())
+    for query in collection.queries[:_STATEMENTS]:
+        if query.query_id not in gold:
+            continue
+        judged, text = collection.qrels[query.query_id], gold[query.query_id][0]
+        relevant = [d for d, grade in judged.items() if grade > 0 and d in collection.documents]
+        others = [d for d in answer(shallow, query).answered.doc_ids if judged.get(d, 0) == 0]
+        for doc_ids, is_supported in ((relevant, True), (others, False)):
+            if doc_ids:
+                yield Statement(query.text, text, collection.documents[doc_ids[0]], is_supported)

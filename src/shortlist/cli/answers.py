@@ -1,0 +1,110 @@
+"""`shortlist evaluate answers`: the generator with and without reranking."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from shortlist.build.answers import JUDGES, Asking, study_request
+from shortlist.build.generators import load_generator
+from shortlist.cli.evaluating import (
+    Collection,
+    Corpus,
+    IndexFolder,
+    Permutations,
+    Qrels,
+    Queries,
+    Sample,
+    Seed,
+    Systems,
+    print_table,
+    request_of,
+)
+from shortlist.cli.options import Encoder, Engine, Json, Precision, Threads
+from shortlist.cli.output import console, errors_console, print_json, shown
+from shortlist.cli.progress import CountingProgress
+from shortlist.errors import InputError
+from shortlist.evaluation.answers.report import answers_report, means, notes, tests
+from shortlist.evaluation.answers.study import AnswerStudy, Plan
+
+_SYSTEMS = ("bm25@30", "bm25@30 > shortlist-l6")
+
+
+def answers(
+    context: typer.Context,
+    collection: Collection = "",
+    system: Systems = None,
+    numbers: Annotated[str, typer.Option("--passages", "-n", help="How many the generator reads.")] = "1,3,5,10,30",
+    generator: Annotated[str, typer.Option(help="A GGUF file, or a model on --server. [default: none]")] = "",
+    server: Annotated[str, typer.Option(help="Address of an OpenAI-compatible server, with its /v1.")] = "",
+    judge: Annotated[str, typer.Option(help=f"Of faithfulness: {', '.join(JUDGES)}.")] = "cross-encoder",
+    words: Annotated[int, typer.Option(min=0, help="Words of passages in a prompt; 0: all.")] = 0,
+    gold: Annotated[str, typer.Option(help="Gold answers: JSONL. [default: answers.jsonl of the collection]")] = "",
+    qrels: Qrels = "",
+    queries: Queries = "",
+    corpus: Corpus = "",
+    index: IndexFolder = "",
+    sample: Sample = 0,
+    seed: Seed = 0,
+    permutations: Permutations = 100_000,
+    encoder: Encoder = None,
+    engine: Engine = None,
+    precision: Precision = None,
+    threads: Threads = None,
+    out: Annotated[Path | None, typer.Option(help="Save every reply in one JSON file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the report: .md.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the answers that a generator gives from the first passages, with and without reranking.
+
+    Exact match and token F1 as SQuAD's, whether the answer stands in the passages (needs no
+    generator), how often it is given at all, and the share of its sentences that the passages
+    support. Every system is tested against the first one at the same number of passages.
+
+    Example:  shortlist evaluate answers -c data/xquad_en --sample 200 --generator model.gguf
+    """
+    asking = Asking(
+        Plan(_numbers(numbers), words, permutations, seed),
+        load_generator(generator, server=server) if generator else None,
+        judge,
+        answers_file=gold,
+    )
+    command = shlex.join(["shortlist", *sys.argv[1:]])
+    with CountingProgress("indexing", "documents") as indexing, CountingProgress("answering", "questions") as bar:
+        request = request_of(context.params, systems=_SYSTEMS)
+        study = study_request(request, asking, command=command, watch=bar.watch, filling=indexing.watch)
+    _hand_over(study, out, report, as_json=as_json)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise InputError(f"--passages takes whole numbers from 1 with commas, such as 1,3,5; got {text!r}")
+    return tuple(dict.fromkeys(map(int, parts)))
+
+
+def _hand_over(study: AnswerStudy, out: Path | None, report: Path | None, *, as_json: bool) -> None:
+    values: dict[str, Any] = asdict(study)
+    try:
+        if out is not None:
+            out.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        if report is not None:
+            report.write_text(answers_report(study), encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"cannot write {error.filename}: {error.strerror}") from error
+    if as_json:
+        print_json(values)
+        return
+    for measure in study.measures:
+        console().print(shown(measure))
+        print_table(*means(study, measure))
+        if len(study.systems) > 1:
+            print_table(*tests(study, measure))
+    for note in notes(study):
+        errors_console().print(shown(f"note: {note}"), soft_wrap=True)

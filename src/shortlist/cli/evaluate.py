@@ -1,0 +1,168 @@
+"""`shortlist evaluate`: systems x measures on a collection, with tests, a file to replay and a report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shortlist.build.evaluation import evaluate_request
+from shortlist.cli.answers import answers
+from shortlist.cli.evaluating import (
+    Collection,
+    Corpus,
+    IndexFolder,
+    Measures,
+    Permutations,
+    Qrels,
+    Queries,
+    Sample,
+    Seed,
+    Split,
+    Systems,
+    print_table,
+    request_of,
+)
+from shortlist.cli.options import Encoder, Engine, Json, Precision, Threads
+from shortlist.cli.output import console, errors_console, print_json, shown
+from shortlist.cli.progress import CountingProgress
+from shortlist.errors import InputError
+from shortlist.evaluation.report import html_report, markdown_report
+from shortlist.evaluation.report.markdown import all_notes, ceilings, comparison_rows, figures
+from shortlist.evaluation.request import Request
+from shortlist.evaluation.results import Evaluation
+from shortlist.evaluation.runs import Run, write_run
+from shortlist.evaluation.saved import load, replayed, save
+
+app = typer.Typer(rich_markup_mode=None)
+app.command("answers")(answers)
+
+_DEFAULT_SYSTEMS = ("bm25@100", "hybrid@100", "hybrid@100 > shortlist-l6")
+
+AllPairs = Annotated[bool, typer.Option("--all-pairs", help="Compare every two systems.")]
+Out = Annotated[Path | None, typer.Option(help="Save everything in one JSON file, for --replay.")]
+Reports = Annotated[list[Path] | None, typer.Option("--report", help="Write a report: .html or .md. Repeatable.")]
+Runs = Annotated[Path | None, typer.Option(help="Folder for each system's TREC run.")]
+Replay = Annotated[Path | None, typer.Option(help="Run a saved evaluation again and say what differs.")]
+
+
+@app.callback(invoke_without_command=True)
+def evaluate(
+    context: typer.Context,
+    collection: Collection = "",
+    system: Systems = None,
+    measure: Measures = None,
+    split: Split = "",
+    qrels: Qrels = "",
+    queries: Queries = "",
+    corpus: Corpus = "",
+    index: IndexFolder = "",
+    sample: Sample = 0,
+    seed: Seed = 0,
+    permutations: Permutations = 100_000,
+    all_pairs: AllPairs = False,
+    encoder: Encoder = None,
+    engine: Engine = None,
+    precision: Precision = None,
+    threads: Threads = None,
+    out: Out = None,
+    report: Reports = None,
+    runs: Runs = None,
+    replay: Replay = None,
+    as_json: Json = False,
+) -> None:
+    """Measure systems on a test collection: quality with intervals and tests, latency, cost, ceilings.
+
+    The first system is the baseline. A model reranks the first @DEPTH of what the stage before
+    it left; options stand in brackets, as in 'hybrid@50 > shortlist-l6[precision=int8]'.
+    --replay exits with 1 when a value differs.
+
+    Example:  shortlist evaluate -c data/scifact -s bm25 -s "bm25 > shortlist-l6" --report report.html
+    """
+    if context.invoked_subcommand is not None:
+        return
+    _check_reports(report or ())
+    first = load(replay) if replay is not None else None
+    found = _run(
+        Request.from_dict(first.request) if first is not None else request_of(context.params, systems=_DEFAULT_SYSTEMS)
+    )
+    _hand_over(found, out, report or (), runs, as_json=as_json)
+    if first is not None:
+        _tell_differences(first, found)
+
+
+@app.command("report")
+def report_of(
+    saved: Annotated[Path, typer.Argument(help="What `shortlist evaluate --out` saved.", show_default=False)],
+    report: Annotated[Path, typer.Argument(help="The page to write: .html or .md.", show_default=False)],
+) -> None:
+    """Write the report of a saved evaluation; nothing is run again.
+
+    Example:  shortlist evaluate report saved.json report.html
+    """
+    _check_reports([report])
+    _write_report(load(saved), report)
+
+
+def _run(request: Request) -> Evaluation:
+    command = shlex.join(["shortlist", *sys.argv[1:]])
+    with CountingProgress("indexing", "documents") as indexing, CountingProgress("evaluating", "queries") as evaluating:
+        return evaluate_request(request, command=command, watch=evaluating.watch, filling=indexing.watch)
+
+
+def _hand_over(
+    evaluation: Evaluation, out: Path | None, reports: Sequence[Path], runs: Path | None, *, as_json: bool
+) -> None:
+    if out is not None:
+        save(evaluation, out)
+    for path in reports:
+        _write_report(evaluation, path)
+    if runs is not None:
+        runs.mkdir(parents=True, exist_ok=True)
+        for place, one in enumerate(evaluation.systems, 1):
+            ranked = Run(one.name, {query_id: answer.doc_ids for query_id, answer in one.answers.items()})
+            write_run(runs / f"system-{place}.trec", ranked)
+    if as_json:
+        print_json(asdict(evaluation))
+    else:
+        _print(evaluation)
+
+
+def _check_reports(reports: Sequence[Path]) -> None:
+    for path in reports:
+        if path.suffix not in {".html", ".md"}:
+            raise InputError(f"a report is .html or .md, not {path.name!r}")
+        if not path.absolute().parent.is_dir():
+            raise InputError(f"there is no folder {path.absolute().parent} for the report; make it first")
+
+
+def _write_report(evaluation: Evaluation, path: Path) -> None:
+    text = html_report(evaluation) if path.suffix == ".html" else markdown_report(evaluation)
+    path.write_text(text, encoding="utf-8", errors="replace")
+
+
+def _print(evaluation: Evaluation) -> None:
+    about = evaluation.collection
+    console().print(shown(f"{about['name']}: {about['queries']} queries, {about['documents']} documents"))
+    print_table(*figures(evaluation))
+    console().print("ceiling: what the best order of each system's candidates would reach")
+    print_table(*ceilings(evaluation))
+    for measure, comparisons in evaluation.comparisons.items():
+        if comparisons:
+            console().print(f"differences in {measure}")
+            print_table(*comparison_rows(comparisons))
+    for note in all_notes(evaluation):
+        errors_console().print(shown(f"note: {note}"), soft_wrap=True)
+
+
+def _tell_differences(first: Evaluation, again: Evaluation) -> None:
+    replay = replayed(first, again)
+    for line in replay.lines:
+        errors_console().print(shown(f"replay: {line}"), soft_wrap=True)
+    if not replay.is_same:
+        raise typer.Exit(1)

@@ -1,0 +1,55 @@
+"""The options, the request and the tables that the commands of `shortlist evaluate` share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from shortlist.cli.options import settings
+from shortlist.cli.output import console, shown
+from shortlist.evaluation.measures import DEFAULT
+from shortlist.evaluation.request import Request
+
+_SYSTEM = "'bm25@100 > shortlist-l6@50': a first stage (bm25, dense, hybrid, weighted, run:FILE), then models."
+
+Collection = Annotated[
+    str, typer.Option("--collection", "-c", help="A BEIR folder, or irds:NAME for what ir_datasets has on disk.")
+]
+Split = Annotated[str, typer.Option(help="Qrels of a BEIR folder. [default: test, else dev]")]
+Qrels = Annotated[str, typer.Option(help="Judgements: TREC, BEIR or JSONL.")]
+Queries = Annotated[str, typer.Option(help="Queries: JSONL (_id, text) or tab-separated.")]
+Corpus = Annotated[str, typer.Option(help="Documents: JSONL (_id, title, text).")]
+IndexFolder = Annotated[str, typer.Option("--index", help="Index to use, or to make and keep. [default: temporary]")]
+Sample = Annotated[int, typer.Option(min=0, help="Draw so many queries; 0 takes all.")]
+Seed = Annotated[int, typer.Option(help="Of the draw, the tests and the intervals.")]
+Permutations = Annotated[int, typer.Option(min=100, help="Of the randomisation tests.")]
+Systems = Annotated[list[str] | None, typer.Option("--system", "-s", help=f"{_SYSTEM} Repeatable.")]
+Measures = Annotated[
+    list[str] | None, typer.Option("--measure", "-m", help=f"Repeatable. [default: {' '.join(DEFAULT)}]")
+]
+
+_OF_THE_MACHINE = ("encoder", "engine", "precision", "threads")
+
+
+def request_of(given: Mapping[str, Any], *, systems: Sequence[str]) -> Request:
+    """Put a command's options together, its systems or these; the machine's come from the settings if not given."""
+    chosen = settings(**{name: given[name] for name in _OF_THE_MACHINE})
+    named = {"systems": tuple(given["system"] or systems), "measures": tuple(given.get("measure") or DEFAULT)}
+    machine = {name: getattr(chosen, name) for name in _OF_THE_MACHINE}
+    as_they_are = {field.name: given[field.name] for field in fields(Request) if field.name in given}
+    return Request(**{**as_they_are, **named, **machine})
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; what stands in square brackets goes into a line of its own."""
+    table = Table(box=None, pad_edge=False)
+    for place, column in enumerate(header):
+        table.add_column(column, justify="right" if place else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(shown(text.replace(" [", "\n[")) for text in row))
+    console().print(table)
+    console().print()

@@ -1,0 +1,1 @@
+"""Whether reranking helps the answer: question, passages, generator, answer, and how good it is."""

@@ -1,0 +1,67 @@
+"""A study of answers as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shortlist.evaluation.answers.study import AnswerStudy
+from shortlist.evaluation.outcome import mean
+from shortlist.evaluation.provenance import as_markdown
+from shortlist.evaluation.report.figures import count, milliseconds, p_value, short, signed
+from shortlist.evaluation.report.markdown import Table, cell, table
+
+
+def answers_report(study: AnswerStudy) -> str:
+    """Return for each measure the means by number of passages with their intervals, and the tests."""
+    parts = [
+        f"# Answers on {cell(str(study.collection.get('name', '')))}\n",
+        f"{study.collection.get('queries', 0)} questions; seed {study.seed}.\n",
+        as_markdown(dict(study.provenance)),
+        f"Generator: {cell(study.generator) or 'none; only whether the answer is in the passages'}.\n",
+    ]
+    if study.judge:
+        parts.append(f"Faithfulness: {cell(study.judge)}; over the answers that were given.\n")
+    for measure in study.measures:
+        parts += [f"## {measure[0].upper()}{measure[1:]}\n", table(*means(study, measure))]
+        parts += [table(*tests(study, measure))] if len(study.systems) > 1 else []
+    parts += [f"- {cell(note)}" for note in notes(study)]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def means(study: AnswerStudy, measure: str) -> Table:
+    """Return a row a system and a column a number of passages, each mean with its 95 % interval."""
+    rows = []
+    for system in study.systems:
+        found = [study.interval(measure, system, number) for number in study.numbers]
+        rows.append([system, *(f"{short(m)} [{short(low)}, {short(high)}]" for m, low, high in found)])
+    return ["system", *(f"{number} passages" if number > 1 else "1 passage" for number in study.numbers)], rows
+
+
+def tests(study: AnswerStudy, measure: str) -> Table:
+    """Return a row a system and number of passages: the paired difference to the first system."""
+    header = ["system vs baseline", "passages", "difference", "95 % interval", "wins/ties/losses", "p", "p (Holm)"]
+    rows = [
+        [
+            f"{c.system} vs {c.baseline}",
+            str(number),
+            signed(c.difference),
+            f"{signed(c.low)} to {signed(c.high)}",
+            f"{c.wins}/{c.ties}/{c.losses}",
+            p_value(c.p_randomisation),
+            p_value(c.p_holm),
+        ]
+        for number, compared in study.comparisons[measure].items()
+        for c in compared
+    ]
+    return header, rows
+
+
+def notes(study: AnswerStudy) -> Iterator[str]:
+    """Yield for each number of passages what it cost and what was left out."""
+    for number in study.numbers:
+        replies = [reply for reply in study.replies if reply.passages == number]
+        if study.generator:
+            tokens, latency = mean([r.prompt_tokens for r in replies]), mean([r.latency_ms for r in replies])
+            yield f"{number} passages: {count(tokens)} prompt tokens, {milliseconds(latency)} a generation on average"
+        if cut := sum(reply.left_out > 0 for reply in replies):
+            yield f"{number} passages: of {cut} of {len(replies)} prompts the last ones did not fit and were left out"

@@ -1,0 +1,213 @@
+"""An evaluation as one HTML page that needs nothing else: no script, no font, no picture from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from importlib.resources import files
+
+from shortlist.evaluation.measures import parse_measure
+from shortlist.evaluation.report.depths import depth_curve, depth_curves
+from shortlist.evaluation.report.differences import differences
+from shortlist.evaluation.report.figures import p_value, short, signed
+from shortlist.evaluation.report.markdown import all_notes, ceilings, comparison_rows, figures
+from shortlist.evaluation.report.pareto import pareto
+from shortlist.evaluation.report.passages import moved_queries
+from shortlist.evaluation.report.scores import (
+    as_probabilities,
+    calibration_error,
+    distribution,
+    judged_scores,
+    reliability,
+    reliability_plot,
+)
+from shortlist.evaluation.results import Evaluation, SystemResult
+from shortlist.evaluation.significance import Comparison
+
+_FEWEST = 20  # judged candidates from which a distribution says anything
+
+
+def html_report(evaluation: Evaluation) -> str:
+    """Return the page; every text from outside is escaped, and a policy in the page forbids scripts and requests."""
+    name = escape(str(evaluation.collection["name"]))
+    style = files("shortlist.evaluation.report").joinpath("page.css").read_text(encoding="utf-8")
+    parts = [
+        _head(evaluation, name),
+        _quality(evaluation),
+        *_comparisons(evaluation),
+        *_depths(evaluation),
+        *_scores(evaluation),
+        *moved_queries(evaluation),
+        _origin(evaluation),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
+        f"<title>{name}: evaluation</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        + "\n".join(part for part in parts if part)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def _head(evaluation: Evaluation, name: str) -> str:
+    about = evaluation.collection
+    return (
+        f'<p class="small">shortlist evaluate</p><h1>{name}</h1>'
+        f'<p class="lead">{about["queries"]} queries, {about["documents"]:,} documents,'
+        f" {about['judgements']:,} judgements</p>"
+        f'<p class="headline">{_headline(evaluation)}</p>'
+    )
+
+
+def _headline(evaluation: Evaluation) -> str:
+    """Say in a sentence which system is best in the first measure, and whether that could be chance."""
+    measure = evaluation.measures[0]
+    best = max(evaluation.systems, key=lambda system: system.mean(measure))
+    said = f"<b>{escape(best.name)}</b> is best in {escape(measure)} with {short(best.mean(measure))}"
+    test = next((c for c in evaluation.comparisons[measure] if c.system == best.name), None)
+    if test is None:
+        return f"{said}."
+    verdict = "beyond chance" if test.p_holm < 0.05 else "which may be chance"
+    gain = f"{signed(test.difference)} over {escape(test.baseline)}"
+    return f"{said}: {gain}, {verdict} (p {_p(test)} after Holm's correction)."
+
+
+def _p(test: Comparison) -> str:
+    shown = p_value(test.p_holm)
+    return escape(shown if shown.startswith("<") else f"= {shown}")
+
+
+def _quality(evaluation: Evaluation) -> str:
+    measure = evaluation.measures[0]
+    plot = _figure(
+        pareto(evaluation.systems, measure),
+        "Whiskers are 95 % bootstrap intervals of the mean. On the dashed line no other system is better and faster.",
+    )
+    header, rows = figures(evaluation)
+    best = {m: max(system.mean(m) for system in evaluation.systems) for m in evaluation.measures}
+    body = []
+    for place, (system, row) in enumerate(zip(evaluation.systems, rows, strict=True)):
+        cells = [f"<td>{_key(place)}{escape(system.name)}</td>"]
+        for name in evaluation.measures:
+            low, high = system.intervals[name]
+            marked = ' class="best"' if system.mean(name) == best[name] else ""
+            interval = f'<span class="interval">{short(low)} to {short(high)}</span>'
+            cells.append(f"<td{marked}>{short(system.mean(name))}{interval}</td>")
+        cells += [f"<td>{escape(text)}</td>" for text in row[1 + len(evaluation.measures) :]]
+        body.append(f"<tr>{''.join(cells)}</tr>")
+    return (
+        f"<h2>Quality and latency</h2>{plot}{_table_of(header, body)}"
+        '<p class="small">P50 and P95 are latencies of a whole query; pairs and tokens are what the rerankers read.</p>'
+        "<h3>Ceiling of the first stage</h3>"
+        '<p class="small">What each system would reach if its candidates stood in the best possible order.'
+        f" Relevant documents are never put into the candidates.</p>{_table(*ceilings(evaluation))}"
+    )
+
+
+def _comparisons(evaluation: Evaluation) -> Iterator[str]:
+    for place, (measure, comparisons) in enumerate(evaluation.comparisons.items()):
+        if not comparisons:
+            continue
+        shown = _table(*comparison_rows(comparisons))
+        how = (
+            '<p class="small">p: two-sided paired randomisation test; p (t): paired t-test; p (Holm): the first,'
+            " corrected over this table. Effect d is in standard deviations of the differences.</p>"
+        )
+        if place:
+            yield f"<details><summary>Differences in {escape(measure)}</summary>{shown}{how}</details>"
+            continue
+        yield f"<h2>Differences in {escape(measure)}</h2>{shown}{how}"
+        by_name = {system.name: system.values[measure] for system in evaluation.systems}
+        plots = [
+            _figure(
+                differences(by_name[one.system], by_name[one.baseline], measure),
+                f"{one.system} against {one.baseline}: {one.wins} won, {one.ties} tied, {one.losses} lost",
+            )
+            for one in comparisons
+            if one.baseline == evaluation.systems[0].name
+        ]
+        yield f'<div class="pair">{"".join(plots)}</div>'
+
+
+def _depths(evaluation: Evaluation) -> Iterator[str]:
+    measure = evaluation.measures[0]
+    if evaluation.measures[0].partition("(")[0].partition("@")[0] not in _CURVED:
+        return
+    found = {
+        place: depth_curve(system, measure, evaluation.relevance, seed=evaluation.seed)
+        for place, system in enumerate(evaluation.systems)
+    }
+    curves = {place: curve for place, curve in found.items() if len(curve) > 1}
+    if curves:
+        names = [system.name for system in evaluation.systems]
+        keys = " ".join(f"{_key(place)}{escape(names[place])}" for place in curves)
+        plot = depth_curves(curves, names, measure)
+        yield (
+            f"<h2>How many candidates to rerank</h2>{_figure(plot, 'Bands are 95 % bootstrap intervals.')}"
+            f'<p class="small">{keys}</p>'
+        )
+
+
+_CURVED = {"nDCG", "RR", "AP", "R", "P"}
+
+
+def _scores(evaluation: Evaluation) -> Iterator[str]:
+    parts: list[str] = []
+    for place, system in enumerate(evaluation.systems):
+        if ">" in system.spec:
+            parts += _score_plots(evaluation, system, place)
+    if parts:
+        yield "<h2>What the scores say</h2>" + "".join(parts)
+
+
+def _score_plots(evaluation: Evaluation, system: SystemResult, place: int) -> Iterator[str]:
+    lowest = max(parse_measure(name).rel for name in evaluation.measures)
+    found = judged_scores(system, evaluation.relevance, rel=lowest)
+    if len(found.scores) < _FEWEST or found.is_relevant.all() or not found.is_relevant.any():
+        return
+    claimed = as_probabilities(system, found.scores)
+    bins = reliability(found.scores if claimed is None else claimed, found.is_relevant)
+    if claimed is None:
+        word = f"A {system.score_kind} claims no probability; the more it rises to the right, the better it parts."
+    else:
+        word = f"Expected calibration error {calibration_error(bins):.3f}: the distance from the dashed diagonal."
+    relevant = int(found.is_relevant.sum())
+    few = f"{len(found.scores):,} judged candidates, {relevant:,} of them relevant (grade {lowest} or more)."
+    plots = _figure(distribution(found), few) + _figure(
+        reliability_plot(bins, is_probability=claimed is not None), word
+    )
+    yield f'<h3>{_key(place)}{escape(system.name)}</h3><div class="pair">{plots}</div>'
+
+
+def _origin(evaluation: Evaluation) -> str:
+    run = evaluation.provenance
+    machine, versions = run["hardware"], ", ".join(f"{name} {version}" for name, version in run["versions"].items())
+    facts = [
+        f"{run['when']}; seed {evaluation.seed}; collection {evaluation.collection['fingerprint']}",
+        f"{machine['processor']}, {machine['usable_cores']} cores usable, {' '.join(machine['instructions'])},"
+        f" {machine['system']}; load at the start {machine['load_at_start']}",
+        versions,
+        *(f"{system.name}: {' | '.join(system.models)}" for system in evaluation.systems if system.models),
+        *all_notes(evaluation),
+    ]
+    items = "".join(f"<li>{escape(str(fact))}</li>" for fact in facts)
+    command = f"<p><code>{escape(run['command'])}</code></p>" if run["command"] else ""
+    return f'<h2>How it was measured</h2>{command}<ul class="notes">{items}</ul>'
+
+
+def _figure(picture: str, caption: str) -> str:
+    return f'<figure class="card">{picture}<figcaption>{escape(caption)}</figcaption></figure>'
+
+
+def _key(place: int) -> str:
+    return f'<span class="key s{place % 8}">{place + 1}</span>'
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return _table_of(header, ["<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows])
+
+
+def _table_of(header: Sequence[str], rows: Sequence[str]) -> str:
+    head = "".join(f"<th>{escape(text)}</th>" for text in header)
+    return f'<div class="card scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'

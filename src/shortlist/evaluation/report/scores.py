@@ -1,0 +1,114 @@
+"""How scores of relevant and other candidates lie, and how often a score's word is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from shortlist.evaluation.report.figures import plain
+from shortlist.evaluation.report.svg import Frame, around, element, path, ticks, titled
+from shortlist.evaluation.results import SystemResult
+from shortlist.types import ScoreKind
+
+Floats = npt.NDArray[np.float64]
+
+_BARS = 30
+_BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedScores:
+    """The last stage's scores of judged candidates, with whether each one is relevant `[documents]`."""
+
+    scores: Floats
+    is_relevant: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """A tenth of the judged candidates by score: mean score, share of relevant ones, how many."""
+
+    score: float
+    relevant: float
+    count: int
+
+
+def judged_scores(system: SystemResult, relevance: Mapping[str, Mapping[str, int]], *, rel: int = 1) -> JudgedScores:
+    """Collect the scores of a system's judged candidates."""
+    found = [
+        (score, relevance[query_id][doc_id] >= rel)
+        for query_id, answer in system.answers.items()
+        for doc_id, score in zip(answer.doc_ids, answer.scores, strict=False)
+        if doc_id in relevance[query_id]
+    ]
+    return JudgedScores(
+        np.array([score for score, _ in found], dtype=np.float64), np.array([r for _, r in found], dtype=np.bool_)
+    )
+
+
+def as_probabilities(system: SystemResult, scores: Floats) -> Floats | None:
+    """Return scores as the probabilities that they claim to be, logits through the sigmoid; None if they claim none."""
+    if system.score_kind == ScoreKind.LOGIT.value:
+        return 1 / (1 + np.exp(-np.clip(scores, -500, 500)))
+    if system.score_kind in {ScoreKind.CALIBRATED_PROBABILITY.value, ScoreKind.UNCALIBRATED_SIGMOID.value}:
+        return scores
+    return None
+
+
+def reliability(scores: Floats, is_relevant: npt.NDArray[np.bool_]) -> list[Bin]:
+    """Part the candidates by score into ten of equal size."""
+    order = np.argsort(scores, kind="stable")
+    parts = [part for part in np.array_split(order, _BINS) if len(part)]
+    return [Bin(float(scores[part].mean()), float(is_relevant[part].mean()), len(part)) for part in parts]
+
+
+def calibration_error(bins: Sequence[Bin]) -> float:
+    """Return the expected calibration error: the mean distance of claim and share (Guo et al., ICML 2017)."""
+    return sum(one.count * abs(one.score - one.relevant) for one in bins) / sum(one.count for one in bins)
+
+
+def distribution(found: JudgedScores) -> str:
+    """Draw the share of relevant candidates' scores upwards and of the others' downwards."""
+    frame = Frame(width=420, height=230)
+    low, high = around(list(found.scores), margin=0.02, least=0.2)
+    edges = np.linspace(low, high, _BARS + 1)
+    shares = [_shares(found.scores[flags], edges) for flags in (found.is_relevant, ~found.is_relevant)]
+    reach = max(float(max(share.max() for share in shares)), 0.01)
+    x, y = frame.x(low, high), frame.y(-reach, reach)
+    parts = []
+    for share, kind, sign in zip(shares, ("gain", "rest"), (1, -1), strict=True):
+        for place in np.flatnonzero(share):
+            top, bottom = sorted((y(sign * float(share[place])), y(0)))
+            left, right = x(float(edges[place])), x(float(edges[place + 1]))
+            bar = element("rect", x=left, y=top, width=right - left - 0.8, height=bottom - top, class_=kind)
+            parts.append(titled(bar, f"{share[place]:.1%} around {edges[place]:.2f}"))
+    line = element("line", x1=frame.left, x2=frame.width - frame.right, y1=y(0), y2=y(0), class_="axis")
+    axis = frame.x_axis(ticks(low, high), x, "score: relevant up, others down")
+    return frame.picture(frame.y_axis([], y, "share") + "".join(parts) + line + axis, what="distribution of scores")
+
+
+def reliability_plot(bins: Sequence[Bin], *, is_probability: bool) -> str:
+    """Draw the share of relevant candidates against each tenth's mean score; probabilities belong on the diagonal."""
+    frame = Frame(width=420, height=230)
+    low, high = (0.0, 1.0) if is_probability else around([one.score for one in bins], least=0.2)
+    x, y = frame.x(low, high), frame.y(0.0, 1.0)
+    diagonal = path([(x(0), y(0)), (x(1), y(1))], class_="frontier") if is_probability else ""
+    marks = "".join(
+        titled(
+            element("circle", cx=x(one.score), cy=y(one.relevant), r=4.5, class_="mark s0"),
+            f"{one.count} candidates score {one.score:.3f} on average; {one.relevant:.1%} are relevant",
+        )
+        for one in bins
+    )
+    line = path([(x(one.score), y(one.relevant)) for one in bins], class_="curve s0")
+    title = "claimed probability" if is_probability else "score"
+    axes = frame.y_axis([0, 0.5, 1], y, "share relevant") + frame.x_axis(ticks(low, high), x, title, shown=plain)
+    return frame.picture(axes + diagonal + line + marks, what="share of relevant candidates by score")
+
+
+def _shares(scores: Floats, edges: Floats) -> Floats:
+    counts = np.histogram(scores, edges)[0].astype(np.float64)
+    return counts / max(1.0, float(counts.sum()))

@@ -1,0 +1,102 @@
+"""`shortlist evaluate` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .running import run
+
+LEXICAL = "lex = bm25@5 > lexical[kind=lexical]"
+
+
+TEXTS = {"tower": "The tower is 330 metres tall.", "iron": "The tower is of iron.", "cats": "Cats hunt at night."}
+QUERIES = {"1": "how tall is the tower?", "2": "what is the tower made of?", "3": "when do cats hunt?"}
+
+
+@pytest.fixture
+def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A BEIR folder `small` in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "small"
+    (folder / "qrels").mkdir(parents=True)
+    for name, texts in {"corpus": TEXTS, "queries": QUERIES}.items():
+        lines = [json.dumps({"_id": key, "text": text}) + "\n" for key, text in texts.items()]
+        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    judged = "query-id\tcorpus-id\tscore\n1\ttower\t2\n2\tiron\t1\n3\tcats\t1\n"
+    (folder / "qrels" / "test.tsv").write_text(judged, encoding="utf-8")
+    return folder
+
+
+def test_systems_are_measured_saved_reported_and_replayed(collection: Path, tmp_path: Path) -> None:
+    options = ["--out", "saved.json", "--report", "r.html", "--report", "r.md", "--runs", "runs", "--permutations", 100]
+    outcome = run("evaluate", "-c", collection, "-s", "bm25@5", "-s", LEXICAL, *options)
+    assert outcome.code == 0, outcome.err
+    assert "differences in nDCG@10" in outcome.out
+    assert (tmp_path / "r.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert "| lex |" in (tmp_path / "r.md").read_text(encoding="utf-8")
+    assert len((tmp_path / "runs" / "system-2.trec").read_text(encoding="utf-8").splitlines()) == 5
+    again = run("evaluate", "--replay", "saved.json")
+    assert again.code == 0
+    assert "replay: lex: every value is the same; so is every order" in again.err
+    assert run("evaluate", "report", "saved.json", "again.html").code == 0
+    assert (tmp_path / "again.html").is_file()
+
+
+def test_json_holds_every_querys_value(collection: Path) -> None:
+    values = run("evaluate", "-c", collection, "-s", "bm25@5", "-m", "AP RR@5", "--sample", 2, "--json").json()
+    assert values["measures"] == ["AP", "RR@5"]
+    assert len(values["systems"][0]["values"]["AP"]) == 2
+
+
+def test_a_replay_that_differs_exits_with_1(collection: Path) -> None:
+    assert run("evaluate", "-c", collection, "-s", "bm25@5", "--out", "saved.json", "--permutations", 100).code == 0
+    qrels = collection / "qrels" / "test.tsv"
+    qrels.write_text(qrels.read_text(encoding="utf-8").replace("1\ttower\t2", "1\train\t2"), encoding="utf-8")
+    outcome = run("evaluate", "--replay", "saved.json")
+    assert outcome.code == 1
+    assert "the collection differs" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-s", "bm25"], "no judgements were named"),
+        (["-c", "small", "-s", "bm52"], "did you mean 'bm25'"),
+        (["-c", "small", "--report", "r.pdf"], "a report is .html or .md"),
+        (["-c", "small", "--report", "nowhere/r.md"], "make it first"),
+        (["--replay", "none.json"], "cannot read none.json"),
+    ],
+)
+def test_bad_input_exits_with_2_and_says_what_to_do(arguments: list[str], message: str, collection: Path) -> None:
+    outcome = run("evaluate", *arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert message in outcome.err
+
+
+def test_answers_are_looked_for_in_the_passages_without_a_generator(collection: Path) -> None:
+    rows = ['{"query_id": "1", "answers": ["330 metres"]}', '{"query_id": "3", "answers": ["at night", "night"]}']
+    (collection / "answers.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    options = ["-s", "bm25@3", "-s", "lex = bm25@3 > lexical[kind=lexical]", "-n", "1,3", "--report", "answers.md"]
+    outcome = run("evaluate", "answers", "-c", collection, *options)
+    assert outcome.code == 0, outcome.err
+    assert "answer in context" in outcome.out
+    assert "lex vs bm25@3" in (collection.parent / "answers.md").read_text(encoding="utf-8")
+    values = run("evaluate", "answers", "-c", collection, "-s", "bm25@3", "-n", "3", "--json").json()
+    assert [reply["values"]["answer in context"] for reply in values["replies"]] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "answers none of the queries"),
+        (["-n", "0,1"], "whole numbers from 1"),
+        (["--judge", "me"], "a judge is one of"),
+    ],
+)
+def test_bad_input_to_answers_is_explained(arguments: list[str], message: str, collection: Path) -> None:
+    outcome = run("evaluate", "answers", "-c", collection, "-s", "bm25@30", *arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert message in outcome.err

@@ -1,0 +1,234 @@
+"""Systems answer, are measured, compared, saved and replayed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shortlist.build.evaluation import evaluate_request
+from shortlist.errors import InputError, ScoreError
+from shortlist.evaluation import Run, mean, parse_measures, per_query, read_beir
+from shortlist.evaluation.experiment import evaluate
+from shortlist.evaluation.report.depths import depth_curve, reranked_at
+from shortlist.evaluation.request import Request
+from shortlist.evaluation.results import Evaluation
+from shortlist.evaluation.saved import load, replayed, save
+from shortlist.evaluation.systems import Given, Stage, System, answer
+from shortlist.scorers.pointwise import Pointwise
+from shortlist.types import Document, Query, ScoreKind, Scores, Step
+
+from .material import beir_folder
+
+MEASURES = parse_measures(["nDCG@10 R@100 RR@10"])
+RUN = Run("given", dict.fromkeys("123456", ("hostile", "iron", "tower", "cats", "git", "ada", "bread")))
+
+
+@dataclass(frozen=True)
+class ByLength:
+    """Scores a document by its length; costs one token a letter."""
+
+    sign: float = 1.0
+    fingerprint: str = "length"
+
+    def score(self, query: Query, documents: Sequence[Document]) -> Scores:
+        values = np.array([self.sign * len(d.text) for d in documents], dtype=np.float32)
+        counts = {"documents": len(documents), "tokens": sum(len(d.text) for d in documents)}
+        return Scores(values, ScoreKind.LOGIT, Step("length", 1.0, counts, {"model": "length"}, ("1 text cut",)))
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Evaluation:
+    collection = read_beir(beir_folder(tmp_path))
+    given = Given(RUN, collection.documents)
+    systems = [
+        System("first", given, 5, spec="run:given@5"),
+        System("long", given, 5, (Stage(Pointwise(ByLength()), None, 2.0),), "run:given@5 > length"),
+        System("short", given, 5, (Stage(Pointwise(ByLength(-1.0)), 2),), "run:given@5 > length@2"),
+    ]
+    return evaluate(collection, systems, MEASURES, permutations=500, all_pairs=True)
+
+
+def test_values_are_those_of_the_ranking_and_the_mean_lies_in_its_interval(found: Evaluation) -> None:
+    for system in found.systems:
+        run = Run("x", {q: one.doc_ids for q, one in system.answers.items()})
+        qrels = {q: dict(judged) for q, judged in found.relevance.items()}
+        assert system.values == per_query(run, qrels, MEASURES)
+        for measure in found.measures:
+            low, high = system.intervals[measure]
+            assert low <= system.mean(measure) <= high
+
+
+def test_nothing_is_put_into_the_candidates_and_no_system_beats_its_ceiling(found: Evaluation) -> None:
+    for system in found.systems:
+        for query_id, one in system.answers.items():
+            assert one.candidates == RUN.doc_ids[query_id][:5]
+            assert sorted(one.doc_ids) == sorted(one.candidates)
+        assert all(system.mean(m) <= system.ceiling[m] + 1e-9 for m in found.measures)
+    # ada and bread stand at 6 and 7: queries 4 and 6 can find nothing at depth 5
+    assert found.systems[0].ceiling["R@5"] == pytest.approx(4 / 6)
+
+
+def test_a_reranker_of_two_leaves_the_others_below_in_their_order(found: Evaluation) -> None:
+    short = next(system for system in found.systems if system.name == "short")
+    for one in short.answers.values():
+        assert one.doc_ids == ("iron", "hostile", "tower", "cats", "git")
+        assert (len(one.scores), one.pairs) == (2, 2)
+
+
+def test_tokens_and_prices_add_up(found: Evaluation) -> None:
+    first, long, short = found.systems
+    assert (first.tokens, first.pairs, first.cost_of_1000) == (0, 0, 0)
+    assert long.cost_of_1000 == pytest.approx(1000 * long.tokens * 2 / 1e6)
+    assert short.cost_of_1000 == 0
+    assert long.latency_ms(50) <= long.latency_ms(95)
+
+
+def test_degradations_and_models_are_told(found: Evaluation) -> None:
+    assert any("on 6 of 6 queries length: 1 text cut" in note for note in found.systems[1].notes)
+    assert found.systems[1].models == ("length",)
+
+
+def test_every_pair_is_compared_and_corrected_within_its_measure(found: Evaluation) -> None:
+    names = [(c.system, c.baseline) for c in found.comparisons["nDCG@10"]]
+    assert names == [("long", "first"), ("short", "first"), ("short", "long")]
+    assert all(c.p_holm >= c.p_randomisation for tests in found.comparisons.values() for c in tests)
+
+
+def test_what_moved_shows_both_orders_with_the_judgements(found: Evaluation) -> None:
+    assert found.moved
+    for one in found.moved:
+        values = {system.name: system.values["nDCG@10"][one.query_id] for system in found.systems}
+        assert one.difference == pytest.approx(values[one.system] - values[one.baseline])
+        for passage in (*one.passages, *one.baseline_passages):
+            assert passage.relevance == found.relevance[one.query_id].get(passage.doc_id)
+            assert passage.text
+    gains = [one.difference for one in found.moved if (one.system, one.baseline) == ("long", "first")]
+    assert gains == sorted(gains, reverse=True) or min(gains) < 0
+
+
+def test_a_curve_gives_what_reranking_only_so_many_gives(found: Evaluation, tmp_path: Path) -> None:
+    collection = read_beir(tmp_path)
+    long = found.systems[1]
+    for depth in (1, 2, 3, 5):
+        system = System("d", Given(RUN, collection.documents), 5, (Stage(Pointwise(ByLength()), depth),))
+        for query in collection.queries:
+            assert reranked_at(long.answers[query.query_id], depth) == answer(system, query).answered.doc_ids
+    curve = depth_curve(long, "nDCG@10", found.relevance)
+    assert [point.depth for point in curve] == [1, 2, 5]
+    assert curve[-1].mean == pytest.approx(long.mean("nDCG@10"))
+    assert depth_curve(found.systems[0], "nDCG@10", found.relevance) == []
+
+
+def test_a_failing_model_is_an_error_and_no_silent_fallback(tmp_path: Path) -> None:
+    collection = read_beir(beir_folder(tmp_path))
+    system = System("nan", Given(RUN, collection.documents), 5, (Stage(Pointwise(ByLength(float("nan")))),))
+    with pytest.raises(ScoreError, match="nan"):
+        evaluate(collection, [system], MEASURES)
+
+
+def test_a_document_that_the_corpus_lacks_is_named(tmp_path: Path) -> None:
+    collection = read_beir(beir_folder(tmp_path))
+    given = Given(Run("r", {"1": ("tower", "lost")}), collection.documents, "r.trec")
+    with pytest.raises(InputError, match=r"r\.trec: document 'lost' of query '1'"):
+        given.retrieve(collection.queries[0], depth=9)
+
+
+def test_a_saved_evaluation_is_read_the_same(found: Evaluation, tmp_path: Path) -> None:
+    path = tmp_path / "saved.json"
+    save(found, path)
+    assert json.dumps(asdict(load(path))) == json.dumps(asdict(found))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 99}', '{"format": 1}'])
+def test_a_file_that_is_no_saved_evaluation_is_refused(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"other\.json is (no saved evaluation|of format 99)"):
+        load(path)
+
+
+def test_a_replay_says_what_differs(found: Evaluation) -> None:
+    assert replayed(found, found).is_same
+    worse = replace(found.systems[1], values={**found.systems[1].values, "RR@10": dict.fromkeys("123456", 0.0)})
+    versions = {**found.provenance["versions"], "numpy": "0.1"}
+    other = replace(
+        found,
+        systems=(found.systems[0], worse),
+        provenance={**found.provenance, "versions": versions},
+        collection={**found.collection, "fingerprint": "another"},
+    )
+    replay = replayed(found, other)
+    told = "\n".join(replay.lines)
+    assert not replay.is_same
+    assert "numpy: " in told
+    assert "0.1 now" in told
+    assert "the collection differs" in told
+    assert "long: " in told
+    assert "values differ, such as RR@10 of " in told
+    assert "short: was not run" in told
+
+
+def test_a_request_runs_indexes_and_models_by_name_and_replays(tmp_path: Path) -> None:
+    folder = beir_folder(tmp_path / "made")
+    request = Request(
+        ("bm25@5", "lexical = bm25@5 > lexical@4[kind=lexical,price=3]"),
+        ("nDCG@10",),
+        collection=str(folder),
+        index=str(tmp_path / "index"),
+        permutations=100,
+    )
+    first = evaluate_request(request, command="here")
+    assert first.provenance["command"] == "here"
+    assert mean(first.systems[0].values["nDCG@10"]) > 0.9
+    again = evaluate_request(Request.from_dict(json.loads(json.dumps(dict(first.request)))))
+    assert replayed(first, again).is_same
+
+
+def test_runs_are_measured_without_any_texts(tmp_path: Path) -> None:
+    folder = beir_folder(tmp_path)
+    (tmp_path / "a.trec").write_text("1 Q0 tower 1 2 a\n1 Q0 iron 2 1 a\n", encoding="utf-8")
+    request = Request((f"run:{tmp_path / 'a.trec'}",), ("RR@10",), qrels=str(folder / "qrels" / "test.tsv"))
+    found = evaluate_request(request)
+    assert found.systems[0].mean("RR@10") == pytest.approx(1 / 6)
+    assert any("5 of 6 queries found nothing and count 0" in note for note in found.systems[0].notes)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"systems": ("bm25",)}, "no judgements were named"),
+        ({"systems": ("bm25",), "qrels": "QRELS"}, "needs the documents"),
+        ({"systems": ("bm25",), "qrels": "QRELS", "corpus": "CORPUS"}, "needs the queries' texts"),
+        ({"systems": ("bm25 > lexical[kind=lexical,precision=int8]",), "collection": "BEIR"}, "cannot be loaded"),
+        (
+            {"systems": ("bm25 > lexical[kind=lexical,price=-1]",), "collection": "BEIR"},
+            "price must be a number",
+        ),
+        ({"systems": ("bm25 > lexical[kind=lexical,max_length=no]",), "collection": "BEIR"}, "whole number from 1"),
+        ({"systems": ("bm25",), "collection": "nowhere"}, "is no folder"),
+        ({"systems": ("bm25",), "collection": "BEIR", "measures": ("nDGC@10",)}, "did you mean"),
+    ],
+)
+def test_a_request_that_cannot_be_met_says_what_is_missing(
+    values: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    folder = beir_folder(tmp_path)
+    places = {"QRELS": folder / "qrels" / "test.tsv", "CORPUS": folder / "corpus.jsonl", "BEIR": folder}
+    given = {name: str(places.get(value, value)) if isinstance(value, str) else value for name, value in values.items()}
+    with pytest.raises(InputError, match=message):
+        evaluate_request(Request(**given))  # type: ignore[arg-type]
+
+
+def test_an_index_of_other_documents_is_refused(tmp_path: Path) -> None:
+    folder = beir_folder(tmp_path / "made")
+    request = Request(("bm25",), collection=str(folder), index=str(tmp_path / "index"), permutations=100)
+    evaluate_request(request)
+    lines = (folder / "corpus.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (folder / "corpus.jsonl").write_text("".join(lines[:-1]), encoding="utf-8")
+    with pytest.raises(InputError, match="holds 8 documents instead of 7"):
+        evaluate_request(request)
