@@ -165,6 +165,36 @@ class Ranking:
         )
         return replace(first, items=first.items + following, unscored=len(rest)).head(top_k)
 
+    def rescaled(self, scores: npt.ArrayLike, *, kind: ScoreKind, steps: Sequence[Step] = ()) -> Ranking:
+        """Give the documents other scores, in this order, which they must not change.
+
+        Raises ScoreError when a score is above the one before it, or as `from_scores` does.
+        """
+        values = np.asarray(scores, dtype=np.float32)  # [documents]
+        if values.shape == (len(self),) and (np.diff(values) > 0).any():
+            raise ScoreError(f"the new scores of {self.stage} would change the order; only a rising map keeps it")
+        marks = [item.is_scored for item in self.items]
+        items = _ordered(self.items, values, self.stage, None)
+        marked = tuple(replace(item, is_scored=mark) for item, mark in zip(items, marks, strict=True))
+        return replace(self, items=marked, score_kind=kind, trace=self.trace.then(*steps))
+
+    def at_least(self, min_score: float, *, kind: ScoreKind | str | None = None) -> Ranking:
+        """Keep documents scored `min_score` or more; those that no model came to are left out.
+
+        Only calibrated probabilities mean the same everywhere, so a threshold on any other
+        kind of score must name it. Raises InputError when it does not, or names another.
+        """
+        wanted = ScoreKind.CALIBRATED_PROBABILITY if kind is None else _kind(kind)
+        if self.score_kind is not wanted:
+            raise InputError(
+                f"min_score={min_score:g} is meant for a {wanted.value}, but these scores are of kind"
+                f" {self.score_kind.value!r}; calibrate the reranker, or name the kind"
+            )
+        kept = tuple(item for item in self.items if item.is_scored and item.score >= min_score)
+        counts = {"documents": len(self), "kept": len(kept)}
+        step = Step("threshold", 0.0, counts, {"min_score": f"{min_score:g}", "kind": wanted.value})
+        return replace(self, items=kept, trace=self.trace.then(step))
+
     def head(self, top_k: int | None) -> Ranking:
         """Keep the first `top_k`; None keeps all. Raises InputError when it is below 1."""
         return self if check_top_k(top_k) is None else replace(self, items=self.items[:top_k])
@@ -172,6 +202,14 @@ class Ranking:
     def traced(self, *steps: Step) -> Ranking:
         """Return this ranking with more steps in its trace."""
         return replace(self, trace=self.trace.then(*steps))
+
+
+def _kind(kind: ScoreKind | str) -> ScoreKind:
+    try:
+        return ScoreKind(kind)
+    except ValueError:
+        known = ", ".join(repr(one.value) for one in ScoreKind)
+        raise InputError(f"there is no kind of score {kind!r}; there are: {known}") from None
 
 
 def _remembering(stage: str, item: ScoredDocument) -> tuple[Standing, ...]:
