@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from shortlist.build.calibration import level_of
 from shortlist.build.models import load_model
+from shortlist.calibration.fitted import ScoreCalibration
+from shortlist.errors import InputError
 from shortlist.pipeline.budgeted import Budgeted
 from shortlist.pipeline.pipeline import due
 from shortlist.protocols import Scorer
+from shortlist.scorers.calibrated import Calibrated
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.settings import DEFAULT_MODEL
-from shortlist.types import Cancel, Deadline, Document, Query, Ranking
+from shortlist.types import Cancel, Deadline, Document, Query, Ranking, ScoreKind
 from shortlist.types.document import documents_of
 
 _LOCAL = (None, "cross-encoder", "bi-encoder", "lexical")
@@ -26,23 +30,38 @@ class Reranker:
     `faster` names models that take its place, the first that can, when a budget is too
     small for it; they are loaded by `load`, or when a budget is
     first given. Safe to use from several
-    threads.
+    threads. `calibration`, a file that `ScoreCalibration.save` wrote for this model, turns
+    scores into probabilities.
     """
 
     def __init__(
-        self, model: str = DEFAULT_MODEL, *, kind: str | None = None, faster: Sequence[str] = (), **options: Any
+        self,
+        model: str = DEFAULT_MODEL,
+        *,
+        kind: str | None = None,
+        faster: Sequence[str] = (),
+        calibration: Path | str | None = None,
+        **options: Any,
     ) -> None:
         self._model = model
         self._kind = kind
         self._faster = tuple(faster)
+        self._calibration = calibration
         self._options = options
         self._lock = threading.Lock()
         self._scorer: Scorer | None = None
+        self._made: ScoreCalibration | None = None
         self._budgeted: Budgeted | None = None
 
     @classmethod
     def load(
-        cls, model: str = DEFAULT_MODEL, *, kind: str | None = None, faster: Sequence[str] = (), **options: Any
+        cls,
+        model: str = DEFAULT_MODEL,
+        *,
+        kind: str | None = None,
+        faster: Sequence[str] = (),
+        calibration: Path | str | None = None,
+        **options: Any,
     ) -> Reranker:
         """Load a model now.
 
@@ -52,7 +71,7 @@ class Reranker:
         Raises ModelNotFoundError, CorruptModelError, UnsupportedModelError or MissingExtraError,
         each saying what to do.
         """
-        reranker = cls(model, kind=kind, faster=faster, **options)
+        reranker = cls(model, kind=kind, faster=faster, calibration=calibration, **options)
         reranker._timed() if faster else reranker._ready()
         return reranker
 
@@ -64,6 +83,8 @@ class Reranker:
         top_k: int | None = None,
         budget_ms: float | None = None,
         cancel: Cancel | None = None,
+        min_score: float | None = None,
+        min_score_kind: ScoreKind | str | None = None,
     ) -> Ranking:
         """Rank documents for a query, best first; all of them, or the first `top_k`.
 
@@ -74,28 +95,56 @@ class Reranker:
         scored in the given order (so give the most promising ones first); `is_partial` says
         when time was short. What loading takes at the first use is not counted. `cancel`, a
         `threading.Event` or its like, ends it in the same way.
+
+        `min_score` keeps what is scored so or better: a probability, which takes a
+        `calibration`, or a score of the kind that `min_score_kind` names. Raises InputError otherwise.
         """
         if budget_ms is not None:
             self._timed()  # loading is no part of the budget
         deadline = due(budget_ms, cancel=cancel)
         candidates = Ranking.in_order(Query.of(query), documents_of(documents))
         if deadline is None:
-            return self.rerank(candidates, top_k=top_k)
-        return self.rerank_within(candidates, deadline=deadline, top_k=top_k)
+            ranking = self.rerank(candidates, top_k=top_k)
+        else:
+            ranking = self.rerank_within(candidates, deadline=deadline, top_k=top_k)
+        return ranking if min_score is None else ranking.at_least(min_score, kind=min_score_kind)
+
+    @property
+    def fingerprint(self) -> str:
+        """The loaded scorer's fingerprint, for fitting a calibration of its scores."""
+        return self._ready().fingerprint
 
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`."""
-        return Pointwise(self._ready()).rerank(candidates, top_k=top_k)
+        plain = Pointwise(self._ready())
+        reranker = plain if self._made is None else Calibrated(plain, self._made)
+        return reranker.rerank(candidates, top_k=top_k)
 
     def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
         """Return the candidates in the best order that there is time for; see `Budgeted`."""
-        return self._timed().rerank_within(candidates, deadline=deadline, top_k=top_k)
+        timed = self._timed()
+        reranker = timed if self._made is None else Calibrated(timed, self._made)
+        return reranker.rerank_within(candidates, deadline=deadline, top_k=top_k)
 
     def _ready(self) -> Scorer:
         with self._lock:
             if self._scorer is None:
-                self._scorer = load_model(self._model, kind=self._kind, **self._options)
+                scorer = load_model(self._model, kind=self._kind, **self._options)
+                self._made = self._calibration_of(scorer)
+                self._scorer = scorer
             return self._scorer
+
+    def _calibration_of(self, scorer: Scorer) -> ScoreCalibration | None:
+        if self._calibration is None:
+            return None
+        if self._faster:
+            raise InputError("a calibration holds for one model only; give no `faster` ones with it")
+        made = ScoreCalibration.load(Path(self._calibration))
+        if made.scorer != scorer.fingerprint:
+            raise InputError(
+                f"the calibration {self._calibration} is of {made.scorer}, not of {scorer.fingerprint}; fit one for it"
+            )
+        return made
 
     def _timed(self) -> Budgeted:
         scorer = self._ready()
@@ -121,9 +170,19 @@ def rank(
     top_k: int | None = None,
     budget_ms: float | None = None,
     cancel: Cancel | None = None,
+    min_score: float | None = None,
+    min_score_kind: ScoreKind | str | None = None,
 ) -> Ranking:
     """Rank documents for a query with the packaged model, which is loaded at the first call and kept.
 
     The options are those of `Reranker.rank`.
     """
-    return _DEFAULT.rank(query, documents, top_k=top_k, budget_ms=budget_ms, cancel=cancel)
+    return _DEFAULT.rank(
+        query,
+        documents,
+        top_k=top_k,
+        budget_ms=budget_ms,
+        cancel=cancel,
+        min_score=min_score,
+        min_score_kind=min_score_kind,
+    )

@@ -23,7 +23,8 @@ class Interval:
 def expected_calibration_error(chances: Floats, labels: Floats, *, bins: int = BINS) -> float:
     """Return the mean gap between mean probability and share of yes, over bins of equally many pairs.
 
-    Bins of equal size rather than width (Nguyen and O'Connor, EMNLP 2015): relevance is rare, and most probabilities are small.
+    Bins of equal size rather than width (Nguyen and O'Connor, EMNLP 2015): relevance is
+    rare, and most probabilities are small.
     """
     order = np.argsort(chances, kind="stable")
     parts = [part for part in np.array_split(order, min(bins, len(order))) if len(part)]

@@ -6,7 +6,7 @@ import time
 
 from shortlist.errors import InputError, ShortlistError
 from shortlist.protocols import Gate, Reranker, Retriever, TimedReranker
-from shortlist.types import Cancel, Clock, Deadline, Decision, Query, Ranking, Step, monotonic_ms
+from shortlist.types import Cancel, Clock, Deadline, Decision, Query, Ranking, ScoreKind, Step, monotonic_ms
 from shortlist.types.ranking import check_top_k
 
 
@@ -37,12 +37,15 @@ class Pipeline:
         depth: int = 100,
         budget_ms: float | None = None,
         cancel: Cancel | None = None,
+        min_score: float | None = None,
+        min_score_kind: ScoreKind | str | None = None,
     ) -> Ranking:
         """Fetch `depth` candidates and return the best `top_k` of them, with the trace of every step.
 
         When the reranker fails, the first stage's order is returned and the trace says so.
         With a `budget_ms`, from this call on, reranking has what retrieval left of it: see
-        `Budgeted`. `cancel` ends it at the next chunk, with what there is by then.
+        `Budgeted`. `cancel` ends it at the next chunk, with what there is by then. `min_score`
+        leaves out what is scored below it: see `Ranking.at_least` for the kind of score.
         Raises InputError for an empty query, when `top_k` is above `depth`, or for a
         budget that the reranker knows nothing of.
         """
@@ -54,6 +57,10 @@ class Pipeline:
         if deadline is not None and not isinstance(self._reranker, TimedReranker | None):
             raise InputError(f"{type(self._reranker).__name__} keeps no deadline; put its scorer into a Budgeted")
         candidates = self._retriever.retrieve(Query.of(query), depth=depth)
+        ranking = self._second_stage(candidates, top_k, deadline)
+        return ranking if min_score is None else ranking.at_least(min_score, kind=min_score_kind)
+
+    def _second_stage(self, candidates: Ranking, top_k: int, deadline: Deadline | None) -> Ranking:
         if self._reranker is None:
             return candidates.head(top_k)
         if self._gate is not None:

@@ -35,7 +35,7 @@ class Calibrated:
         return self._mapped(self._reranker.rerank_within(candidates, deadline=deadline, top_k=top_k), candidates)
 
     def _mapped(self, ranking: Ranking, candidates: Ranking) -> Ranking:
-        if ranking.stage == candidates.stage or not len(ranking):
+        if ranking.unscored == len(candidates) or not len(ranking):
             return ranking
         made = self._calibration
         chances = made.score_map(np.array([item.score for item in ranking]))
