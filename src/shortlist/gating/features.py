@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass, fields
 from shortlist.types import Ranking
 
 _CAMEL = re.compile(r"[a-z0-9][A-Z]")
-_INSIDE = re.compile(r"\w[_./:\\#@-]\w|\w\(\)|\d")
+_INSIDE = re.compile(r"\w(?:[_./:\\#@-]|::|->)\w|\w\(\)|\d")
 
 
 @dataclass(frozen=True, slots=True)

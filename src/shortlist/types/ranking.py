@@ -159,11 +159,16 @@ class Ranking:
         if not len(values):
             return replace(self.head(top_k).traced(*steps), unscored=len(rest))
         first = head.reordered(values, kind=kind, stage=stage, steps=steps)
-        lowest = first.items[-1].score
+        return replace(first.before_rest_of(self), unscored=len(rest)).head(top_k)
+
+    def before_rest_of(self, candidates: Ranking) -> Ranking:
+        """Put behind these documents, the first ones of `candidates` in a new order, those that came after them."""
+        rest = candidates.items[len(self) :]
+        lowest = self.items[-1].score if self.items else 0.0
         following = tuple(
-            replace(item, score=lowest, history=_remembering(self.stage, item), is_scored=False) for item in rest
+            replace(item, score=lowest, history=_remembering(candidates.stage, item), is_scored=False) for item in rest
         )
-        return replace(first, items=first.items + following, unscored=len(rest)).head(top_k)
+        return replace(self, items=self.items + following)
 
     def rescaled(self, scores: npt.ArrayLike, *, kind: ScoreKind, steps: Sequence[Step] = ()) -> Ranking:
         """Give the documents other scores, in this order, which they must not change.
