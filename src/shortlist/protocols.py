@@ -1,4 +1,4 @@
-"""The seams: what a retriever, scorer, reranker, encoder, generator and likelihood model must do."""
+"""The seams: what a retriever, scorer, reranker, gate, encoder, generator and likelihood model must do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from shortlist.types import Completion, Deadline, Document, Likelihood, Prompt, Query, Ranking, Scores
+from shortlist.types import Completion, Deadline, Decision, Document, Likelihood, Prompt, Query, Ranking, Scores
 
 Vectors = npt.NDArray[np.float32]
 
@@ -59,6 +59,15 @@ class TimedReranker(Reranker, Protocol):
 
     def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
         """Return the candidates in the best order that there is time for, `is_partial` when there was not enough."""
+        ...
+
+
+@runtime_checkable
+class Gate(Protocol):
+    """Decides from what the first stage found whether the second is worth its time."""
+
+    def decide(self, candidates: Ranking, *, top_k: int) -> Decision:
+        """Say whether to rerank candidates of which the first `top_k` will go on."""
         ...
 
 

@@ -11,7 +11,7 @@ from shortlist.build.reranker import Reranker
 from shortlist.errors import InputError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline import Pipeline
-from shortlist.protocols import Retriever
+from shortlist.protocols import Gate, Retriever
 from shortlist.retrieval import BM25, Dense, Hybrid, Index, Where, weighted_fusion
 from shortlist.settings import Settings
 
@@ -27,13 +27,15 @@ def open_pipeline(
     rerank: bool = True,
     where: Where | None = None,
     faster: Sequence[str] = (),
+    gate: Gate | None = None,
 ) -> Iterator[Pipeline]:
     """Open an index for searching, with its models loaded; close all of it at the end.
 
     `first_stage` is "hybrid" (BM25 and the bi-encoder by reciprocal rank), "weighted" (both
     by normalised scores), "bm25" or "dense". With `rerank=False` its order stands. `where`
     filters by metadata. `faster` models take the reranker's place when a search's budget is too
-    small for it. Raises IndexNotFoundError, IndexMismatchError, CorruptIndexError.
+    small for it. A `gate` decides query by query whether to rerank.
+    Raises IndexNotFoundError, IndexMismatchError, CorruptIndexError.
     """
     chosen = settings or Settings()
     if first_stage not in FIRST_STAGES:
@@ -44,7 +46,7 @@ def open_pipeline(
         arms: list[Retriever] = [] if first_stage == "dense" else [BM25(index, where)]
         if encoder is not None:
             arms.append(Dense(index, encoder, where))
-        yield Pipeline(joined(arms, first_stage), _reranker(chosen, encoder, faster) if rerank else None)
+        yield Pipeline(joined(arms, first_stage), _reranker(chosen, encoder, faster) if rerank else None, gate=gate)
 
 
 def joined(arms: list[Retriever], first_stage: str) -> Retriever:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 
 import shortlist
-from shortlist.cli import doctor, evaluate, index, models, probe_injection, rerank, search
+from shortlist.cli import calibrate, doctor, evaluate, index, models, plan, probe_injection, rerank, search
 from shortlist.cli.output import errors_console, shown
 from shortlist.errors import InputError, ShortlistError
 
@@ -32,6 +32,8 @@ app = typer.Typer(
 app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("rerank")(rerank.rerank)
+app.command("calibrate")(calibrate.calibrate)
+app.command("plan")(plan.plan)
 app.command("models")(models.models)
 app.command("doctor")(doctor.doctor)
 app.command("probe-injection")(probe_injection.probe_injection)

@@ -41,6 +41,13 @@ Faster = Annotated[
     list[str] | None,
     typer.Option("--faster", help="Model to take instead when the budget is too small for --model; may be repeated."),
 ]
+MinScore = Annotated[
+    float | None,
+    typer.Option("--min-score", help="Leave out what is scored below: a probability, or of the --score-kind."),
+]
+MinScoreKind = Annotated[
+    str | None, typer.Option("--score-kind", help="What --min-score is of when scores are not calibrated, e.g. logit.")
+]
 
 
 def settings(**given: Any) -> Settings:

@@ -11,7 +11,19 @@ from typing import Annotated, Any
 import typer
 
 from shortlist.build import Reranker
-from shortlist.cli.options import BudgetMs, Engine, Faster, Json, LongDocuments, Model, Precision, Threads, settings
+from shortlist.cli.options import (
+    BudgetMs,
+    Engine,
+    Faster,
+    Json,
+    LongDocuments,
+    MinScore,
+    MinScoreKind,
+    Model,
+    Precision,
+    Threads,
+    settings,
+)
 from shortlist.cli.output import console, print_degradations, print_json, ranking_json, score_text, shown
 from shortlist.errors import InputError
 from shortlist.types import Query
@@ -33,6 +45,11 @@ def rerank(
     long_documents: LongDocuments = None,
     budget_ms: BudgetMs = None,
     faster: Faster = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Show probabilities, by a file that was fitted for this model.")
+    ] = None,
+    min_score: MinScore = None,
+    score_kind: MinScoreKind = None,
     as_json: Json = False,
 ) -> None:
     """Put documents into the order of their relevance to a query.
@@ -52,11 +69,12 @@ def rerank(
     ranking = Reranker(
         chosen.model,
         faster=faster or (),
+        calibration=calibration,
         engine=chosen.engine,
         precision=chosen.precision,
         threads=chosen.threads or None,
         long_documents=chosen.long_documents,
-    ).rank(asked, given, top_k=top_k, budget_ms=budget_ms)
+    ).rank(asked, given, top_k=top_k, budget_ms=budget_ms, min_score=min_score, min_score_kind=score_kind)
     if as_json:
         print_json(ranking_json(ranking))
     else:

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from shortlist.build import index_paths, open_pipeline
+from shortlist.build.gates import load_gate
 from shortlist.cli.index import print_report
 from shortlist.cli.options import (
     BudgetMs,
@@ -19,6 +20,8 @@ from shortlist.cli.options import (
     Faster,
     Json,
     LongDocuments,
+    MinScore,
+    MinScoreKind,
     Model,
     Precision,
     Threads,
@@ -60,6 +63,11 @@ def search(
     long_documents: LongDocuments = None,
     budget_ms: BudgetMs = None,
     faster: Faster = None,
+    gate: Annotated[
+        str | None, typer.Option(help="Rerank only where it is worth it: 'rules', or the file of a trained gate.")
+    ] = None,
+    min_score: MinScore = None,
+    score_kind: MinScoreKind = None,
     as_json: Json = False,
 ) -> None:
     """Find the passages that answer a question: retrieve wide, rerank, keep the few.
@@ -80,12 +88,25 @@ def search(
         long_documents=long_documents,
     )
     conditions = {**_where(where), **_within(path)}
+    decides = load_gate(gate) if gate is not None else None
     index = _ready_index(path, chosen)
     with open_pipeline(
-        index, settings=chosen, first_stage=first_stage, rerank=rerank, where=conditions, faster=faster or ()
+        index,
+        settings=chosen,
+        first_stage=first_stage,
+        rerank=rerank,
+        where=conditions,
+        faster=faster or (),
+        gate=decides,
     ) as pipeline:
-        depth = max(chosen.depth, chosen.top_k)
-        ranking = pipeline.search(asked, top_k=chosen.top_k, depth=depth, budget_ms=budget_ms)
+        ranking = pipeline.search(
+            asked,
+            top_k=chosen.top_k,
+            depth=max(chosen.depth, chosen.top_k),
+            budget_ms=budget_ms,
+            min_score=min_score,
+            min_score_kind=score_kind,
+        )
     if as_json:
         print_json(ranking_json(ranking))
     else:

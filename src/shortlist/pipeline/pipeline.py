@@ -5,17 +5,28 @@ from __future__ import annotations
 import time
 
 from shortlist.errors import InputError, ShortlistError
-from shortlist.protocols import Reranker, Retriever, TimedReranker
-from shortlist.types import Cancel, Clock, Deadline, Query, Ranking, Step, monotonic_ms
+from shortlist.protocols import Gate, Reranker, Retriever, TimedReranker
+from shortlist.types import Cancel, Clock, Deadline, Decision, Query, Ranking, ScoreKind, Step, monotonic_ms
 from shortlist.types.ranking import check_top_k
 
 
 class Pipeline:
-    """A retriever and a reranker; without a reranker the first stage's order stands. `clock` is for deadlines."""
+    """A retriever and a reranker; without a reranker the first stage's order stands.
 
-    def __init__(self, retriever: Retriever, reranker: Reranker | None, *, clock: Clock = monotonic_ms) -> None:
+    A `gate` decides query by query whether to rerank. `clock` is for deadlines.
+    """
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        reranker: Reranker | None,
+        *,
+        gate: Gate | None = None,
+        clock: Clock = monotonic_ms,
+    ) -> None:
         self._retriever = retriever
         self._reranker = reranker
+        self._gate = gate
         self._clock = clock
 
     def search(
@@ -26,12 +37,15 @@ class Pipeline:
         depth: int = 100,
         budget_ms: float | None = None,
         cancel: Cancel | None = None,
+        min_score: float | None = None,
+        min_score_kind: ScoreKind | str | None = None,
     ) -> Ranking:
         """Fetch `depth` candidates and return the best `top_k` of them, with the trace of every step.
 
         When the reranker fails, the first stage's order is returned and the trace says so.
         With a `budget_ms`, from this call on, reranking has what retrieval left of it: see
-        `Budgeted`. `cancel` ends it at the next chunk, with what there is by then.
+        `Budgeted`. `cancel` ends it at the next chunk, with what there is by then. `min_score`
+        leaves out what is scored below it: see `Ranking.at_least` for the kind of score.
         Raises InputError for an empty query, when `top_k` is above `depth`, or for a
         budget that the reranker knows nothing of.
         """
@@ -43,8 +57,17 @@ class Pipeline:
         if deadline is not None and not isinstance(self._reranker, TimedReranker | None):
             raise InputError(f"{type(self._reranker).__name__} keeps no deadline; put its scorer into a Budgeted")
         candidates = self._retriever.retrieve(Query.of(query), depth=depth)
+        ranking = self._second_stage(candidates, top_k, deadline)
+        return ranking if min_score is None else ranking.at_least(min_score, kind=min_score_kind)
+
+    def _second_stage(self, candidates: Ranking, top_k: int, deadline: Deadline | None) -> Ranking:
         if self._reranker is None:
             return candidates.head(top_k)
+        if self._gate is not None:
+            decision, step = _decided(self._gate, candidates, top_k)
+            candidates = candidates.traced(step)
+            if not decision.is_worth_it:
+                return candidates.head(top_k)
         return self._rerank(self._reranker, candidates, top_k, deadline)
 
     @staticmethod
@@ -58,6 +81,16 @@ class Pipeline:
             note = f"reranking failed, so the {candidates.stage} order stands: {type(error).__name__}: {error}"
             step = Step("fallback", (time.perf_counter() - began) * 1000, {"documents": len(candidates)}, {}, (note,))
             return candidates.head(top_k).traced(step)
+
+
+def _decided(gate: Gate, candidates: Ranking, top_k: int) -> tuple[Decision, Step]:
+    began = time.perf_counter()
+    decision = gate.decide(candidates, top_k=top_k)
+    facts = {"decision": "rerank" if decision.is_worth_it else "skip", "reason": decision.reason}
+    if decision.chance is not None:
+        facts["chance"] = f"{decision.chance:.3f}"
+    notes = () if decision.is_worth_it else (f"not reranked: {decision.reason}",)
+    return decision, Step("gate", (time.perf_counter() - began) * 1000, {"documents": len(candidates)}, facts, notes)
 
 
 def due(budget_ms: float | None, *, cancel: Cancel | None = None, clock: Clock = monotonic_ms) -> Deadline | None:

@@ -83,13 +83,14 @@ def _check_distinct(ranking: Ranking) -> None:
         seen.add(doc_id)
 
 
+def min_max(scores: Sequence[float]) -> list[float]:
+    """Bring scores to 0..1, the lowest to 0 and the highest to 1; where all are equal each is 1."""
+    low, high = min(scores, default=0.0), max(scores, default=0.0)
+    return [1.0 if high == low else (score - low) / (high - low) for score in scores]
+
+
 def _normalised(ranking: Ranking) -> dict[str, float]:
-    if not len(ranking):
-        return {}
-    low, high = min(item.score for item in ranking), max(item.score for item in ranking)
-    if high == low:
-        return dict.fromkeys(ranking.doc_ids, 1.0)
-    return {item.doc_id: (item.score - low) / (high - low) for item in ranking}
+    return dict(zip(ranking.doc_ids, min_max([item.score for item in ranking]), strict=True))
 
 
 def _fused(

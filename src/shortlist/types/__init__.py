@@ -1,6 +1,7 @@
 """The values that travel through shortlist: query, document, ranking, trace, prompt."""
 
 from shortlist.types.deadline import Cancel, Clock, Deadline, monotonic_ms
+from shortlist.types.decision import Decision
 from shortlist.types.document import Document, DocumentVector, Place, TokenIds
 from shortlist.types.generation import Completion, Likelihood, Message, Prompt, TokenLogprobs
 from shortlist.types.query import Query
@@ -13,6 +14,7 @@ __all__ = [
     "Clock",
     "Completion",
     "Deadline",
+    "Decision",
     "Document",
     "DocumentVector",
     "Likelihood",

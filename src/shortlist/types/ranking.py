@@ -162,11 +162,46 @@ class Ranking:
         if not len(values):
             return replace(self.head(top_k).traced(*steps), unscored=len(rest))
         first = head.reordered(values, kind=kind, stage=stage, steps=steps)
-        lowest = first.items[-1].score
+        return replace(first.before_rest_of(self), unscored=len(rest)).head(top_k)
+
+    def before_rest_of(self, candidates: Ranking) -> Ranking:
+        """Put behind these documents, the first ones of `candidates` in a new order, those that came after them."""
+        rest = candidates.items[len(self) :]
+        lowest = self.items[-1].score if self.items else 0.0
         following = tuple(
-            replace(item, score=lowest, history=_remembering(self.stage, item), is_scored=False) for item in rest
+            replace(item, score=lowest, history=_remembering(candidates.stage, item), is_scored=False) for item in rest
         )
-        return replace(first, items=first.items + following, unscored=len(rest)).head(top_k)
+        return replace(self, items=self.items + following)
+
+    def rescaled(self, scores: npt.ArrayLike, *, kind: ScoreKind, steps: Sequence[Step] = ()) -> Ranking:
+        """Give the documents other scores, in this order, which they must not change.
+
+        Raises ScoreError when a score is above the one before it, or as `from_scores` does.
+        """
+        values = np.asarray(scores, dtype=np.float32)  # [documents]
+        if values.shape == (len(self),) and (np.diff(values) > 0).any():
+            raise ScoreError(f"the new scores of {self.stage} would change the order; only a rising map keeps it")
+        marks = [item.is_scored for item in self.items]
+        items = _ordered(self.items, values, self.stage, None)
+        marked = tuple(replace(item, is_scored=mark) for item, mark in zip(items, marks, strict=True))
+        return replace(self, items=marked, score_kind=kind, trace=self.trace.then(*steps))
+
+    def at_least(self, min_score: float, *, kind: ScoreKind | str | None = None) -> Ranking:
+        """Keep documents scored `min_score` or more; those that no model came to are left out.
+
+        Only calibrated probabilities mean the same everywhere, so a threshold on any other
+        kind of score must name it. Raises InputError when it does not, or names another.
+        """
+        wanted = ScoreKind.CALIBRATED_PROBABILITY if kind is None else _kind(kind)
+        if self.score_kind is not wanted:
+            raise InputError(
+                f"min_score={min_score:g} is meant for a {wanted.value}, but these scores are of kind"
+                f" {self.score_kind.value!r}; calibrate the reranker, or name the kind"
+            )
+        kept = tuple(item for item in self.items if item.is_scored and item.score >= min_score)
+        counts = {"documents": len(self), "kept": len(kept)}
+        step = Step("threshold", 0.0, counts, {"min_score": f"{min_score:g}", "kind": wanted.value})
+        return replace(self, items=kept, trace=self.trace.then(step))
 
     def head(self, top_k: int | None) -> Ranking:
         """Keep the first `top_k`; None keeps all. Raises InputError when it is below 1."""
@@ -175,6 +210,14 @@ class Ranking:
     def traced(self, *steps: Step) -> Ranking:
         """Return this ranking with more steps in its trace."""
         return replace(self, trace=self.trace.then(*steps))
+
+
+def _kind(kind: ScoreKind | str) -> ScoreKind:
+    try:
+        return ScoreKind(kind)
+    except ValueError:
+        known = ", ".join(repr(one.value) for one in ScoreKind)
+        raise InputError(f"there is no kind of score {kind!r}; there are: {known}") from None
 
 
 def _remembering(stage: str, item: ScoredDocument) -> tuple[Standing, ...]:

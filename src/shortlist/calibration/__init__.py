@@ -1,0 +1,1 @@
+"""Scores into probabilities: fits from labels, and how far they are off."""

@@ -1,0 +1,126 @@
+"""`shortlist plan`: which models, how deep, how much of each document, within a budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from shortlist.build.planning import Advice, calibrated_contenders, make_plan
+from shortlist.cli.options import Json
+from shortlist.cli.output import console, errors_console, print_json, shown
+from shortlist.planning.contenders import parse_contender
+from shortlist.planning.plan import Plan, Task
+from shortlist.planning.plot import LETTERS, plot
+from shortlist.planning.quality import read_table
+
+
+def plan(
+    p95: Annotated[float, typer.Option("--p95", min=1, help="Budget: 95 of 100 queries are reranked in so many ms.")],
+    candidates: Annotated[int, typer.Option(min=1, help="How many documents the first stage gives.")] = 50,
+    tokens: Annotated[int, typer.Option(min=1, help="How long a document is.")] = 180,
+    query_tokens: Annotated[int, typer.Option(min=1, help="How long a query is.")] = 12,
+    models: Annotated[
+        list[str] | None, typer.Option("--model", "-m", help="A calibrated model; may be repeated. [default: all]")
+    ] = None,
+    assume: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A model elsewhere: 'NAME,pairs_per_s=200,round_trip_ms=20', and at_tokens, p95_ratio,"
+            " price_per_query if known; may be repeated."
+        ),
+    ] = None,
+    quality: Annotated[
+        Path | None, typer.Option(help="Your own figures: JSON with points of model, depth and value (nDCG@10).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say which models fit into a budget, at what depth, and what to expect of them.
+
+    Latencies are predicted from `shortlist calibrate`. Quality is that of published and our own
+    figures on TREC DL 2019 unless you give yours: take it for an order, not for your documents.
+
+    Example:  shortlist plan --p95 200 --candidates 50 --tokens 180
+    """
+    elsewhere = [parse_contender(text) for text in assume or ()]
+    here, notes = calibrated_contenders(models or ())
+    table = read_table(quality) if quality is not None else None
+    task = Task(candidates, tokens, query_tokens)
+    advice = make_plan(task, [*here, *elsewhere], p95_ms=p95, table=table, notes=notes)
+    if as_json:
+        print_json(advice_json(advice))
+    else:
+        _print(advice, p95)
+    for note in advice.notes:
+        errors_console().print(shown(f"note: {note}"), soft_wrap=True)
+
+
+def advice_json(advice: Advice) -> dict[str, Any]:
+    """Return a plan as plain JSON values."""
+    return {
+        "chosen": _plan_json(advice.chosen),
+        "choices": [_plan_json(one) for one in advice.choices],
+        "next_better": _plan_json(advice.better) if advice.better is not None else None,
+        "front": [_plan_json(one) for one in advice.front],
+        "notes": list(advice.notes),
+    }
+
+
+def _plan_json(one: Plan) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "stages": [{"model": s.model, "depth": s.depth, "tokens": s.tokens} for s in one.stages],
+        "p50_ms": round(one.p50_ms, 1),
+        "p95_ms": round(one.p95_ms, 1),
+        "quality": None
+        if one.quality is None
+        else {
+            "ndcg@10": round(one.quality.value, 4),
+            "source": one.quality.source,
+            "is_exact": one.quality.is_exact,
+        },
+        "price_per_thousand": round(one.price_per_thousand, 4),
+    }
+
+
+def _print(advice: Advice, p95_ms: float) -> None:
+    screen = console()
+    rows = [*advice.choices, *([advice.better] if advice.better is not None else [])]
+    screen.print(_table(rows, p95_ms))
+    for line in plot(rows, p95_ms=p95_ms):
+        screen.print(shown(line), soft_wrap=True)
+    screen.print(shown(verdict(advice)), soft_wrap=True)
+
+
+def _table(rows: list[Plan], p95_ms: float) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "plan", "tokens", "P50 ms", "P95 ms", "nDCG@10", "per 1000", "source"):
+        table.add_column(column, justify="left" if column in {"", "plan", "source"} else "right", overflow="fold")
+    for place, one in enumerate(rows):
+        table.add_row(
+            LETTERS[place] if place < len(LETTERS) else "",
+            shown(one.name) + ("" if one.p95_ms <= p95_ms else " (over the budget)"),
+            "/".join(str(stage.tokens) for stage in one.stages) or "-",
+            f"{one.p50_ms:.0f}",
+            f"{one.p95_ms:.0f}",
+            "?" if one.quality is None else f"{'' if one.quality.is_exact else '~'}{one.quality.value:.3f}",
+            f"{one.price_per_thousand:g}",
+            "" if one.quality is None else shown(one.quality.source),
+        )
+    return table
+
+
+def verdict(advice: Advice) -> str:
+    """Say in a sentence or two what to do, and what more time would buy."""
+    one = advice.chosen
+    if not one.stages:
+        first = "Do not rerank: nothing that fits is expected to be better than the first stage."
+    else:
+        first = f"Take {one.name}: {one.p50_ms:.0f} ms, {one.p95_ms:.0f} ms at P95."
+    better = advice.better
+    if better is None or one.quality is None or better.quality is None:
+        return first
+    gain = better.quality.value - one.quality.value
+    return f"{first} The next better is {better.name}: {better.p95_ms:.0f} ms at P95 for {gain:+.3f} nDCG@10."

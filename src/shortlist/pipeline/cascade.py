@@ -1,0 +1,55 @@
+"""Cheap models on all candidates, dear ones on the best of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shortlist.errors import InputError
+from shortlist.protocols import Reranker, TimedReranker
+from shortlist.types import Deadline, Ranking
+from shortlist.types.ranking import check_top_k
+
+
+class Cascade:
+    """Rerankers one after another, each on the first `depth` of what the one before it left.
+
+    What a stage does not get keeps its order behind what it gets. `stages` are pairs of a
+    reranker and its depth, such as `shortlist plan` names: `small@100 > large@20`.
+    """
+
+    def __init__(self, stages: Sequence[tuple[Reranker, int]]) -> None:
+        if not stages:
+            raise InputError("a cascade needs at least one stage")
+        for _, depth in stages:
+            if check_top_k(depth, name="depth") is None:
+                raise InputError("every stage of a cascade needs a depth")
+        self._stages = tuple(stages)
+
+    def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        """Return a permutation of the candidates, or its first `top_k`."""
+        ranking = candidates
+        for reranker, depth in self._stages:
+            ranking = reranker.rerank(_first(ranking, depth)).before_rest_of(ranking)
+        return ranking.head(top_k)
+
+    def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
+        """Do the same by a deadline; a stage without time leaves the order as it is.
+
+        Raises InputError when one of the rerankers keeps no deadline.
+        """
+        ranking = candidates
+        for reranker, depth in self._stages:
+            if not isinstance(reranker, TimedReranker):
+                raise InputError(f"{type(reranker).__name__} keeps no deadline; put its scorer into a Budgeted")
+            first = _first(ranking, depth)
+            done = reranker.rerank_within(first, deadline=deadline)
+            if done.unscored == len(first):  # nothing was scored, so the order before stands, all of it
+                ranking = replace(ranking, trace=done.trace, unscored=ranking.unscored + done.unscored)
+            else:
+                ranking = replace(done.before_rest_of(ranking), unscored=ranking.unscored + done.unscored)
+        return ranking.head(top_k)
+
+
+def _first(ranking: Ranking, depth: int) -> Ranking:
+    return replace(ranking.head(depth), unscored=0)

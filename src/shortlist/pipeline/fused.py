@@ -1,0 +1,82 @@
+"""A reranker's scores added to the first stage's, with a weight that is fitted to the user's data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from shortlist.errors import InputError
+from shortlist.protocols import Reranker
+from shortlist.retrieval.fusion import min_max
+from shortlist.types import Ranking, ScoreKind, Step
+
+WEIGHTS = tuple(step / 20 for step in range(21))
+FOLDS = 5
+
+
+class WithFirstStage:
+    """Reranks, then orders by `weight` x first stage + (1 - `weight`) x reranker, both from 0 to 1 over the candidates.
+
+    A weak reranker can spoil a strong first stage; this keeps as much of the latter as
+    proved right. Scores depend on the other candidates, as those of any normalised sum do.
+    """
+
+    def __init__(self, reranker: Reranker, *, weight: float) -> None:
+        if not 0 <= weight <= 1:
+            raise InputError(f"the first stage's weight must be within 0..1, got {weight}")
+        self._reranker = reranker
+        self._weight = weight
+
+    def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        """Return a permutation of the candidates, or its first `top_k`."""
+        return fused(self._reranker.rerank(candidates), weight=self._weight).head(top_k)
+
+
+def fused(reranked: Ranking, *, weight: float) -> Ranking:
+    """Order a reranked ranking by its own scores and those it had before; ties keep the reranker's order.
+
+    Each document's history says where it stood in both. A ranking without an earlier stage, or of
+    which not every document was scored, stays as it is, and the trace says so.
+    """
+    if reranked.is_partial or not all(item.history for item in reranked):
+        note = "not added to the first stage's scores: not every document has both"
+        return reranked.traced(Step("with first stage", 0.0, {"documents": len(reranked)}, {}, (note,)))
+    before = min_max([item.history[-1].score for item in reranked])
+    after = min_max([item.score for item in reranked])
+    scores = [weight * b + (1 - weight) * a for b, a in zip(before, after, strict=True)]
+    step = Step("with first stage", 0.0, {"documents": len(reranked)}, {"weight": f"{weight:g}"})
+    return reranked.reordered(scores, kind=ScoreKind.WEIGHTED_SUM, stage="with first stage", steps=(step,))
+
+
+@dataclass(frozen=True, slots=True)
+class FittedWeight:
+    """The first stage's best weight, with the mean value of every weight.
+
+    `held_out` is the mean value of queries under the weight that the others chose: what to
+    expect of new queries. Weight 0 is the reranker alone, 1 the first stage.
+    """
+
+    weight: float
+    by_weight: Mapping[float, float]
+    held_out: float
+
+
+def fit_weight(reranked: Sequence[Ranking], value: Callable[[Ranking], float]) -> FittedWeight:
+    """Choose the weight of the best mean `value` (nDCG@10, say) over queries, the nearest to .5 among equals.
+
+    Raises InputError for fewer than two queries.
+    """
+    if len(reranked) < 2:
+        raise InputError(f"a weight is fitted to two queries at least, got {len(reranked)}")
+    values = {weight: [value(fused(ranking, weight=weight)) for ranking in reranked] for weight in WEIGHTS}
+    kept = [place % FOLDS for place in range(len(reranked))]
+    held_out = 0.0
+    for fold in sorted(set(kept)):
+        chosen = _best({w: [v for v, f in zip(values[w], kept, strict=True) if f != fold] for w in WEIGHTS})
+        held_out += sum(v for v, f in zip(values[chosen], kept, strict=True) if f == fold)
+    means = {weight: sum(of) / len(of) for weight, of in values.items()}
+    return FittedWeight(_best(values), means, held_out / len(reranked))
+
+
+def _best(values: Mapping[float, Sequence[float]]) -> float:
+    return max(values, key=lambda weight: (sum(values[weight]), -abs(weight - 0.5)))

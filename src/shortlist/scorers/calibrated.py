@@ -1,0 +1,48 @@
+"""A reranker whose scores are probabilities of relevance."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shortlist.calibration.fitted import ScoreCalibration
+from shortlist.errors import InputError
+from shortlist.protocols import Reranker, TimedReranker
+from shortlist.types import Deadline, Ranking, ScoreKind, Step
+
+
+class Calibrated:
+    """Orders as another reranker does, and gives its scores as calibrated probabilities.
+
+    The order is decided on the raw scores before, so documents whose probabilities round to
+    the same number still stand in their right order.
+    """
+
+    def __init__(self, reranker: Reranker, calibration: ScoreCalibration) -> None:
+        self._reranker = reranker
+        self._calibration = calibration
+
+    def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        """Return the candidates in the reranker's order, with probabilities for scores."""
+        return self._mapped(self._reranker.rerank(candidates, top_k=top_k), candidates)
+
+    def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
+        """Do the same by a deadline. Raises InputError when the reranker keeps none.
+
+        Where there was no time to score anything, the scores stay the first stage's.
+        """
+        if not isinstance(self._reranker, TimedReranker):
+            raise InputError(f"{type(self._reranker).__name__} keeps no deadline; put its scorer into a Budgeted")
+        return self._mapped(self._reranker.rerank_within(candidates, deadline=deadline, top_k=top_k), candidates)
+
+    def _mapped(self, ranking: Ranking, candidates: Ranking) -> Ranking:
+        if ranking.unscored == len(candidates) or not len(ranking):
+            return ranking
+        made = self._calibration
+        chances = made.score_map(np.array([item.score for item in ranking]))
+        facts = {
+            "method": made.method,
+            "fitted_on": made.fitted_on,
+            "error": f"{made.error.value:.3f} ({made.error.low:.3f} to {made.error.high:.3f})",
+        }
+        step = Step("calibrated", 0.0, {"pairs": made.pairs, "relevant": made.relevant}, facts)
+        return ranking.rescaled(chances, kind=ScoreKind.CALIBRATED_PROBABILITY, steps=(step,))
