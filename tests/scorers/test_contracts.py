@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from families.tiny import write_colbert
 from shortlist.build.models import load_model
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.inference.load import available_engines
@@ -29,11 +31,23 @@ CASES = [
     ("cross-encoder", "auto", "auto"),
     ("bi-encoder", "auto", "fp32"),
     ("blend", "auto", "fp32"),
+    *(("late-interaction", engine, "fp32") for engine in available_engines()),
     ("lexical", "", ""),
 ]
 
 
-def made(kind: str, engine: str, precision: str) -> Scorer:
+@pytest.fixture(scope="module", autouse=True)
+def colbert(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A tiny late-interaction model, its graph in a cache of its own."""
+    folder = tmp_path_factory.mktemp("colbert")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        yield write_colbert(folder / "model")
+
+
+def made(kind: str, engine: str, precision: str, colbert: Path) -> Scorer:
+    if kind == "late-interaction":
+        return load_model(str(colbert), engine=engine, precision=precision)
     if kind == "lexical":
         return Lexical([document.text for document in DOCUMENTS])
     model = {"cross-encoder": CROSS_ENCODER, "bi-encoder": "all-minilm-l6-v2", "blend": "shortlist-l6"}[kind]
@@ -41,8 +55,9 @@ def made(kind: str, engine: str, precision: str) -> Scorer:
 
 
 @pytest.fixture(params=CASES, ids="-".join)
-def scorer(request: pytest.FixtureRequest) -> Scorer:
-    return made(*request.param)
+def scorer(request: pytest.FixtureRequest, colbert: Path) -> Scorer:
+    kind, engine, precision = request.param
+    return made(kind, engine, precision, colbert)
 
 
 def test_every_registered_kind_is_among_the_cases() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 
 import shortlist
-from shortlist.cli import doctor, index, models, rerank, search
+from shortlist.cli import doctor, index, models, pack, pull, rerank, search, unpack, verify
 from shortlist.cli.output import errors_console, shown
 from shortlist.errors import InputError, ShortlistError
 
@@ -33,6 +33,10 @@ app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("rerank")(rerank.rerank)
 app.command("models")(models.models)
+app.command("verify")(verify.verify)
+app.command("pull")(pull.pull)
+app.command("pack")(pack.pack)
+app.command("unpack")(unpack.unpack)
 app.command("doctor")(doctor.doctor)
 
 

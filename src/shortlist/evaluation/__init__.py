@@ -1,0 +1,1 @@
+"""How good a ranking is, and how far two of them agree."""
