@@ -29,7 +29,7 @@ def test_models_lists_what_is_known_by_name_with_what_it_needs() -> None:
     assert listed["bge-reranker-v2-m3"]["hub"] == "BAAI/bge-reranker-v2-m3"
     assert listed["Qwen3-Reranker-0.6B"]["install"] == "pip install 'shortlist[hub,torch]'"
     assert listed["jina-reranker-v2-base-multilingual"]["commercial"] is False
-    rows = {line.split()[0]: line for line in run("models").out.splitlines()}
+    rows = {line.split()[0]: line for line in run("models").out.splitlines() if line.strip()}
     assert "CC-BY-NC-4.0 !" in rows["jina-colbert-v2"]
     assert "8192" in rows["bge-reranker-v2-m3"]
     assert "568.0 M" in rows["bge-reranker-v2-m3"]
