@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from shortlist.build.bundles import pack, pull, unpack
 from shortlist.build.models import load_model
-from shortlist.errors import CorruptModelError, InputError, ModelNotFoundError, ShortlistError
+from shortlist.errors import CorruptModelError, InputError, ModelNotFoundError, ShortlistError, UnsupportedModelError
 from shortlist.inference.complete import check_complete
 from shortlist.inference.hub import stored_folder
 from shortlist.inference.models import find_model
@@ -331,4 +331,6 @@ def test_pull_refuses_what_is_here_and_what_is_no_name(tmp_path: Path) -> None:
             pull(name)
     with pytest.raises(ModelNotFoundError, match="nearest: bge-reranker-base"):
         pull("bge-reranker-bsae", folder=tmp_path / "m")
+    with pytest.raises(UnsupportedModelError, match="cannot be run"):
+        pull("jina-colbert-v2", folder=tmp_path / "m")
     assert os.listdir(tmp_path) == []

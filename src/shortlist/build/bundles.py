@@ -17,11 +17,10 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from shortlist.catalogue import find_entry
 from shortlist.errors import CorruptModelError, InputError, ModelError
 from shortlist.inference.complete import check_complete
 from shortlist.inference.hub import MODEL_FILES, fetch, stored_folder
-from shortlist.inference.models import find_model
+from shortlist.inference.models import find_model, on_hub
 from shortlist.inference.modules import read_json
 from shortlist.weights import find_packaged
 
@@ -55,11 +54,7 @@ def pull(name: str, *, folder: Path | None = None, revision: str | None = None) 
         raise InputError(f"{name!r} is on this machine already; there is nothing to fetch")
     if folder is None:
         return find_model(name, revision=revision).path
-    entry = find_entry(name)
-    pinned = revision or (entry.revision if entry is not None else "") or None
-    hub_id = entry.hub if entry is not None else name
-    if not _NAME.fullmatch(hub_id) or "/" not in hub_id:
-        find_model(name)  # raises, and says what there is
+    hub_id, pinned = on_hub(name, revision=revision)
     fetch(hub_id, revision=pinned, folder=folder)
     (folder / _OWN).write_text(json.dumps({"name": hub_id}) + "\n", encoding="utf-8")
     return find_model(str(folder)).path
@@ -179,8 +174,7 @@ def _bundled_name(name: str) -> str:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return str(read_json(folder / _OWN, dict).get("name") or folder.resolve().name)
-    entry = find_entry(name)
-    return entry.hub if entry is not None else name
+    return on_hub(name)[0]
 
 
 def _checksums(folder: Path) -> dict[str, tuple[int, str]]:

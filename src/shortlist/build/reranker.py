@@ -31,9 +31,10 @@ class Reranker:
     def load(cls, model: str = DEFAULT_MODEL, *, kind: str | None = None, **options: Any) -> Reranker:
         """Load a model now.
 
-        `model` is a packaged name, a folder, or a hub repository `owner/name`. `kind` is only
-        needed for what is no cross-encoder (see `shortlist models`). `options` are those of
-        the scorer, e.g. `precision="fp32"`, `engine="onnxruntime"`, `long_documents="passages-max"`.
+        `model` is a packaged name, a name of the catalogue (`shortlist models` lists both), a folder,
+        or a hub repository `owner/name`. `kind` is needed only where neither the catalogue nor the
+        model's files say what it is. `options` are those of the scorer, e.g. `precision="fp32"`,
+        `engine="onnxruntime"`, `long_documents="passages-max"`.
         Raises ModelNotFoundError, CorruptModelError, UnsupportedModelError or MissingExtraError,
         each saying what to do.
         """
