@@ -24,7 +24,6 @@ import numpy.typing as npt
 
 from benchmarks.progress import Progress, tell
 from benchmarks.provenance import as_markdown, provenance
-from benchmarks.quality.agreement import Agreement, agreement, over_queries
 from benchmarks.quality.collection import Collection, load_collection, sample
 from benchmarks.quality.indexing import indexed, work_folder
 from benchmarks.quality.measure import NDCG, per_query
@@ -32,6 +31,7 @@ from benchmarks.quality.tables import differences, markdown
 from benchmarks.variants import Loaded, load_variants
 from shortlist.errors import InputError
 from shortlist.evaluation import mean
+from shortlist.evaluation.agreement import Agreement, agreement, over_queries
 from shortlist.evaluation.significance import Comparison, compare, corrected
 from shortlist.retrieval import BM25
 from shortlist.types import Query, Ranking, ScoreKind

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from benchmarks.provenance import provenance
-from benchmarks.quality.agreement import Agreement, agreement, over_queries
 from benchmarks.quality.collection import Collection
 from benchmarks.quality.tables import across, differences
 from benchmarks.speed.rerank_50 import Timing
 from benchmarks.speed.texts import SPREAD, make_candidates
 
+from shortlist.evaluation.agreement import Agreement, agreement, over_queries
 from shortlist.evaluation.significance import Comparison
 from shortlist.types import Document, Query
 

@@ -14,7 +14,22 @@ from .running import run
 GOLDEN = Path(__file__).parent / "golden"
 # typer's releases word the frame of a help text differently; the file says which one wrote these
 TYPER = ".".join(version("typer").split(".")[:2])
-COMMANDS = ["", "index", "search", "rerank", "models", "doctor", "evaluate", "probe-injection"]
+COMMANDS = [
+    "",
+    "index",
+    "search",
+    "rerank",
+    "calibrate",
+    "plan",
+    "evaluate",
+    "models",
+    "verify",
+    "pull",
+    "pack",
+    "unpack",
+    "doctor",
+    "probe-injection",
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -39,7 +54,9 @@ def test_every_command_and_every_option_is_explained() -> None:
         assert unexplained == [], name
 
 
-@pytest.mark.parametrize("command", ["index", "search", "rerank", "evaluate", "probe-injection"])
+@pytest.mark.parametrize(
+    "command", ["index", "search", "rerank", "evaluate", "verify", "pull", "pack", "unpack", "probe-injection"]
+)
 def test_help_has_an_example_to_copy(command: str) -> None:
     assert f"Example:  shortlist {command} " in run(command, "--help").out
 

@@ -98,6 +98,17 @@ def test_masks_that_the_encoder_sees_change_the_scores(tmp_path: Path) -> None:
     hidden = LateInteraction.load(str(write_colbert(tmp_path / "a")), precision="fp32")
     seen = LateInteraction.load(str(write_colbert(tmp_path / "b", attend_to_mask_tokens=True)), precision="fp32")
     assert np.abs(hidden.score(QUERY, DOCUMENTS).values - seen.score(QUERY, DOCUMENTS).values).max() > 1e-3
+    assert hidden.fingerprint.partition(":")[2] != seen.fingerprint.partition(":")[2]  # for the cache of scores
+
+
+def test_equal_texts_have_exactly_equal_scores_whatever_they_are_batched_with(tmp_path: Path) -> None:
+    scorer = LateInteraction.load(str(write_colbert(tmp_path)), precision="fp32")
+    texts = [" ".join(["tall", "is"] * (i % 17 + 1)) for i in range(120)]
+    by_text: dict[str, set[float]] = {}
+    documents = [Document(text, str(i)) for i, text in enumerate(texts)]
+    for text, value in zip(texts, scorer.score(QUERY, documents).values.tolist(), strict=True):
+        by_text.setdefault(text, set()).add(value)
+    assert {len(values) for values in by_text.values()} == {1}
 
 
 def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from families.tiny import write_colbert
 from shortlist.build.models import load_model
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.inference.load import available_engines
@@ -32,6 +33,7 @@ CASES = [
     ("cross-encoder", "auto", "auto"),
     ("bi-encoder", "auto", "fp32"),
     ("blend", "auto", "fp32"),
+    *(("late-interaction", engine, "fp32") for engine in available_engines()),
     ("lexical", "", ""),
     ("causal-lm", "torch", "fp32"),
     ("seq2seq", "torch", "fp32"),
@@ -42,7 +44,18 @@ NEEDS_TORCH: dict[str, tuple[Callable[[Path], Path], dict[str, str]]] = {
 }
 
 
-def made(kind: str, engine: str, precision: str, folder: Path) -> Scorer:
+@pytest.fixture(scope="module", autouse=True)
+def colbert(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A tiny late-interaction model, its graph in a cache of its own."""
+    folder = tmp_path_factory.mktemp("colbert")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        yield write_colbert(folder / "model")
+
+
+def made(kind: str, engine: str, precision: str, *, folder: Path, colbert: Path) -> Scorer:
+    if kind == "late-interaction":
+        return load_model(str(colbert), engine=engine, precision=precision)
     if kind in NEEDS_TORCH:
         pytest.importorskip("torch", reason="needs the extra 'torch'")
         save, options = NEEDS_TORCH[kind]
@@ -54,9 +67,9 @@ def made(kind: str, engine: str, precision: str, folder: Path) -> Scorer:
 
 
 @pytest.fixture(params=CASES, ids="-".join)
-def scorer(request: pytest.FixtureRequest, tmp_path: Path) -> Scorer:
+def scorer(request: pytest.FixtureRequest, tmp_path: Path, colbert: Path) -> Scorer:
     kind, engine, precision = request.param
-    return made(kind, engine, precision, tmp_path)
+    return made(kind, engine, precision, folder=tmp_path, colbert=colbert)
 
 
 def test_every_registered_kind_is_among_the_cases() -> None:

@@ -65,11 +65,12 @@ class Reranker:
     ) -> Reranker:
         """Load a model now.
 
-        `model` is a packaged name, a folder, or a hub repository `owner/name`; for the kinds
-        that prompt a language model it is that model's name on `server`, the path of a GGUF
-        file, or a loaded Generator. `kind` is only needed for what is no cross-encoder (see
-        `shortlist models`). `options` are those of the scorer or reranker, e.g.
-        `precision="fp32"`, `long_documents="passages-max"`, `server="http://localhost:8000/v1"`.
+        `model` is a packaged name, a name of the catalogue (`shortlist models` lists both), a folder,
+        or a hub repository `owner/name`; for the kinds that prompt a language model it is that
+        model's name on `server`, the path of a GGUF file, or a loaded Generator. `kind` is needed
+        only where neither the catalogue nor the model's files say what it is. `options` are those
+        of the scorer or reranker, e.g. `precision="fp32"`, `long_documents="passages-max"`,
+        `server="http://localhost:8000/v1"`.
         Raises ModelNotFoundError, CorruptModelError, UnsupportedModelError or MissingExtraError,
         each saying what to do.
         """

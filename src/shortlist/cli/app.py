@@ -9,7 +9,21 @@ from collections.abc import Sequence
 import typer
 
 import shortlist
-from shortlist.cli import calibrate, doctor, evaluate, index, models, plan, probe_injection, rerank, search
+from shortlist.cli import (
+    calibrate,
+    doctor,
+    evaluate,
+    index,
+    models,
+    pack,
+    plan,
+    probe_injection,
+    pull,
+    rerank,
+    search,
+    unpack,
+    verify,
+)
 from shortlist.cli.output import errors_console, shown
 from shortlist.errors import InputError, ShortlistError
 
@@ -35,6 +49,10 @@ app.command("rerank")(rerank.rerank)
 app.command("calibrate")(calibrate.calibrate)
 app.command("plan")(plan.plan)
 app.command("models")(models.models)
+app.command("verify")(verify.verify)
+app.command("pull")(pull.pull)
+app.command("pack")(pack.pack)
+app.command("unpack")(unpack.unpack)
 app.command("doctor")(doctor.doctor)
 app.command("probe-injection")(probe_injection.probe_injection)
 app.add_typer(evaluate.app, name="evaluate")

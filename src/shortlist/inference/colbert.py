@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -39,6 +40,14 @@ class Layout:
     mask_id: int | None
     attend: bool
     skipped: Ids
+
+    def fingerprint(self) -> str:
+        """Name everything that moves a score."""
+        digest = hashlib.sha256()
+        for part in (self.query, self.document):
+            digest.update(f"{part.marker.tolist()}:{part.lead!r}:{part.length};".encode())
+        digest.update(f"{self.mask_id}:{self.attend}:{sorted(self.skipped.tolist())}".encode())
+        return f"{self.query.length}:{self.document.length}:{digest.hexdigest()[:8]}"
 
     def query_input(self, text: Ids, tokenizer: Tokenizer) -> ModelInput:
         """Build `[CLS] marker text [SEP]`, filled up with masks."""

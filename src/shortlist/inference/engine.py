@@ -50,7 +50,7 @@ class Engine:
         any other error is passed on at once, and so is OutOfMemoryError for a batch of one.
         """
         chosen = session or self.session
-        keys = [(one.ids.tobytes(), one.second_at, one.attended) for one in inputs]
+        keys = [_key(one) for one in inputs]
         distinct = list(dict(zip(keys, inputs, strict=True)).values())
         row = {key: place for place, key in enumerate(dict.fromkeys(keys))}
         plan = plan_batches([len(i) for i in distinct], token_budget=self._token_budget)
@@ -61,15 +61,19 @@ class Engine:
         return Inferred(rows[[row[key] for key in keys]], _halvings(outputs))
 
     def run_tokens(self, inputs: Sequence[ModelInput]) -> list[Output]:
-        """Return one matrix `[length, columns]` an input, in the order of `inputs`, of a model with a row a token."""
-        plan = plan_batches([len(i) for i in inputs], token_budget=self._token_budget)
-        outputs = self._pool.map(lambda places: self._infer([inputs[p] for p in places]), plan)
+        """Return one matrix `[length, columns]` an input, in the order of `inputs`, of a model with a row a token.
+
+        Equal inputs are computed once here too.
+        """
+        distinct = list({_key(one): one for one in inputs}.values())
+        plan = plan_batches([len(i) for i in distinct], token_budget=self._token_budget)
+        outputs = self._pool.map(lambda places: self._infer([distinct[p] for p in places]), plan)
         found = {
-            place: rows[: len(inputs[place])]
+            _key(distinct[place]): rows[: len(distinct[place])]
             for places, output in zip(plan, outputs, strict=True)
             for place, rows in zip(places, output, strict=True)  # [batch, length, columns]
         }
-        return [found[place] for place in range(len(inputs))]
+        return [found[_key(one)] for one in inputs]
 
     def _infer(self, inputs: Sequence[ModelInput]) -> Output:
         return self.session.infer(pad(inputs, pad_id=self.tokenizer.pad_id))
@@ -96,3 +100,8 @@ def _halvings(outputs: Sequence[Sequence[Output]]) -> tuple[str, ...]:
         return ()
     smallest = min(len(part) for parts in split for part in parts)
     return (f"{len(split)} batches did not fit into memory and were halved, down to {smallest} sequences",)
+
+
+def _key(one: ModelInput) -> tuple[bytes, int, int | None]:
+    """Equal for inputs that the model cannot tell apart."""
+    return one.ids.tobytes(), one.second_at, one.attended

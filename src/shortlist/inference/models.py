@@ -133,18 +133,28 @@ def find_model(
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _opened(name, folder)
-    entry = find_entry(name)
-    if entry is not None and entry.unsupported:
-        raise UnsupportedModelError(f"{entry.name} is known but cannot be run: {entry.unsupported}")
-    hub_id = entry.hub if entry is not None else name
-    if not is_hub_id(hub_id):
-        raise _unknown(name)
+    hub_id, pinned = on_hub(name, revision=revision)
     stored = stored_folder(hub_id)
     if stored.is_dir():
         return _opened(hub_id, stored)
-    pinned = revision or (entry.revision if entry is not None else "") or None
     files = SETTINGS_FILES if settings_only else MODEL_FILES
     return _opened(hub_id, fetch(hub_id, revision=pinned, files=[*files, *CODE_FILES] if with_code else files))
+
+
+def on_hub(name: str, *, revision: str | None = None) -> tuple[str, str | None]:
+    """Return a model's `owner/name` on the hub and the commit to fetch, which may be left to the hub.
+
+    Raises ModelNotFoundError when the name is neither of the catalogue nor of that form, and
+    UnsupportedModelError for a known model that cannot be run.
+    """
+    entry = find_entry(name)
+    if entry is None:
+        if not is_hub_id(name):
+            raise _unknown(name)
+        return name, revision
+    if entry.unsupported:
+        raise UnsupportedModelError(f"{entry.name} is known but cannot be run: {entry.unsupported}")
+    return entry.hub, revision or entry.revision or None
 
 
 def _opened(name: str, folder: Path) -> ModelFolder:

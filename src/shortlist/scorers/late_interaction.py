@@ -35,7 +35,7 @@ class LateInteraction:
         self._engine = engine
         self._layout = layout
         self._long_documents = long_documents
-        self.fingerprint = f"{fingerprint}:{layout.query.length}:{layout.document.length}:{long_documents.value}"
+        self.fingerprint = f"{fingerprint}:{layout.fingerprint()}:{long_documents.value}"
 
     @classmethod
     def load(

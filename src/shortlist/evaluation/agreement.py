@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 Floats = npt.NDArray[np.float32]
 
@@ -24,9 +23,8 @@ class Agreement:
 def agreement(scores: Floats, reference: Floats) -> Agreement:
     """Compare two scorings `[documents]`, two documents at least; where one has no spread, tau is 0."""
     both = len(np.intersect1d(_top(scores, 10), _top(reference, 10)))
-    spread = min(float(np.ptp(scores)), float(np.ptp(reference)))
-    tau = float(stats.kendalltau(scores, reference).statistic) if spread > 0 else 0.0
-    return Agreement(tau, both / min(10, len(scores)), float(np.abs(scores - reference).max()))
+    difference = float(np.abs(scores - reference).max())
+    return Agreement(kendall_tau(scores, reference), both / min(10, len(scores)), difference)
 
 
 def over_queries(agreements: Sequence[Agreement]) -> Agreement:
@@ -36,6 +34,19 @@ def over_queries(agreements: Sequence[Agreement]) -> Agreement:
         float(np.mean([a.top_10_overlap for a in agreements])),
         max(a.largest_difference for a in agreements),
     )
+
+
+def kendall_tau(scores: Floats, reference: Floats) -> float:
+    """Return Kendall's tau-b of two scorings `[documents]`, in -1..1; 0 where one has no spread.
+
+    Kendall 1945, https://doi.org/10.1093/biomet/33.3.239: pairs that both order alike less those they
+    order otherwise, over the geometric mean of the pairs that each of them orders.
+    """
+    above = np.triu_indices(len(scores), 1)
+    one = np.sign(scores[:, None] - scores[None, :])[above]  # [pairs]
+    other = np.sign(reference[:, None] - reference[None, :])[above]
+    ordered = float(np.sqrt(np.count_nonzero(one)) * np.sqrt(np.count_nonzero(other)))
+    return float(one @ other) / ordered if ordered else 0.0
 
 
 def _top(scores: Floats, count: int) -> npt.NDArray[np.intp]:
