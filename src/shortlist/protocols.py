@@ -54,6 +54,24 @@ class Reranker(Protocol):
 
 
 @runtime_checkable
+class AsyncScorer(Protocol):
+    """A scorer that waits for something else than this machine, and so can be awaited."""
+
+    async def ascore(self, query: Query, documents: Sequence[Document]) -> Scores:
+        """Return what `score` returns, without blocking the event loop."""
+        ...
+
+
+@runtime_checkable
+class AsyncReranker(Protocol):
+    """A reranker that can be awaited."""
+
+    async def arerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        """Return what `rerank` returns, without blocking the event loop."""
+        ...
+
+
+@runtime_checkable
 class Encoder(Protocol):
     """Bi-encoder: a text becomes a vector."""
 

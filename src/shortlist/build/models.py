@@ -9,7 +9,7 @@ from shortlist.inference.biencoder import BiEncoder
 from shortlist.protocols import Scorer
 from shortlist.scorers.blend import Blend
 from shortlist.scorers.cosine import Cosine
-from shortlist.scorers.registry import load_scorer
+from shortlist.scorers.registry import accepted, load_scorer, scorer_kinds
 from shortlist.settings import Settings
 from shortlist.weights import find_packaged
 
@@ -23,14 +23,38 @@ def load_encoder(settings: Settings) -> BiEncoder:
     )
 
 
+def options_of(settings: Settings, kind: str | None, name: str) -> dict[str, Any]:
+    """Return those settings that a model takes as options: one that is elsewhere has no threads."""
+    options = {
+        "engine": settings.engine,
+        "precision": settings.precision,
+        "threads": settings.threads or None,
+        "long_documents": settings.long_documents,
+    }
+    kind = kind_of(name, kind)
+    return options if kind == "blend" else accepted(kind, options)
+
+
+def split_kind(name: str) -> tuple[str | None, str]:
+    """Split `kind:name` where the kind is a registered one; an address or a path stays whole."""
+    kind, colon, rest = name.partition(":")
+    return (kind, rest) if colon and kind in scorer_kinds() else (None, name)
+
+
+def kind_of(name: str, kind: str | None) -> str:
+    """Return the kind that is given, else what the packaged card says, else "cross-encoder"."""
+    packaged = find_packaged(name)
+    return kind or (str(packaged.card["kind"]) if packaged is not None else "cross-encoder")
+
+
 def load_model(name: str, *, kind: str | None = None, encoder: BiEncoder | None = None, **options: Any) -> Scorer:
     """Load a scorer by name; without a `kind` it is what the packaged card says, else a cross-encoder.
 
     A packaged blend is put together from its parts. `encoder` is used for its bi-encoder
     when it is the same one, so that it is not loaded twice.
     """
+    kind = kind_of(name, kind)
     packaged = find_packaged(name)
-    kind = kind or (packaged.card["kind"] if packaged is not None else "cross-encoder")
     if packaged is not None and kind == "blend":
         parts = packaged.card["parts"]
         return Blend([(_part(part, encoder, options), float(part["weight"])) for part in parts])

@@ -56,11 +56,4 @@ def _joined(arms: list[Retriever], first_stage: str) -> Retriever:
 
 
 def _reranker(settings: Settings, encoder: BiEncoder | None) -> Reranker:
-    return Reranker.load(
-        settings.model,
-        encoder=encoder,
-        engine=settings.engine,
-        precision=settings.precision,
-        threads=settings.threads or None,
-        long_documents=settings.long_documents,
-    )
+    return Reranker.of(settings, encoder=encoder).ready()

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from shortlist.build import Reranker
-from shortlist.cli.options import Engine, Json, LongDocuments, Model, Precision, Threads, settings
+from shortlist.cli.options import Engine, Fallback, Json, LongDocuments, Model, Precision, Threads, settings
 from shortlist.cli.output import console, print_degradations, print_json, ranking_json, shown
 from shortlist.errors import InputError
 from shortlist.types import Query
@@ -27,6 +27,7 @@ def rerank(
     ] = None,
     top_k: Annotated[int | None, typer.Option("--top-k", "-k", min=1, help="How many come out. [default: all]")] = None,
     model: Model = None,
+    fallback: Fallback = None,
     engine: Engine = None,
     precision: Precision = None,
     threads: Threads = None,
@@ -46,14 +47,15 @@ def rerank(
         given += list(_read(file))
     if not given:
         raise InputError("there are no documents to rerank; give them as arguments, with --file, or on stdin")
-    chosen = settings(model=model, engine=engine, precision=precision, threads=threads, long_documents=long_documents)
-    ranking = Reranker(
-        chosen.model,
-        engine=chosen.engine,
-        precision=chosen.precision,
-        threads=chosen.threads or None,
-        long_documents=chosen.long_documents,
-    ).rank(asked, given, top_k=top_k)
+    chosen = settings(
+        model=model,
+        fallback=fallback,
+        engine=engine,
+        precision=precision,
+        threads=threads,
+        long_documents=long_documents,
+    )
+    ranking = Reranker.of(chosen).rank(asked, given, top_k=top_k)
     if as_json:
         print_json(ranking_json(ranking))
     else:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
-from shortlist.errors import InputError, ShortlistError
+from shortlist.errors import InputError
+from shortlist.pipeline.fallback import Fallback
 from shortlist.protocols import Reranker, Retriever
-from shortlist.types import Query, Ranking, Step
+from shortlist.types import Query, Ranking
 from shortlist.types.ranking import check_top_k
 
 
@@ -15,13 +14,14 @@ class Pipeline:
 
     def __init__(self, retriever: Retriever, reranker: Reranker | None) -> None:
         self._retriever = retriever
-        self._reranker = reranker
+        self._reranker = None if reranker is None else Fallback([("reranking", reranker)])
 
     def search(self, query: str | Query, *, top_k: int = 5, depth: int = 100) -> Ranking:
         """Fetch `depth` candidates and return the best `top_k` of them, with the trace of every step.
 
         When the reranker fails, the first stage's order is returned and the trace says so.
-        Raises InputError for an empty query, or when `top_k` is above `depth`.
+        Raises InputError for an empty query, when `top_k` is above `depth`, or when the
+        reranker was asked for what it cannot do.
         """
         check_top_k(top_k)
         check_top_k(depth, name="depth")
@@ -30,14 +30,4 @@ class Pipeline:
         candidates = self._retriever.retrieve(Query.of(query), depth=depth)
         if self._reranker is None:
             return candidates.head(top_k)
-        return self._rerank(self._reranker, candidates, top_k)
-
-    @staticmethod
-    def _rerank(reranker: Reranker, candidates: Ranking, top_k: int) -> Ranking:
-        began = time.perf_counter()
-        try:
-            return reranker.rerank(candidates, top_k=top_k)
-        except ShortlistError as error:
-            note = f"reranking failed, so the {candidates.stage} order stands: {type(error).__name__}: {error}"
-            step = Step("fallback", (time.perf_counter() - began) * 1000, {"documents": len(candidates)}, {}, (note,))
-            return candidates.head(top_k).traced(step)
+        return self._reranker.rerank(candidates, top_k=top_k)

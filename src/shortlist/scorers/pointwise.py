@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from shortlist.errors import ScoreError
-from shortlist.protocols import Scorer
-from shortlist.types import Ranking
+from shortlist.protocols import AsyncScorer, Scorer
+from shortlist.types import Ranking, Scores
 
 
 class Pointwise:
@@ -18,7 +20,18 @@ class Pointwise:
 
         Raises ScoreError when the scorer gives NaN, infinity or a wrong count.
         """
-        scores = self._scorer.score(candidates.query, candidates.documents)
+        return self._ordered(candidates, self._scorer.score(candidates.query, candidates.documents), top_k)
+
+    async def arerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        """Return what `rerank` returns; a scorer that cannot be awaited scores in another thread."""
+        if isinstance(self._scorer, AsyncScorer):
+            scores = await self._scorer.ascore(candidates.query, candidates.documents)
+        else:
+            scores = await asyncio.to_thread(self._scorer.score, candidates.query, candidates.documents)
+        return self._ordered(candidates, scores, top_k)
+
+    @staticmethod
+    def _ordered(candidates: Ranking, scores: Scores, top_k: int | None) -> Ranking:
         if len(scores.values) != len(candidates):
             raise ScoreError(f"{scores.step.stage} gave {len(scores.values)} scores for {len(candidates)} documents")
         return candidates.reordered(

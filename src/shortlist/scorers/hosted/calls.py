@@ -65,15 +65,18 @@ class Calls:
         """Score a batch of which some document is bad, by halves."""
         halves = [batch] if len(batch) == 1 else [batch[: len(batch) // 2], batch[len(batch) // 2 :]]
         for half in halves:
-            try:
-                await self._spend(half, error)
-            except RemoteRequestError as refusal:
-                if self._spare <= 0:
-                    raise
-                if len(half) == 1:
-                    self.refused[half[0]] = refusal
-                else:
-                    await self._split(half, refusal)
+            await self._score_half(half, error)
+
+    async def _score_half(self, half: Sequence[int], error: RemoteRequestError) -> None:
+        try:
+            await self._spend(half, error)
+        except RemoteRequestError as refusal:
+            if self._spare <= 0:
+                raise
+            if len(half) == 1:
+                self.refused[half[0]] = refusal
+            else:
+                await self._split(half, refusal)
 
     async def _spend(self, batch: Sequence[int], error: RemoteRequestError) -> None:
         if self._spare <= 0:
