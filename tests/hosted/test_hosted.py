@@ -120,7 +120,7 @@ def results_of(body: Any) -> list[dict[str, Any]]:
     return body if isinstance(body, list) else body.get("results", body.get("data"))
 
 
-def changed(change: Callable[[list[dict[str, Any]]], None]) -> Callable[[Any], Any]:
+def changed(change: Callable[[list[dict[str, Any]]], object]) -> Callable[[Any], Any]:
     def apply(body: Any) -> Any:
         change(results_of(body))
         return body
@@ -202,8 +202,7 @@ def test_statuses_are_told_apart_and_the_reason_is_passed_on(
 def test_a_busy_server_is_asked_again(headers: dict[str, str], server_of: ServerOf) -> None:
     server = server_of("cohere")
     server.replies += [Reply(429, b"{}", headers), Reply(503, b""), Reply(is_cut=True)]
-    scorer = made("cohere", server, retries=3)
-    scorer._client._policy = type(scorer._client._policy)(retries=3, first_pause_ms=1)
+    scorer = made("cohere", server, retries=3, first_pause_ms=1)
     scores = scorer.score(QUERY, DOCUMENTS)
     assert scores.step.counts["attempts"] == 4
     assert scores.values[1] == 1.0

@@ -74,6 +74,7 @@ def load_hosted(
     budget_ms: float = 30_000,
     attempt_budget_ms: float = 10_000,
     retries: int = 3,
+    first_pause_ms: float = 500,
     prices: Path | str | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Hosted:
@@ -83,7 +84,8 @@ def load_hosted(
     model `served_model` may name. `base_url` points a hosted kind elsewhere. The key is
     `api_key`, or in the environment (`environ`, by default the process's). `raw_scores`
     asks for logits where the format can. `score_kind` says what the scores are where the
-    server does not. `budget_ms` is for all of one scoring, with `retries` of each call.
+    server does not. `budget_ms` is for all of one scoring, with `retries` of each call,
+    after pauses that grow from `first_pause_ms`.
     Raises AuthenticationError without a key that is needed, InputError for a bad address
     or number, MissingExtraError without the extra `hosted`.
     """
@@ -99,7 +101,7 @@ def load_hosted(
     client = Client(
         (base_url or provider.base_url) if provider.base_url else name,
         key=find_key(api_key, variables, os.environ if environ is None else environ, required=bool(provider.base_url)),
-        policy=Policy(budget_ms=budget_ms, attempt_budget_ms=attempt_budget_ms, retries=retries),
+        policy=Policy(budget_ms, attempt_budget_ms, retries, first_pause_ms),
         message_of=find_message,
         key_hint=f"the key is {' or '.join(variables)} in the environment, or api_key=...",
         refuses=provider.refuses,
