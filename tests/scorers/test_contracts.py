@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 import numpy as np
@@ -15,12 +16,14 @@ from shortlist.protocols import Role, Scorer
 from shortlist.scorers.cached import Cached
 from shortlist.scorers.cosine import Cosine
 from shortlist.scorers.cross_encoder import CrossEncoder
+from shortlist.scorers.hosted.providers import PROVIDERS
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
-from shortlist.scorers.registry import scorer_kinds
-from shortlist.testing import check_reranker, check_scorer
+from shortlist.scorers.registry import load_scorer, scorer_kinds
+from shortlist.testing import RerankServer, check_reranker, check_scorer
 from shortlist.testing.texts import DOCUMENTS, QUERY
 from shortlist.types import Document, DocumentVector, Query, ScoreKind, Scores, Step
+from shortlist.wire import DIALECTS
 
 CROSS_ENCODER = "shortlist-minilm-l6"
 CASES = [
@@ -30,7 +33,24 @@ CASES = [
     ("bi-encoder", "auto", "fp32"),
     ("blend", "auto", "fp32"),
     ("lexical", "", ""),
+    *((kind, "", "") for kind in sorted(PROVIDERS)),
 ]
+
+
+@pytest.fixture(scope="module")
+def hosted() -> Iterator[Callable[[str], Scorer]]:
+    """A scorer of a hosted kind with its server on this machine."""
+    with ExitStack() as opened:
+
+        def start(kind: str) -> Scorer:
+            pytest.importorskip("httpx2")
+            server = opened.enter_context(RerankServer(DIALECTS[PROVIDERS[kind].dialect]))
+            name, options = ("m1", {"base_url": server.url}) if PROVIDERS[kind].base_url else (server.url, {})
+            scorer = load_scorer(kind, name, api_key="k", **options)
+            opened.callback(getattr(scorer, "close"))  # noqa: B009
+            return scorer
+
+        yield start
 
 
 def made(kind: str, engine: str, precision: str) -> Scorer:
@@ -41,7 +61,9 @@ def made(kind: str, engine: str, precision: str) -> Scorer:
 
 
 @pytest.fixture(params=CASES, ids="-".join)
-def scorer(request: pytest.FixtureRequest) -> Scorer:
+def scorer(request: pytest.FixtureRequest, hosted: Callable[[str], Scorer]) -> Scorer:
+    if request.param[0] in PROVIDERS:
+        return hosted(request.param[0])
     return made(*request.param)
 
 

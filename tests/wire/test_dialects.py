@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shortlist.errors import InputError, WireError
@@ -107,6 +107,7 @@ def object_of(document: WireDocument | None) -> WireDocument | None:
 
 @dialects
 @given(data=st.data())
+@settings(max_examples=40)
 def test_what_is_written_is_read_back_the_same(dialect: Dialect, data: st.DataObject) -> None:
     request, response = data.draw(answered(dialect))
     assert dialect.decode_request(json.loads(json.dumps(dialect.encode_request(request)))) == request
@@ -132,6 +133,7 @@ def is_refused_with_a_path(read: Callable[[], object]) -> bool:
 
 @dialects
 @given(data=st.data())
+@settings(max_examples=40)
 def test_any_json_is_read_or_refused_with_a_path(dialect: Dialect, data: st.DataObject) -> None:
     request = golden(dialect)["request"]
     name = data.draw(st.sampled_from(sorted(request)))
@@ -141,6 +143,7 @@ def test_any_json_is_read_or_refused_with_a_path(dialect: Dialect, data: st.Data
 
 @dialects
 @given(data=st.data())
+@settings(max_examples=40)
 def test_any_answer_is_read_or_refused_with_a_path(dialect: Dialect, data: st.DataObject) -> None:
     request = dialect.decode_request(golden(dialect)["request"])
     body = golden(dialect)["response"]

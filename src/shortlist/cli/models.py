@@ -34,4 +34,4 @@ def models(as_json: Json = False) -> None:
             ", ".join(card["languages"]),
         )
     console().print(table)
-    console().print(f"kinds of reranker: {', '.join(scorer_kinds())}")
+    console().print(f"kinds of reranker: {', '.join(scorer_kinds())}", soft_wrap=True)

@@ -62,7 +62,8 @@ class Hosted:
         self._bridge = Bridge(client.close)
         raw = asking.template.raw_scores
         self._kind = asking.score_kind or (raw and dialect.raw_score_kind) or dialect.score_kind
-        self.fingerprint = f"{dialect.name}:{client.base_url}:{asking.template.model}:{self._kind.value}"
+        read = f"{asking.template.max_document_tokens}:{asking.limits.document_characters}"
+        self.fingerprint = f"{dialect.name}:{client.base_url}:{asking.template.model}:{self._kind.value}:{read}"
 
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one score a document, `[documents]` in input order.
