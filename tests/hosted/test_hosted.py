@@ -305,6 +305,16 @@ def test_a_listwise_model_is_flagged_and_never_split(server_of: ServerOf) -> Non
     assert "listwise" in scorer.score(QUERY, DOCUMENTS).step.degradations[-1]
     with pytest.raises(InputError, match="takes 64: the scores of several calls cannot be compared"):
         scorer.score(QUERY, [Document("iron")] * 65)
+    server.refuses = lambda text: text == "iron"
+    with pytest.raises(RemoteRequestError):  # taken apart, its scores would not be of one call
+        scorer.score(QUERY, DOCUMENTS)
+    scorer.close()
+
+
+def test_a_document_that_the_server_probably_cut_is_noted(server_of: ServerOf) -> None:
+    scorer = made("cohere", server_of("cohere"), max_document_tokens=100)
+    step = scorer.score(QUERY, [Document("iron " * 200), Document("iron")]).step
+    assert step.degradations == ("1 documents may have been cut by the server, which reads 100 tokens (estimated)",)
     scorer.close()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from shortlist.errors import RemoteRequestError
 from shortlist.wire import RerankResponse
 
-_SPARE_CALLS = 40  # finds a few bad documents among a thousand; more than a few are no exception
+SPARE_CALLS = 40  # finds a few bad documents among a thousand; more than a few are no exception
 
 
 @dataclass(slots=True)
@@ -17,16 +17,17 @@ class Calls:
     """Asks for batches of documents, by their places, and keeps what came back.
 
     `ask` sends the documents at some places in one call. `scores` has the score of a
-    place, `refused` the server's reason for not giving one.
+    place, `refused` the server's reason for not giving one. `spare` calls may be made beside
+    those for the batches; with 0 a refused batch is not taken apart.
     """
 
     ask: Callable[[Sequence[int]], Awaitable[RerankResponse]]
     texts: Mapping[int, str]
     concurrency: int
+    spare: int
     scores: dict[int, float] = field(default_factory=dict)
     refused: dict[int, RemoteRequestError] = field(default_factory=dict)
     responses: list[RerankResponse] = field(default_factory=list)
-    _spare: int = _SPARE_CALLS
 
     async def run(self, batches: Sequence[Sequence[int]]) -> None:
         """Settle every batch; the first error ends the others.
@@ -71,7 +72,7 @@ class Calls:
         try:
             await self._spend(half, error)
         except RemoteRequestError as refusal:
-            if self._spare <= 0:
+            if self.spare <= 0:
                 raise
             if len(half) == 1:
                 self.refused[half[0]] = refusal
@@ -79,9 +80,9 @@ class Calls:
                 await self._split(half, refusal)
 
     async def _spend(self, batch: Sequence[int], error: RemoteRequestError) -> None:
-        if self._spare <= 0:
+        if self.spare <= 0:
             raise error
-        self._spare -= 1
+        self.spare -= 1
         await self._call(batch)
 
     async def _call(self, batch: Sequence[int]) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from shortlist.errors import InputError, RemoteResponseError, WireError
-from shortlist.scorers.hosted.batches import batches, sendable
-from shortlist.scorers.hosted.calls import Calls
+from shortlist.scorers.hosted.batches import batches, estimated_tokens, sendable
+from shortlist.scorers.hosted.calls import SPARE_CALLS, Calls
 from shortlist.scorers.hosted.prices import Price
 from shortlist.transport import Bridge, Client
 from shortlist.types import Document, Query, ScoreKind, Scores, Step
@@ -101,7 +101,8 @@ class Hosted:
         async def ask(places: Sequence[int]) -> RerankResponse:
             return await self._ask(asked, [texts[place] for place in places], sent, deadline)
 
-        sent = _Sent(Calls(ask, texts, self._asking.concurrency), texts)
+        spare = 0 if self._asking.is_listwise else SPARE_CALLS
+        sent = _Sent(Calls(ask, texts, self._asking.concurrency, spare), texts)
         sent.cut = [documents[place].doc_id for place in texts if len(texts[place]) < len(whole[place])]
         await sent.calls.run(parts)
         floor = _FLOOR.get(self._kind, 0.0)
@@ -109,16 +110,8 @@ class Hosted:
         return Scores(np.asarray(values, dtype=np.float32), self._kind, self._step(began, documents, sent))
 
     async def _ask(self, query: str, texts: Sequence[str], sent: _Sent, deadline: float) -> RerankResponse:
-        template = self._asking.template
-        request = RerankRequest(
-            query,
-            tuple(map(WireDocument, texts)),
-            model=template.model,
-            return_documents=template.return_documents,
-            raw_scores=template.raw_scores,
-            truncate=template.truncate,
-            max_document_tokens=template.max_document_tokens,
-        )
+        documents = tuple(map(WireDocument, texts))
+        request = replace(self._asking.template, query=query, documents=documents)
         path = self._dialect.paths[0]
         answer = await self._client.post(path, self._dialect.encode_request(request), deadline=deadline)
         sent.attempts += answer.attempts
@@ -155,6 +148,9 @@ class Hosted:
         if sent.cut:
             limit = self._asking.limits.document_characters
             notes.append(f"{len(sent.cut)} documents cut at {limit} characters, the first is {sent.cut[0]}")
+        room = self._asking.template.max_document_tokens or self._asking.limits.pair_tokens
+        if room and (long := sum(estimated_tokens(text) > room for text in sent.texts.values())):
+            notes.append(f"{long} documents may have been cut by the server, which reads {room} tokens (estimated)")
         for place, error in sorted(calls.refused.items())[:3]:
             notes.append(f"{documents[place].doc_id} was refused, scored {floor:g}: {error}")
         if len(calls.refused) > 3:
