@@ -63,11 +63,29 @@ class TimedReranker(Reranker, Protocol):
 
 
 @runtime_checkable
+class AsyncScorer(Protocol):
+    """A scorer that waits for something else than this machine, and so can be awaited."""
+
+    async def ascore(self, query: Query, documents: Sequence[Document]) -> Scores:
+        """Return what `score` returns, without blocking the event loop."""
+        ...
+
+
+@runtime_checkable
 class Gate(Protocol):
     """Decides from what the first stage found whether the second is worth its time."""
 
     def decide(self, candidates: Ranking, *, top_k: int) -> Decision:
         """Say whether to rerank candidates of which the first `top_k` will go on."""
+        ...
+
+
+@runtime_checkable
+class AsyncReranker(Protocol):
+    """A reranker that can be awaited."""
+
+    async def arerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        """Return what `rerank` returns, without blocking the event loop."""
         ...
 
 

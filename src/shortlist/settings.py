@@ -25,10 +25,12 @@ DEFAULT_ENCODER = "all-minilm-l6-v2"
 class Settings:
     """What a command or a pipeline uses when its caller names nothing else.
 
-    `model` and `encoder`: packaged name, folder or hub repository. `engine`: "auto",
-    "openvino", "onnxruntime" or "torch". `precision`: "auto", "fp32", "bf16", "fp16" or "int8". `threads`:
-    0 for as many as this process has cores. `long_documents`: see `LongDocuments`; "auto" is the
-    model's own way, for most "head".
+    `model` and `encoder`: packaged name, folder or hub repository; a model of another kind as
+    `kind:name`, e.g. "cohere:rerank-v3.5" or "tei:http://localhost:8080". `fallback`: models
+    asked in turn when it fails (in the environment: separated by spaces). `engine`: "auto",
+    "openvino", "onnxruntime" or "torch". `precision`: "auto", "fp32", "bf16", "fp16" or "int8".
+    `threads`: 0 for as many as this process has cores. `long_documents`: see `LongDocuments`;
+    "auto" is the model's own way, for most "head".
     `depth`: candidates from the first stage. `top_k`: how many come out.
     """
 
@@ -40,6 +42,7 @@ class Settings:
     long_documents: str = "auto"
     depth: int = 100
     top_k: int = 5
+    fallback: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, *, file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -57,7 +60,8 @@ class Settings:
         return replace(settings, **_checked(known, "environment: "))
 
 
-_TYPES: dict[str, Callable[[Any], Any]] = {f.name: int if f.type == "int" else str for f in fields(Settings)}
+_BY_NAME: dict[str, Callable[[Any], Any]] = {"int": int, "str": str, "tuple[str, ...]": tuple}
+_TYPES = {f.name: _BY_NAME[str(f.type)] for f in fields(Settings)}
 _LEAST = {"threads": 0, "depth": 1, "top_k": 1}
 
 
@@ -83,6 +87,11 @@ def _one(name: str, value: Any, where: str) -> Any:
         if not isinstance(value, str) or not value:
             raise SettingsError(f"{where}{name} must be a text, got {value!r}")
         return value
+    if wanted is tuple:
+        texts = value.split() if isinstance(value, str) else value
+        if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
+            raise SettingsError(f"{where}{name} must be a list of texts, got {value!r}")
+        return tuple(texts)
     try:
         number = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
     except ValueError:

@@ -115,3 +115,13 @@ def test_a_model_that_is_nowhere_lists_the_packaged_ones(docs: Path) -> None:
     assert (outcome.code, outcome.out) == (1, "")
     assert all(model.name in outcome.err for model in packaged_models())
     assert "no config.json" in run("rerank", "a", "b", "--model", docs).err
+
+
+def test_a_server_is_named_by_kind_and_its_failure_falls_back_with_a_note() -> None:
+    nowhere = ("--model", "tei:http://127.0.0.1:9", "--json")
+    failed = run("rerank", QUESTION, "iron", "the tower", *nowhere)
+    assert (failed.code, failed.out) == (1, "")
+    assert "http://127.0.0.1:9/rerank cannot be reached" in failed.err
+    outcome = run("rerank", QUESTION, "iron", "the tower", *nowhere, "--fallback", "lexical:words")
+    assert outcome.texts() == ["the tower", "iron"]
+    assert "note: fallback: tei:http://127.0.0.1:9 failed, so lexical:words was asked: Remote" in outcome.err

@@ -31,6 +31,8 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ('depth = "many"', "depth must be a whole number"),
         ("model = 3", "model must be a text"),
         ("depth =", "no valid TOML"),
+        ("fallback = 3", "fallback must be a list of texts, got 3"),
+        ('fallback = ["a", 3]', "fallback must be a list of texts"),
     ],
 )
 def test_a_bad_file_is_explained(tmp_path: Path, text: str, message: str) -> None:
@@ -46,3 +48,9 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 def test_a_bad_variable_is_named() -> None:
     with pytest.raises(SettingsError, match="environment: top_k must be a whole number from 1, got 'x'"):
         Settings.load(environ={"SHORTLIST_TOP_K": "x"})
+
+
+def test_a_fallback_is_a_list_in_a_file_and_words_in_the_environment(tmp_path: Path) -> None:
+    file = written(tmp_path, 'model = "cohere:rerank-v3.5"\nfallback = ["tei:http://localhost:8080", "shortlist-l6"]')
+    assert Settings.load(file=file).fallback == ("tei:http://localhost:8080", "shortlist-l6")
+    assert Settings.load(file=file, environ={"SHORTLIST_FALLBACK": "a  b"}).fallback == ("a", "b")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +18,14 @@ from shortlist.protocols import Role, Scorer
 from shortlist.scorers.cached import Cached
 from shortlist.scorers.cosine import Cosine
 from shortlist.scorers.cross_encoder import CrossEncoder
+from shortlist.scorers.hosted.providers import PROVIDERS
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.scorers.registry import load_scorer, scorer_kinds
-from shortlist.testing import check_reranker, check_scorer
+from shortlist.testing import RerankServer, check_reranker, check_scorer
 from shortlist.testing.texts import DOCUMENTS, QUERY
 from shortlist.types import Document, DocumentVector, Query, ScoreKind, Scores, Step
+from shortlist.wire import DIALECTS
 
 from .language_models import save_qwen3, save_t5
 
@@ -37,6 +40,7 @@ CASES = [
     ("lexical", "", ""),
     ("causal-lm", "torch", "fp32"),
     ("seq2seq", "torch", "fp32"),
+    *((kind, "", "") for kind in sorted(PROVIDERS)),
 ]
 NEEDS_TORCH: dict[str, tuple[Callable[[Path], Path], dict[str, str]]] = {
     "causal-lm": (save_qwen3, {"template": "qwen3"}),
@@ -53,6 +57,22 @@ def colbert(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield write_colbert(folder / "model")
 
 
+@pytest.fixture(scope="module")
+def hosted() -> Iterator[Callable[[str], Scorer]]:
+    """A scorer of a hosted kind with its server on this machine."""
+    with ExitStack() as opened:
+
+        def start(kind: str) -> Scorer:
+            pytest.importorskip("httpx2")
+            server = opened.enter_context(RerankServer(DIALECTS[PROVIDERS[kind].dialect]))
+            name, options = ("m1", {"base_url": server.url}) if PROVIDERS[kind].base_url else (server.url, {})
+            scorer = load_scorer(kind, name, api_key="k", **options)
+            opened.callback(getattr(scorer, "close"))  # noqa: B009
+            return scorer
+
+        yield start
+
+
 def made(kind: str, engine: str, precision: str, *, folder: Path, colbert: Path) -> Scorer:
     if kind == "late-interaction":
         return load_model(str(colbert), engine=engine, precision=precision)
@@ -67,8 +87,10 @@ def made(kind: str, engine: str, precision: str, *, folder: Path, colbert: Path)
 
 
 @pytest.fixture(params=CASES, ids="-".join)
-def scorer(request: pytest.FixtureRequest, tmp_path: Path, colbert: Path) -> Scorer:
+def scorer(request: pytest.FixtureRequest, tmp_path: Path, colbert: Path, hosted: Callable[[str], Scorer]) -> Scorer:
     kind, engine, precision = request.param
+    if kind in PROVIDERS:
+        return hosted(kind)
     return made(kind, engine, precision, folder=tmp_path, colbert=colbert)
 
 

@@ -13,7 +13,7 @@ from shortlist.scorers.blend import Blend
 from shortlist.scorers.cosine import Cosine
 from shortlist.scorers.licensed import Licensed
 from shortlist.scorers.pointwise import Pointwise
-from shortlist.scorers.registry import load_reranker, load_scorer, reranker_kinds
+from shortlist.scorers.registry import accepted, load_reranker, load_scorer, reranker_kinds, scorer_kinds
 from shortlist.settings import Settings
 from shortlist.weights import find_packaged
 
@@ -29,8 +29,25 @@ def load_encoder(settings: Settings) -> BiEncoder:
     )
 
 
+def options_of(settings: Settings) -> dict[str, Any]:
+    """Return what the settings say of how a model runs; what they leave to the model is left out."""
+    options = {"engine": settings.engine, "precision": settings.precision, "threads": settings.threads or None}
+    return options if settings.long_documents == "auto" else {**options, "long_documents": settings.long_documents}
+
+
+def split_kind(name: str) -> tuple[str | None, str]:
+    """Split `kind:name` where the kind is a registered one; an address or a path stays whole."""
+    kind, colon, rest = name.partition(":")
+    return (kind, rest) if colon and kind in scorer_kinds() else (None, name)
+
+
 def load_second_stage(
-    model: str | LanguageModel, *, kind: str | None = None, encoder: BiEncoder | None = None, **options: Any
+    model: str | LanguageModel,
+    *,
+    kind: str | None = None,
+    encoder: BiEncoder | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> Reranker:
     """Load a reranker: one of `reranker_kinds` by its own factory, else a scorer that `load_model` finds."""
     if kind in reranker_kinds():
@@ -39,16 +56,24 @@ def load_second_stage(
         raise InputError(
             f"a loaded language model needs a kind that prompts it ({', '.join(reranker_kinds())}); got {kind!r}"
         )
-    return Pointwise(load_model(model, kind=kind, encoder=encoder, **options))
+    return Pointwise(load_model(model, kind=kind, encoder=encoder, defaults=defaults, **options))
 
 
-def load_model(name: str, *, kind: str | None = None, encoder: BiEncoder | None = None, **options: Any) -> Scorer:
+def load_model(
+    name: str,
+    *,
+    kind: str | None = None,
+    encoder: BiEncoder | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Scorer:
     """Load a scorer by name: a packaged one by its card, others by the catalogue or by what their files declare.
 
-    With a `kind` the files are not asked what they are. `options` win over those of the catalogue, but for
-    `long_documents="auto"`, which leaves it to the model (else "head"). A packaged blend is put
-    together from its parts. `encoder` is used for its bi-encoder when it is the same one, so that
-    it is not loaded twice.
+    With a `kind` the files are not asked what they are. `options` win over `defaults`, of which a
+    kind is given only what it takes (a server's model has no threads), and these over the
+    catalogue's. `long_documents="auto"` leaves it to the model. A packaged blend is put together
+    from its parts. `encoder` is used for its bi-encoder when it is the same one, so that it is not
+    loaded twice.
     """
     if options.get("long_documents") == "auto":
         options = {key: value for key, value in options.items() if key != "long_documents"}
@@ -56,12 +81,13 @@ def load_model(name: str, *, kind: str | None = None, encoder: BiEncoder | None 
     if packaged is not None:
         kind = kind or packaged.card["kind"]
         if kind == "blend":
-            parts = packaged.card["parts"]
-            return Blend([(_part(part, encoder, options), float(part["weight"])) for part in parts])
+            parts, given = packaged.card["parts"], {**(defaults or {}), **options}
+            return Blend([(_part(part, encoder, given), float(part["weight"])) for part in parts])
     if kind == "bi-encoder":
-        return _part({"kind": kind, "model": name}, encoder, options)
+        return _part({"kind": kind, "model": name}, encoder, {**(defaults or {}), **options})
     recipe = find_recipe(name, **options) if kind is None else recipe_of_kind(kind, name)
-    scorer = load_scorer(recipe.kind, name, **{**recipe.options, **options})
+    taken = accepted(recipe.kind, defaults or {})
+    scorer = load_scorer(recipe.kind, name, **{**recipe.options, **taken, **options})
     return Licensed(scorer, recipe.licence_note) if recipe.licence_note else scorer
 
 

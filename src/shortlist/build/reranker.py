@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from shortlist import protocols
 from shortlist.build.calibration import level_of
-from shortlist.build.models import LanguageModel, load_model, load_second_stage
+from shortlist.build.models import LanguageModel
+from shortlist.build.named import Named, is_remote, loaded
 from shortlist.calibration.fitted import ScoreCalibration
 from shortlist.errors import InputError
-from shortlist.pipeline.budgeted import Budgeted
+from shortlist.inference.biencoder import BiEncoder
+from shortlist.pipeline import Budgeted
+from shortlist.pipeline.awaiting import arerank
 from shortlist.pipeline.pipeline import due
 from shortlist.scorers.calibrated import Calibrated
 from shortlist.scorers.llm import Estimate, LLMReranker, PointwiseLLM
 from shortlist.scorers.pointwise import Pointwise
-from shortlist.settings import DEFAULT_MODEL
+from shortlist.settings import DEFAULT_MODEL, Settings
 from shortlist.types import Cancel, Deadline, Document, Query, Ranking, ScoreKind
 from shortlist.types.document import documents_of
-
-_LOCAL = (None, "cross-encoder", "causal-lm", "seq2seq", "late-interaction", "bi-encoder", "lexical")
 
 
 class Reranker:
@@ -29,9 +32,10 @@ class Reranker:
 
     The constructor only stores; the model is loaded at the first use, or by `load`.
     `faster` names models that take its place, the first that can, when a budget is too
-    small for it; they are loaded by `load`, or when a budget is first given. Safe to use from
-    several threads. `calibration`, a file that `ScoreCalibration.save` wrote for this model, turns
-    scores into probabilities.
+    small for it. `fallback` names what is asked in turn when it fails (`kind:name` for other
+    kinds); after the last of them the given order stands. `calibration`, a file that
+    `ScoreCalibration.save` wrote for this model, turns scores into probabilities. Safe to use
+    from several threads.
     """
 
     def __init__(
@@ -40,14 +44,24 @@ class Reranker:
         *,
         kind: str | None = None,
         faster: Sequence[str] = (),
+        fallback: Sequence[str] | None = None,
         calibration: Path | str | None = None,
         **options: Any,
     ) -> None:
-        self._model = model
-        self._kind = kind
+        chain = None if fallback is None else [Named.of(name, Settings()) for name in fallback]
+        self._store(Named(model, kind, options), faster, chain, calibration)
+
+    def _store(
+        self,
+        first: Named,
+        faster: Sequence[str],
+        fallback: Sequence[Named] | None,
+        calibration: Path | str | None = None,
+    ) -> None:
+        self._first = first
         self._faster = tuple(faster)
+        self._fallback = fallback
         self._calibration = calibration
-        self._options = options
         self._lock = threading.Lock()
         self._loaded: protocols.Reranker | None = None
         self._made: ScoreCalibration | None = None
@@ -60,23 +74,43 @@ class Reranker:
         *,
         kind: str | None = None,
         faster: Sequence[str] = (),
+        fallback: Sequence[str] | None = None,
         calibration: Path | str | None = None,
         **options: Any,
     ) -> Reranker:
         """Load a model now.
 
         `model` is a packaged name, a name of the catalogue (`shortlist models` lists both), a folder,
-        or a hub repository `owner/name`; for the kinds that prompt a language model it is that
-        model's name on `server`, the path of a GGUF file, or a loaded Generator. `kind` is needed
-        only where neither the catalogue nor the model's files say what it is. `options` are those
-        of the scorer or reranker, e.g. `precision="fp32"`, `long_documents="passages-max"`,
-        `server="http://localhost:8000/v1"`.
-        Raises ModelNotFoundError, CorruptModelError, UnsupportedModelError or MissingExtraError,
-        each saying what to do.
+        or a hub repository `owner/name`; for the kinds that ask a server it is the server's name for
+        it, or its address; for those that prompt a language model it is that model's name on
+        `server`, the path of a GGUF file, or a loaded Generator. `kind` is needed only where neither
+        the catalogue nor the model's files say what it is. `options` are those of the scorer or
+        reranker, e.g. `precision="fp32"`, `long_documents="passages-max"`,
+        `server="http://localhost:8000/v1"`. Without a `fallback` a failure is an error.
+        Raises ModelNotFoundError, CorruptModelError, UnsupportedModelError, AuthenticationError or
+        MissingExtraError, each saying what to do.
         """
-        reranker = cls(model, kind=kind, faster=faster, calibration=calibration, **options)
-        reranker._timed() if faster else reranker._ready()
+        return cls(model, kind=kind, faster=faster, fallback=fallback, calibration=calibration, **options).ready()
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        *,
+        encoder: BiEncoder | None = None,
+        faster: Sequence[str] = (),
+        calibration: Path | str | None = None,
+    ) -> Reranker:
+        """Take the reranker that the settings name, to be loaded at the first use."""
+        reranker = cls.__new__(cls)
+        chain = [Named.of(name, settings, encoder) for name in settings.fallback]
+        reranker._store(Named.of(settings.model, settings, encoder), faster, chain or None, calibration)
         return reranker
+
+    def ready(self) -> Reranker:
+        """Load what is not loaded yet, and return this reranker."""
+        self._timed() if self._faster else self._ready()
+        return self
 
     def rank(
         self,
@@ -126,6 +160,16 @@ class Reranker:
         reranker = plain if self._made is None else Calibrated(plain, self._made)
         return reranker.rerank(candidates, top_k=top_k)
 
+    async def arerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        """Return what `rerank` returns, without blocking the event loop (asyncio).
+
+        A server is awaited; a model on this machine runs in another thread.
+        """
+        plain = await asyncio.to_thread(self._ready)
+        if self._made is not None:
+            return await asyncio.to_thread(self.rerank, candidates, top_k=top_k)
+        return await arerank(plain, candidates, top_k=top_k)
+
     def estimate(
         self,
         query: str | Query,
@@ -139,7 +183,7 @@ class Reranker:
         """
         reranker = self._ready()
         if not isinstance(reranker, LLMReranker | PointwiseLLM):
-            raise InputError(f"only rerankers that prompt a language model have an estimate, not kind {self._kind!r}")
+            raise InputError(f"only rerankers that prompt a language model have an estimate, not {self._first}")
         return reranker.estimate(Ranking.in_order(Query.of(query), documents_of(documents)), top_k=top_k)
 
     def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
@@ -151,43 +195,48 @@ class Reranker:
     def _ready(self) -> protocols.Reranker:
         with self._lock:
             if self._loaded is None:
-                loaded = load_second_stage(self._model, kind=self._kind, **self._options)
-                self._made = self._calibration_of(loaded)
-                self._loaded = loaded
+                made = loaded(self._first, self._fallback)
+                self._made = self._calibration_of(made)
+                self._loaded = made
             return self._loaded
 
-    def _calibration_of(self, loaded: protocols.Reranker) -> ScoreCalibration | None:
+    def _calibration_of(self, reranker: protocols.Reranker) -> ScoreCalibration | None:
         if self._calibration is None:
             return None
         if self._faster:
             raise InputError("a calibration holds for one model only; give no `faster` ones with it")
         made = ScoreCalibration.load(Path(self._calibration))
-        scorer = self._scorer_of(loaded)
+        scorer = self._scorer_of(reranker)
         if made.scorer != scorer.fingerprint:
             raise InputError(
                 f"the calibration {self._calibration} is of {made.scorer}, not of {scorer.fingerprint}; fit one for it"
             )
         return made
 
-    def _scorer_of(self, loaded: protocols.Reranker) -> protocols.Scorer:
-        if isinstance(loaded, Pointwise):
-            return loaded.scorer
+    def _scorer_of(self, reranker: protocols.Reranker) -> protocols.Scorer:
+        if isinstance(reranker, Pointwise):
+            return reranker.scorer
+        if self._fallback is not None:
+            raise InputError(
+                "a fallback chain keeps no deadline and has no calibration; name `faster` models for a budget instead"
+            )
         raise InputError(
-            f"a reranker of kind {self._kind!r} orders candidates together: it has no scores to calibrate and keeps"
-            " no deadline; cap its calls instead, or take a model that scores each document"
+            f"{self._first} orders candidates together: it has no scores to calibrate and keeps no deadline;"
+            " cap its calls instead, or take a model that scores each document"
         )
 
     def _timed(self) -> Budgeted:
-        reranker = self._ready()
-        scorer = self._scorer_of(reranker)
+        scorers = [(self._first, self._ready())]
         with self._lock:
             if self._budgeted is None:
-                threads = self._options.get("threads")
-                others = [(name, load_model(name, **self._options)) for name in self._faster]
-                levels = [(str(self._model), scorer), *others]
-                is_local = self._kind in _LOCAL  # what is far away is not probed: calls may cost money
+                others = [replace(self._first, model=name, kind=None) for name in self._faster]
+                scorers += [(named, named.load()) for named in others]
                 self._budgeted = Budgeted(
-                    [level_of(name, one, threads=threads, is_local=is_local) for name, one in levels]
+                    [
+                        # what is far away is not probed: calls may cost money
+                        level_of(str(n), self._scorer_of(r), threads=n.threads, is_local=not is_remote(r))
+                        for n, r in scorers
+                    ]
                 )
             return self._budgeted
 

@@ -61,12 +61,4 @@ def joined(arms: list[Retriever], first_stage: str) -> Retriever:
 
 
 def _reranker(settings: Settings, encoder: BiEncoder | None, faster: Sequence[str]) -> Reranker:
-    return Reranker.load(
-        settings.model,
-        faster=faster,
-        encoder=encoder,
-        engine=settings.engine,
-        precision=settings.precision,
-        threads=settings.threads or None,
-        long_documents=settings.long_documents,
-    )
+    return Reranker.of(settings, encoder=encoder, faster=faster).ready()

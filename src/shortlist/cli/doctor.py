@@ -28,6 +28,7 @@ _PACKAGES = (
     "numpy",
     "onnx",
     "huggingface-hub",
+    "httpx2",
     "pypdf",
     "torch",
 )

@@ -14,7 +14,13 @@ from shortlist.settings import FILE_NAME, Settings
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Model = Annotated[
     str | None,
-    typer.Option("--model", "-m", help="Reranker: a name that `shortlist models` lists, a folder, or owner/name."),
+    typer.Option(
+        "--model", "-m", help="Reranker: a name that `shortlist models` lists, a folder, owner/name, or kind:name."
+    ),
+]
+Fallback = Annotated[
+    list[str] | None,
+    typer.Option("--fallback", help="Asked when the model fails; may be given several times, for one after another."),
 ]
 Encoder = Annotated[str | None, typer.Option("--encoder", help="Bi-encoder: a packaged name, a folder, or owner/name.")]
 Engine = Annotated[str | None, typer.Option("--engine", help="auto, openvino, onnxruntime or torch.")]
@@ -54,4 +60,8 @@ def settings(**given: Any) -> Settings:
     """Return the settings of `shortlist.toml` here (if any), the environment, and what was given, the last winning."""
     file = Path(FILE_NAME)
     loaded = Settings.load(file=file if file.is_file() else None, environ=os.environ)
-    return replace(loaded, **{name: value for name, value in given.items() if value is not None})
+    return replace(loaded, **{name: _fixed(value) for name, value in given.items() if value is not None})
+
+
+def _fixed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

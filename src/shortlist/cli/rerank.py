@@ -14,6 +14,7 @@ from shortlist.build import Reranker
 from shortlist.cli.options import (
     BudgetMs,
     Engine,
+    Fallback,
     Faster,
     Json,
     LongDocuments,
@@ -39,6 +40,7 @@ def rerank(
     ] = None,
     top_k: Annotated[int | None, typer.Option("--top-k", "-k", min=1, help="How many come out. [default: all]")] = None,
     model: Model = None,
+    fallback: Fallback = None,
     engine: Engine = None,
     precision: Precision = None,
     threads: Threads = None,
@@ -65,16 +67,17 @@ def rerank(
         given += list(_read(file))
     if not given:
         raise InputError("there are no documents to rerank; give them as arguments, with --file, or on stdin")
-    chosen = settings(model=model, engine=engine, precision=precision, threads=threads, long_documents=long_documents)
-    ranking = Reranker(
-        chosen.model,
-        faster=faster or (),
-        calibration=calibration,
-        engine=chosen.engine,
-        precision=chosen.precision,
-        threads=chosen.threads or None,
-        long_documents=chosen.long_documents,
-    ).rank(asked, given, top_k=top_k, budget_ms=budget_ms, min_score=min_score, min_score_kind=score_kind)
+    chosen = settings(
+        model=model,
+        fallback=fallback,
+        engine=engine,
+        precision=precision,
+        threads=threads,
+        long_documents=long_documents,
+    )
+    ranking = Reranker.of(chosen, faster=faster or (), calibration=calibration).rank(
+        asked, given, top_k=top_k, budget_ms=budget_ms, min_score=min_score, min_score_kind=score_kind
+    )
     if as_json:
         print_json(ranking_json(ranking))
     else:

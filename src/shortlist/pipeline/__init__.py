@@ -1,7 +1,9 @@
-"""A query's way: retrieve wide, rerank, keep the few."""
+"""A query's way: retrieve wide, rerank, keep the few; and what stands when a stage fails."""
 
+from shortlist.pipeline.breaker import Breaker, Circuit
 from shortlist.pipeline.budgeted import Budgeted, Level
 from shortlist.pipeline.cascade import Cascade
+from shortlist.pipeline.fallback import Fallback
 from shortlist.pipeline.pipeline import Pipeline
 
-__all__ = ["Budgeted", "Cascade", "Level", "Pipeline"]
+__all__ = ["Breaker", "Budgeted", "Cascade", "Circuit", "Fallback", "Level", "Pipeline"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from shortlist.errors import InputError, ShortlistError
-from shortlist.protocols import Gate, Reranker, Retriever, TimedReranker
+from shortlist.errors import InputError
+from shortlist.pipeline.fallback import Fallback
+from shortlist.protocols import Gate, Reranker, Retriever
 from shortlist.types import Cancel, Clock, Deadline, Decision, Query, Ranking, ScoreKind, Step, monotonic_ms
 from shortlist.types.ranking import check_top_k
 
@@ -25,7 +26,7 @@ class Pipeline:
         clock: Clock = monotonic_ms,
     ) -> None:
         self._retriever = retriever
-        self._reranker = reranker
+        self._reranker = None if reranker is None else Fallback([("reranking", reranker)])
         self._gate = gate
         self._clock = clock
 
@@ -54,8 +55,8 @@ class Pipeline:
         if top_k > depth:
             raise InputError(f"top_k={top_k} asks for more than depth={depth} candidates can give; raise depth")
         deadline = due(budget_ms, cancel=cancel, clock=self._clock)
-        if deadline is not None and not isinstance(self._reranker, TimedReranker | None):
-            raise InputError(f"{type(self._reranker).__name__} keeps no deadline; put its scorer into a Budgeted")
+        if deadline is not None and self._reranker is not None:
+            self._reranker.check_timed()
         candidates = self._retriever.retrieve(Query.of(query), depth=depth)
         ranking = self._second_stage(candidates, top_k, deadline)
         return ranking if min_score is None else ranking.at_least(min_score, kind=min_score_kind)
@@ -68,19 +69,9 @@ class Pipeline:
             candidates = candidates.traced(step)
             if not decision.is_worth_it:
                 return candidates.head(top_k)
-        return self._rerank(self._reranker, candidates, top_k, deadline)
-
-    @staticmethod
-    def _rerank(reranker: Reranker, candidates: Ranking, top_k: int, deadline: Deadline | None) -> Ranking:
-        began = time.perf_counter()
-        try:
-            if deadline is not None and isinstance(reranker, TimedReranker):
-                return reranker.rerank_within(candidates, deadline=deadline, top_k=top_k)
-            return reranker.rerank(candidates, top_k=top_k)
-        except ShortlistError as error:
-            note = f"reranking failed, so the {candidates.stage} order stands: {type(error).__name__}: {error}"
-            step = Step("fallback", (time.perf_counter() - began) * 1000, {"documents": len(candidates)}, {}, (note,))
-            return candidates.head(top_k).traced(step)
+        if deadline is None:
+            return self._reranker.rerank(candidates, top_k=top_k)
+        return self._reranker.rerank_within(candidates, deadline=deadline, top_k=top_k)
 
 
 def _decided(gate: Gate, candidates: Ranking, top_k: int) -> tuple[Decision, Step]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from shortlist.errors import ScoreError
-from shortlist.protocols import Scorer
+from shortlist.protocols import AsyncScorer, Scorer
 from shortlist.types import Document, Query, Ranking, Scores
 
 
@@ -20,15 +21,29 @@ class Pointwise:
 
         Raises ScoreError when the scorer gives NaN, infinity or a wrong count.
         """
-        scores = counted_scores(self.scorer, candidates.query, candidates.documents)
-        return candidates.reordered(
-            scores.values, kind=scores.kind, stage=scores.step.stage, top_k=top_k, steps=(scores.step,)
-        )
+        return _ordered(candidates, counted_scores(self.scorer, candidates.query, candidates.documents), top_k)
+
+    async def arerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        """Return what `rerank` returns; a scorer that cannot be awaited scores in another thread."""
+        if isinstance(self.scorer, AsyncScorer):
+            scores = await self.scorer.ascore(candidates.query, candidates.documents)
+            return _ordered(candidates, counted(scores, len(candidates)), top_k)
+        return await asyncio.to_thread(self.rerank, candidates, top_k=top_k)
+
+
+def _ordered(candidates: Ranking, scores: Scores, top_k: int | None) -> Ranking:
+    return candidates.reordered(
+        scores.values, kind=scores.kind, stage=scores.step.stage, top_k=top_k, steps=(scores.step,)
+    )
 
 
 def counted_scores(scorer: Scorer, query: Query, documents: Sequence[Document]) -> Scores:
     """Score documents; raises ScoreError when there are more or fewer scores than documents."""
-    scores = scorer.score(query, documents)
-    if len(scores.values) != len(documents):
-        raise ScoreError(f"{scores.step.stage} gave {len(scores.values)} scores for {len(documents)} documents")
+    return counted(scorer.score(query, documents), len(documents))
+
+
+def counted(scores: Scores, documents: int) -> Scores:
+    """Return scores as they are; raises ScoreError when there are more or fewer than documents."""
+    if len(scores.values) != documents:
+        raise ScoreError(f"{scores.step.stage} gave {len(scores.values)} scores for {documents} documents")
     return scores

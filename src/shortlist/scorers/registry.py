@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import operator
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
@@ -16,10 +17,17 @@ from shortlist.protocols import Reranker, Scorer
 SCORERS: dict[str, str] = {
     "bi-encoder": "shortlist.scorers.cosine:Cosine.load",
     "causal-lm": "shortlist.scorers.causal_lm:load_causal_lm",
+    "cohere": "shortlist.scorers.hosted.providers:cohere",
     "cross-encoder": "shortlist.scorers.cross_encoder:CrossEncoder.load",
+    "infinity": "shortlist.scorers.hosted.providers:infinity",
+    "jina": "shortlist.scorers.hosted.providers:jina",
     "late-interaction": "shortlist.scorers.late_interaction:LateInteraction.load",
     "lexical": "shortlist.scorers.lexical:Lexical.load",
+    "llamacpp": "shortlist.scorers.hosted.providers:llamacpp",
     "seq2seq": "shortlist.scorers.seq2seq:load_monot5",
+    "tei": "shortlist.scorers.hosted.providers:tei",
+    "vllm": "shortlist.scorers.hosted.providers:vllm",
+    "voyage": "shortlist.scorers.hosted.providers:voyage",
 }
 
 # A kind's factory takes a model's name (or a loaded language model) and options, and returns a Reranker: what knows
@@ -62,6 +70,14 @@ def load_reranker(kind: str, model: Any, **options: Any) -> Reranker:
     """Load a reranker of a kind, `model` being a name or a loaded language model; raises as `load_scorer` does."""
     reranker: Reranker = _factory(kind, RERANKERS, RERANKER_ENTRY_POINT_GROUP)(model, **options)
     return reranker
+
+
+def accepted(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those options that scorers of a kind take: a hosted one has no threads. Raises as `load_scorer`."""
+    parameters = inspect.signature(_factory(kind, SCORERS, ENTRY_POINT_GROUP)).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return dict(options)
+    return {name: value for name, value in options.items() if name in parameters}
 
 
 def _kinds(ours: Mapping[str, str], group: str) -> tuple[str, ...]:

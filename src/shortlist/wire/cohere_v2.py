@@ -34,11 +34,10 @@ def encode_request(request: RerankRequest) -> dict[str, Any]:
     """Return the request's body."""
     check_said(request, dialect=_NAME, fields_of=_FIELDS)
     return said(
-        model=request.model,
         top_n=request.top_k,
         max_tokens_per_doc=request.max_document_tokens,
         priority=request.priority,
-    ) | {"query": request.query, "documents": [document.text for document in request.documents]}
+    ) | {"model": request.model, "query": request.query, "documents": [document.text for document in request.documents]}
 
 
 def decode_request(body: Any) -> RerankRequest:

@@ -32,11 +32,10 @@ def encode_request(request: RerankRequest) -> dict[str, Any]:
     """Return the request's body."""
     check_said(request, dialect=_NAME, fields_of=_FIELDS)
     return said(
-        model=request.model,
         top_k=request.top_k,
         return_documents=request.return_documents,
         truncation=request.truncate,
-    ) | {"query": request.query, "documents": [document.text for document in request.documents]}
+    ) | {"model": request.model, "query": request.query, "documents": [document.text for document in request.documents]}
 
 
 def decode_request(body: Any) -> RerankRequest:

@@ -1,0 +1,65 @@
+"""A model by its name, kind and options, as a reranker that is loaded when it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shortlist import protocols
+from shortlist.build.models import LanguageModel, load_second_stage, options_of, split_kind
+from shortlist.inference.biencoder import BiEncoder
+from shortlist.pipeline import Breaker, Fallback
+from shortlist.protocols import AsyncScorer
+from shortlist.scorers.pointwise import Pointwise
+from shortlist.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What `load_second_stage` is given: `options` are the caller's, `defaults` those of the settings."""
+
+    model: str | LanguageModel
+    kind: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    encoder: BiEncoder | None = None
+
+    @classmethod
+    def of(cls, name: str, settings: Settings, encoder: BiEncoder | None = None) -> Named:
+        """Take `name` or `kind:name`, run as the settings say."""
+        kind, rest = split_kind(name)
+        return cls(rest, kind, {}, options_of(settings), encoder)
+
+    def __str__(self) -> str:
+        model = self.model if isinstance(self.model, str) else self.model.fingerprint
+        return f"{self.kind}:{model}" if self.kind else model
+
+    @property
+    def threads(self) -> int | None:
+        """The threads that are asked for, by the caller or by the settings."""
+        chosen: int | None = {**self.defaults, **self.options}.get("threads")
+        return chosen
+
+    def load(self) -> protocols.Reranker:
+        """Load the model; raises as `load_second_stage` does."""
+        return load_second_stage(
+            self.model, kind=self.kind, encoder=self.encoder, defaults=self.defaults, **self.options
+        )
+
+    def guarded(self) -> protocols.Reranker:
+        """Load the model; one that is elsewhere stands behind a circuit breaker."""
+        reranker = self.load()
+        return Breaker(reranker, name=str(self)) if is_remote(reranker) else reranker
+
+
+def is_remote(reranker: protocols.Reranker) -> bool:
+    """Whether a reranker's scores come from something else than this machine."""
+    return isinstance(reranker, Pointwise) and isinstance(reranker.scorer, AsyncScorer)
+
+
+def loaded(first: Named, fallback: Sequence[Named] | None) -> protocols.Reranker:
+    """Load a model; with a fallback, the chain of it and of what is asked when it fails."""
+    if fallback is None:
+        return first.load()
+    return Fallback([(str(named), named.guarded()) for named in (first, *fallback)])

@@ -1,0 +1,1 @@
+"""Rerankers behind an HTTP API: hosted ones, and servers of one's own."""

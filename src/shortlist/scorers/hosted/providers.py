@@ -1,0 +1,125 @@
+"""The servers that are known by kind, and how each is asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from shortlist.errors import InputError
+from shortlist.scorers.hosted.prices import find_price
+from shortlist.scorers.hosted.scorer import Asking, Hosted
+from shortlist.transport import Client, Policy, Secret, find_key
+from shortlist.types import ScoreKind
+from shortlist.wire import DIALECTS, RerankRequest
+from shortlist.wire.errors import find_message
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A kind of server.
+
+    `base_url` is empty where everyone runs their own, whose address then stands in the
+    model's place. `template` holds what every request says. `listwise` names models whose
+    scores depend on the other documents of a call, with how many a call takes.
+    """
+
+    dialect: str
+    base_url: str
+    key_variables: tuple[str, ...]
+    template: RerankRequest
+    listwise: Mapping[str, int] = field(default_factory=dict)
+    refuses: Callable[[int, str], bool] = lambda status, message: False
+
+
+def _too_long_for_llamacpp(status: int, message: str) -> bool:
+    return "increase the physical batch size" in message  # a 500, though it is one document that is too long
+
+
+_SAYS_NOTHING = RerankRequest("", ())
+
+PROVIDERS: Mapping[str, Provider] = {
+    "cohere": Provider("cohere-v2", "https://api.cohere.com", ("COHERE_API_KEY", "CO_API_KEY"), _SAYS_NOTHING),
+    "voyage": Provider(
+        "voyage", "https://api.voyageai.com", ("VOYAGE_API_KEY",), replace(_SAYS_NOTHING, truncate=True)
+    ),
+    "jina": Provider(
+        "jina",
+        "https://api.jina.ai",
+        ("JINA_API_KEY",),
+        replace(_SAYS_NOTHING, return_documents=False),
+        listwise={"jina-reranker-v3": 64},
+    ),
+    "tei": Provider("tei", "", ("TEI_API_KEY",), replace(_SAYS_NOTHING, truncate=True, raw_scores=True)),
+    "vllm": Provider("vllm", "", ("VLLM_API_KEY",), replace(_SAYS_NOTHING, truncate=True)),
+    "infinity": Provider("infinity", "", ("INFINITY_API_KEY",), replace(_SAYS_NOTHING, raw_scores=True)),
+    "llamacpp": Provider("llamacpp", "", ("LLAMA_API_KEY",), _SAYS_NOTHING, refuses=_too_long_for_llamacpp),
+}
+
+
+def load_hosted(
+    kind: str,
+    name: str,
+    *,
+    base_url: str = "",
+    served_model: str = "",
+    api_key: str | Secret | None = None,
+    raw_scores: bool | None = None,
+    score_kind: ScoreKind | str | None = None,
+    max_document_tokens: int | None = None,
+    documents_per_call: int | None = None,
+    concurrency: int = 4,
+    budget_ms: float = 30_000,
+    attempt_budget_ms: float = 10_000,
+    retries: int = 3,
+    first_pause_ms: float = 500,
+    prices: Path | str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Hosted:
+    """Make a scorer that asks a server; nothing is sent yet.
+
+    `name` is the model of a hosted API, or the address of a server of one's own, whose
+    model `served_model` may name. `base_url` points a hosted kind elsewhere. The key is
+    `api_key`, or in the environment (`environ`, by default the process's). `raw_scores`
+    asks for logits where the format can. `score_kind` says what the scores are where the
+    server does not. `budget_ms` is for all of one scoring, with `retries` of each call,
+    after pauses that grow from `first_pause_ms`.
+    Raises AuthenticationError without a key that is needed, InputError for a bad address
+    or number, MissingExtraError without the extra `hosted`.
+    """
+    provider = PROVIDERS[kind]
+    if (documents_per_call is not None and documents_per_call < 1) or concurrency < 1:
+        raise InputError(f"documents_per_call and concurrency count from 1; got {documents_per_call}, {concurrency}")
+    dialect = DIALECTS[provider.dialect]
+    model = name if provider.base_url else served_model
+    listwise = provider.listwise.get(model)
+    stated = dialect.limits.documents if listwise is None else listwise
+    template = replace(provider.template, model=model, max_document_tokens=max_document_tokens)
+    variables = provider.key_variables
+    client = Client(
+        (base_url or provider.base_url) if provider.base_url else name,
+        key=find_key(api_key, variables, os.environ if environ is None else environ, required=bool(provider.base_url)),
+        policy=Policy(budget_ms, attempt_budget_ms, retries, first_pause_ms),
+        message_of=find_message,
+        key_hint=f"the key is {' or '.join(variables)} in the environment, or api_key=...",
+        refuses=provider.refuses,
+    )
+    asking = Asking(
+        template if raw_scores is None else replace(template, raw_scores=raw_scores),
+        replace(dialect.limits, documents=documents_per_call or stated),
+        concurrency=concurrency,
+        is_listwise=listwise is not None,
+        score_kind=None if score_kind is None else ScoreKind(score_kind),
+    )
+    return Hosted(client, dialect, asking, price=find_price(kind, model, file=prices))
+
+
+cohere = partial(load_hosted, "cohere")
+voyage = partial(load_hosted, "voyage")
+jina = partial(load_hosted, "jina")
+tei = partial(load_hosted, "tei")
+vllm = partial(load_hosted, "vllm")
+infinity = partial(load_hosted, "infinity")
+llamacpp = partial(load_hosted, "llamacpp")

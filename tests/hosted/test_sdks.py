@@ -1,0 +1,50 @@
+"""The vendors' own clients read what our codecs write, and our codecs read what they send."""
+
+from __future__ import annotations
+
+import pytest
+
+from shortlist.testing import RerankServer
+from shortlist.wire import DIALECTS
+
+DOCUMENTS = ["nothing", "a tall iron tower", "iron tower"]
+# what importing the vendors' packages warns of is theirs
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def test_cohere_v2() -> None:
+    cohere = pytest.importorskip("cohere")
+    with RerankServer(DIALECTS["cohere-v2"], key="k") as server:
+        client = cohere.ClientV2(api_key="k", base_url=server.url)
+        answer = client.rerank(model="rerank-v3.5", query="tall iron tower", documents=DOCUMENTS, top_n=2)
+        assert [(result.index, result.relevance_score) for result in answer.results] == [(1, 1.0), (2, 2 / 3)]
+        assert answer.meta.billed_units.search_units == 1
+        assert server.requests[0]["top_n"] == 2
+        with pytest.raises(cohere.UnprocessableEntityError, match="unknown field"):
+            client.rerank(
+                model="m", query="q", documents=["d"], request_options={"additional_body_parameters": {"top_k": 1}}
+            )
+        with pytest.raises(cohere.UnauthorizedError, match="bad key"):
+            cohere.ClientV2(api_key="other", base_url=server.url).rerank(model="m", query="q", documents=["d"])
+
+
+def test_cohere_v1() -> None:
+    cohere = pytest.importorskip("cohere")
+    with RerankServer(DIALECTS["cohere-v1"]) as server:
+        client = cohere.Client(api_key="k", base_url=server.url)
+        documents = [{"text": "iron", "title": "T"}, "a tall iron tower"]
+        answer = client.rerank(query="tall iron tower", documents=documents, return_documents=True)
+        assert [result.index for result in answer.results] == [1, 0]
+        assert [result.document.text for result in answer.results] == ["a tall iron tower", "iron"]
+
+
+def test_voyage() -> None:
+    voyageai = pytest.importorskip("voyageai")
+    with RerankServer(DIALECTS["voyage"], key="k") as server:
+        client = voyageai.Client(api_key="k", base_url=f"{server.url}/v1")
+        answer = client.rerank("tall iron tower", DOCUMENTS, model="rerank-2.5", top_k=2)
+        assert [(result.index, result.relevance_score) for result in answer.results] == [(1, 1.0), (2, 2 / 3)]
+        assert [result.document for result in answer.results] == ["a tall iron tower", "iron tower"]
+        assert answer.total_tokens == 7
+        with pytest.raises(voyageai.error.AuthenticationError, match="bad key"):
+            voyageai.Client(api_key="other", base_url=f"{server.url}/v1").rerank("q", ["d"], model="m")

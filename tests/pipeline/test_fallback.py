@@ -1,0 +1,213 @@
+"""Chains of rerankers, and circuits that leave a failing one alone."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from shortlist.errors import (
+    InputError,
+    MissingExtraError,
+    RateLimitedError,
+    RemoteError,
+    RemoteRequestError,
+    RemoteUnavailableError,
+    ScoreError,
+    SettingsError,
+)
+from shortlist.pipeline import Breaker, Circuit, Fallback, Pipeline
+from shortlist.protocols import AsyncReranker, Reranker
+from shortlist.scorers.lexical import Lexical
+from shortlist.scorers.pointwise import Pointwise
+from shortlist.testing import check_reranker
+from shortlist.types import Document, Query, Ranking
+
+CANDIDATES = Ranking.in_order(Query("tall tower"), [Document("iron", "a"), Document("tall tower", "b")], stage="bm25")
+
+
+class Failing:
+    """A reranker that raises the given errors in turn, then ranks by words."""
+
+    def __init__(self, *errors: BaseException) -> None:
+        self.errors = list(errors)
+        self.calls = 0
+        self.inner = Pointwise(Lexical())
+
+    def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        self.calls += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return self.inner.rerank(candidates, top_k=top_k)
+
+
+class Clock:
+    """A clock that moves when told."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def awaited(reranker: AsyncReranker, top_k: int | None = None) -> Ranking:
+    return asyncio.run(reranker.arerank(CANDIDATES, top_k=top_k))
+
+
+def waited(reranker: Reranker, top_k: int | None = None) -> Ranking:
+    return reranker.rerank(CANDIDATES, top_k=top_k)
+
+
+ways = pytest.mark.parametrize("rerank", [waited, awaited])
+
+
+def down(times: int = 1) -> Sequence[RemoteError]:
+    return [RemoteUnavailableError(f"down {i}") for i in range(times)]
+
+
+@ways
+def test_the_next_one_is_asked_and_the_trace_says_why(rerank: Callable[..., Ranking]) -> None:
+    chain = Fallback([("hosted", Failing(*down())), ("local", Pointwise(Lexical()))])
+    ranking = rerank(chain)
+    assert ranking.doc_ids == ("b", "a")
+    assert ranking.trace.degradations == (
+        "fallback: hosted failed, so local was asked: RemoteUnavailableError: down 0",
+    )
+    assert rerank(chain).trace.degradations == ()
+
+
+@ways
+def test_when_all_fail_the_given_order_stands_with_every_reason(rerank: Callable[..., Ranking]) -> None:
+    chain = Fallback([("hosted", Failing(RateLimitedError("busy"))), ("local", Failing(ScoreError("nan")))])
+    ranking = rerank(chain, 1)
+    assert ranking.doc_ids == ("a",)
+    assert ranking.trace.degradations == (
+        "fallback: hosted failed, so local was asked: RateLimitedError: busy",
+        "fallback: local failed, so the bm25 order stands: ScoreError: nan",
+    )
+
+
+@ways
+@pytest.mark.parametrize("mistake", [InputError, SettingsError, MissingExtraError, ZeroDivisionError])
+def test_mistakes_of_the_caller_and_defects_are_raised(
+    rerank: Callable[..., Ranking], mistake: type[Exception]
+) -> None:
+    second = Failing()
+    with pytest.raises(mistake):
+        rerank(Fallback([("hosted", Failing(mistake("wrong"))), ("local", second)]))
+    assert second.calls == 0
+
+
+def test_an_empty_chain_is_refused() -> None:
+    with pytest.raises(InputError, match="at least one"):
+        Fallback([])
+
+
+def test_chains_and_breakers_keep_the_rerankers_contract() -> None:
+    lexical = Pointwise(Lexical())
+    check_reranker(Fallback([("lexical", lexical)]))
+    check_reranker(Fallback([("failing", Failing(*down())), ("lexical", lexical)]))
+    check_reranker(Breaker(lexical, name="lexical"))
+
+
+def test_a_pipeline_takes_a_chain() -> None:
+    class Fixed:
+        def retrieve(self, query: Query, *, depth: int) -> Ranking:
+            return CANDIDATES
+
+    chain = Fallback([("hosted", Failing(*down())), ("local", Failing(ScoreError("nan")))])
+    ranking = Pipeline(Fixed(), chain).search("tall tower", top_k=1, depth=2)
+    assert ranking.doc_ids == ("a",)
+    assert len(ranking.trace.degradations) == 2
+
+
+@ways
+def test_a_circuit_opens_lets_one_try_and_closes(rerank: Callable[..., Ranking]) -> None:
+    clock = Clock()
+    failing = Failing(*down(4))
+    breaker = Breaker(failing, name="hosted", circuit=Circuit(failures=3, pause_ms=10_000, clock=clock))
+    for i in range(3):
+        with pytest.raises(RemoteUnavailableError, match=f"down {i}"):
+            rerank(breaker)
+    clock.seconds += 4
+    with pytest.raises(RemoteUnavailableError, match=r"failed 3 times in a row and is not asked, tried again in 6"):
+        rerank(breaker)
+    assert failing.calls == 3
+    clock.seconds += 6
+    with pytest.raises(RemoteUnavailableError, match="down 3"):  # half-open, and it still fails
+        rerank(breaker)
+    with pytest.raises(RemoteUnavailableError, match=r"failed 4 times .* tried again in 10.0 s; last: .*: down 3"):
+        rerank(breaker)
+    clock.seconds += 10
+    ranking = rerank(breaker)
+    assert ranking.trace.steps[-1].facts == {"circuit": "half-open"}
+    assert ranking.trace.degradations == (
+        "circuit breaker: was half-open after 4 failures in a row, and is closed again",
+    )
+    closed = rerank(breaker)
+    assert closed.trace.steps[-1].facts == {"circuit": "closed"}
+    assert closed.trace.degradations == ()
+
+
+def test_only_failures_in_a_row_and_of_the_server_count() -> None:
+    wrong = [RemoteRequestError("no"), InputError("no"), ScoreError("no")]
+    errors = [*down(1), wrong[0], *down(1), *wrong[1:], *down(1)]
+    circuit = Circuit(failures=3)
+    breaker = Breaker(Failing(*errors), name="hosted", circuit=circuit)
+    for error in errors:
+        with pytest.raises(type(error)):
+            breaker.rerank(CANDIDATES)
+    assert circuit.state.value == "closed"  # the refusal in between was an answer
+    assert breaker.rerank(CANDIDATES).trace.steps[-1].counts == {"failures_before": 2}
+
+
+def test_of_many_threads_one_tries_a_half_open_circuit() -> None:
+    clock = Clock()
+    circuit = Circuit(failures=1, pause_ms=1_000, clock=clock)
+    with pytest.raises(RemoteUnavailableError), circuit.call("x"):
+        raise RemoteUnavailableError("down")
+    clock.seconds += 1
+    outcomes: list[str] = []
+    together = threading.Barrier(8)
+    done = threading.Event()
+
+    def ask() -> None:
+        together.wait()
+        try:
+            with circuit.call("x") as (state, _):
+                outcomes.append(state.value)
+                done.wait(30)
+        except RemoteUnavailableError as error:
+            outcomes.append("refused" if "being tried right now" in str(error) else str(error))
+        if len(outcomes) == 8:
+            done.set()
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["half-open", *["refused"] * 7]
+    assert circuit.state.value == "closed"
+
+
+def test_a_try_that_is_cancelled_leaves_the_circuit_half_open() -> None:
+    clock = Clock()
+    circuit = Circuit(failures=1, pause_ms=1_000, clock=clock)
+    breaker = Breaker(Failing(*down(), KeyboardInterrupt()), name="x", circuit=circuit)
+    with pytest.raises(RemoteUnavailableError):
+        breaker.rerank(CANDIDATES)
+    clock.seconds += 1
+    with pytest.raises(KeyboardInterrupt):
+        breaker.rerank(CANDIDATES)
+    assert circuit.state.value == "half-open"
+    assert breaker.rerank(CANDIDATES).doc_ids == ("b", "a")
+
+
+@pytest.mark.parametrize(("failures", "pause_ms"), [(0, 1), (1, 0)])
+def test_a_circuit_that_makes_no_sense_is_refused(failures: int, pause_ms: float) -> None:
+    with pytest.raises(InputError):
+        Circuit(failures=failures, pause_ms=pause_ms)
