@@ -22,6 +22,10 @@ Fallback = Annotated[
     list[str] | None,
     typer.Option("--fallback", help="Asked when the model fails; may be given several times, for one after another."),
 ]
+Gate = Annotated[
+    str | None,
+    typer.Option("--gate", help="Rerank only where it is worth it: 'rules', or the file of a trained gate."),
+]
 Encoder = Annotated[str | None, typer.Option("--encoder", help="Bi-encoder: a packaged name, a folder, or owner/name.")]
 Engine = Annotated[str | None, typer.Option("--engine", help="auto, openvino, onnxruntime or torch.")]
 Precision = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16, fp16 or int8.")]

@@ -19,6 +19,7 @@ from shortlist.cli.options import (
     Engine,
     Fallback,
     Faster,
+    Gate,
     Json,
     LongDocuments,
     MinScore,
@@ -65,9 +66,7 @@ def search(
     long_documents: LongDocuments = None,
     budget_ms: BudgetMs = None,
     faster: Faster = None,
-    gate: Annotated[
-        str | None, typer.Option(help="Rerank only where it is worth it: 'rules', or the file of a trained gate.")
-    ] = None,
+    gate: Gate = None,
     min_score: MinScore = None,
     score_kind: MinScoreKind = None,
     as_json: Json = False,
@@ -110,10 +109,7 @@ def search(
             min_score=min_score,
             min_score_kind=score_kind,
         )
-    if as_json:
-        print_json(ranking_json(ranking))
-    else:
-        _print(ranking)
+    print_json(ranking_json(ranking)) if as_json else _print(ranking)
     print_degradations(ranking)
 
 
