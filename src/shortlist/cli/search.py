@@ -89,18 +89,9 @@ def search(
         threads=threads,
         long_documents=long_documents,
     )
-    conditions = {**_where(where), **_within(path)}
-    decides = load_gate(gate) if gate is not None else None
-    index = _ready_index(path, chosen)
-    with open_pipeline(
-        index,
-        settings=chosen,
-        first_stage=first_stage,
-        rerank=rerank,
-        where=conditions,
-        faster=faster or (),
-        gate=decides,
-    ) as pipeline:
+    how: dict[str, Any] = {"first_stage": first_stage, "rerank": rerank, "faster": faster or ()}
+    how |= {"where": {**_where(where), **_within(path)}, "gate": None if gate is None else load_gate(gate)}
+    with open_pipeline(_ready_index(path, chosen), settings=chosen, **how) as pipeline:
         ranking = pipeline.search(
             asked,
             top_k=chosen.top_k,
