@@ -86,7 +86,7 @@ def test_a_bundle_that_was_cut_off_leaves_nothing(share: float, bundle: Path, tm
     assert leftovers(tmp_path / "there") == []
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(place=st.floats(0, 0.999), noise=st.binary(min_size=1, max_size=40))
 def test_no_damage_goes_unnoticed(
     place: float, noise: bytes, bundle: Path, tmp_path_factory: pytest.TempPathFactory
