@@ -17,7 +17,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from shortlist.errors import CorruptModelError, InputError, ModelError
+from shortlist.errors import CorruptModelError, InputError, ModelError, ShortlistError
 from shortlist.inference.complete import check_complete
 from shortlist.inference.hub import MODEL_FILES, fetch, stored_folder
 from shortlist.inference.models import find_model, on_hub
@@ -103,7 +103,9 @@ def unpack(bundle: Path, *, folder: Path | None = None) -> dict[str, Path]:
             root = next(iter(targets.values())).parent
             with _writing(root):
                 _unpacked(tar, bundle, models, targets, root)
-    except (tarfile.TarError, EOFError) as error:
+    except ShortlistError:
+        raise
+    except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:  # a damaged header raises any of them
         raise CorruptModelError(f"{bundle} is damaged or no bundle ({error}); copy it again") from error
     except FileNotFoundError as error:
         raise InputError(f"there is no bundle {bundle}") from error
