@@ -14,7 +14,7 @@ from .running import run
 GOLDEN = Path(__file__).parent / "golden"
 # typer's releases word the frame of a help text differently; the file says which one wrote these
 TYPER = ".".join(version("typer").split(".")[:2])
-COMMANDS = ["", "index", "search", "rerank", "models", "doctor"]
+COMMANDS = ["", "index", "search", "rerank", "calibrate", "plan", "models", "doctor"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -39,7 +39,7 @@ def test_every_command_and_every_option_is_explained() -> None:
         assert unexplained == [], name
 
 
-@pytest.mark.parametrize("command", ["index", "search", "rerank"])
+@pytest.mark.parametrize("command", ["index", "search", "rerank", "calibrate", "plan"])
 def test_help_has_an_example_to_copy(command: str) -> None:
     assert f"Example:  shortlist {command} " in run(command, "--help").out
 
