@@ -55,7 +55,20 @@ def test_every_command_and_every_option_is_explained() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["index", "search", "rerank", "evaluate", "verify", "pull", "pack", "unpack", "probe-injection"]
+    "command",
+    [
+        "index",
+        "search",
+        "rerank",
+        "calibrate",
+        "plan",
+        "evaluate",
+        "verify",
+        "pull",
+        "pack",
+        "unpack",
+        "probe-injection",
+    ],
 )
 def test_help_has_an_example_to_copy(command: str) -> None:
     assert f"Example:  shortlist {command} " in run(command, "--help").out

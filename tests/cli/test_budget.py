@@ -1,0 +1,121 @@
+"""Budgets, plans, gates and thresholds as a user meets them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shortlist.calibration.error import Interval
+from shortlist.calibration.fitted import ScoreCalibration
+from shortlist.calibration.maps import Platt
+from shortlist.scorers.lexical import Lexical
+
+from .running import Outcome, run
+
+DOCUMENTS = ["iron tower", "tall tall tower", "nothing", "tall"]
+
+
+@pytest.fixture(autouse=True)
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep calibrations out of the user's own folder, and settings files out of the test."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def rerank(*options: object) -> Outcome:
+    return run("rerank", "how tall is the tower?", *DOCUMENTS, "--model", "all-minilm-l6-v2", *options)
+
+
+def test_a_generous_budget_changes_nothing_but_the_trace() -> None:
+    plain, within = rerank("--json").json(), rerank("--json", "--budget-ms", "60000").json()
+    assert [item["doc_id"] for item in within["results"]] == [item["doc_id"] for item in plain["results"]]
+    assert (within["partial"], within["unscored"]) == (False, 0)
+    assert within["trace"][-1]["stage"] == "budget"
+    assert within["trace"][-1]["counts"]["scored"] == 4
+
+
+def test_a_budget_too_small_for_anything_leaves_the_given_order_and_says_so() -> None:
+    outcome = run(
+        "rerank", "how tall", *["tall tower " * 400] * 8, "--model", "shortlist-l6", "--budget-ms", "1", "--json"
+    )
+    ranking = outcome.json()
+    assert (ranking["partial"], ranking["unscored"]) == (True, 8)
+    assert [item["doc_id"] for item in ranking["results"]] == [str(i) for i in range(8)]
+    assert "0 of 8 candidates were scored" in outcome.err
+
+
+def test_calibrating_makes_plans_possible() -> None:
+    outcome = run("calibrate", "all-minilm-l6-v2", "--seconds", "2")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.startswith("all-minilm-l6-v2 (")
+    assert "shapes held out, P50 was off by" in outcome.out
+    planned = run("plan", "--p95", "5000", "--candidates", "10", "--json").json()
+    assert {stage["model"] for one in planned["choices"] for stage in one["stages"]} == {"all-minilm-l6-v2"}
+    assert planned["chosen"]["quality"]["source"].startswith("measured")
+    within = rerank("--budget-ms", "60000", "--json").json()
+    assert within["trace"][-1]["facts"]["level"] == "all-minilm-l6-v2"
+
+
+def test_a_stale_calibration_is_noticed(data_folder: Path) -> None:
+    run("calibrate", "all-minilm-l6-v2", "--seconds", "2")
+    (file,) = (data_folder / "data").rglob("*.json")
+    record = json.loads(file.read_text())
+    record["machine"]["processor"] = "another"
+    file.write_text(json.dumps(record))
+    assert (
+        "note: the calibration of all-minilm-l6-v2 is stale: processor: another then" in run("plan", "--p95", "9").err
+    )
+    assert "run `shortlist calibrate all-minilm-l6-v2`" in rerank("--budget-ms", "60000").err
+
+
+def test_a_plan_can_be_made_of_given_figures() -> None:
+    fast, slow = "cross-encoder/ms-marco-MiniLM-L6-v2,pairs_per_s=2000", "gpt-4,pairs_per_s=5,price_per_query=.03"
+    outcome = run("plan", "--p95", "200", "--assume", fast, "--assume", slow)
+    assert (outcome.code, outcome.err) == (0, "")
+    table, verdict = outcome.out, outcome.out.splitlines()[-1]
+    assert "published: sentence-transformers" in table
+    assert verdict.startswith("Take cross-encoder/ms-marco-MiniLM-L6-v2@50: 25 ms, 38 ms at P95.")
+
+
+def test_a_plan_without_any_figures_says_what_to_run() -> None:
+    outcome = run("plan", "--p95", "200")
+    assert outcome.code == 2
+    assert "run `shortlist calibrate` first" in outcome.err
+    assert "was not calibrated on this machine" in run("plan", "--p95", "200", "--model", "x").err
+
+
+def test_the_user_s_own_figures_count(data_folder: Path) -> None:
+    points = [{"model": "a", "depth": d, "value": v} for d, v in ((10, 0.5), (50, 0.4))]
+    (data_folder / "mine.json").write_text(json.dumps({"collection": "mine", "points": points}))
+    planned = run("plan", "--p95", "900", "--assume", "a,pairs_per_s=1000", "--quality", "mine.json", "--json").json()
+    assert planned["chosen"]["stages"] == [{"model": "a", "depth": 10, "tokens": 180}]
+
+
+def test_a_threshold_needs_its_kind() -> None:
+    outcome = rerank("--min-score", "0.5")
+    assert outcome.code == 2
+    assert "these scores are of kind 'similarity'" in outcome.err
+    kept = rerank("--min-score", "0.3", "--score-kind", "similarity", "--json").json()
+    assert 0 < len(kept["results"]) < 4
+
+
+def test_scores_become_probabilities_by_a_fitted_file(data_folder: Path) -> None:
+    nothing = Interval(0.02, 0.01, 0.03)
+    made = ScoreCalibration("platt", Platt(1, 0), Lexical().fingerprint, "nothing", 40, 9, nothing, nothing)
+    made.save(data_folder / "c.json")
+    outcome = rerank("--calibration", "c.json")
+    assert outcome.code == 2
+    assert "is of lexical:" in outcome.err
+
+
+def test_a_gate_is_asked(data_folder: Path) -> None:
+    (data_folder / "docs").mkdir()
+    (data_folder / "docs" / "a.md").write_text("# Tower\n\nThe tower is 330 m tall.\n")
+    outcome = run(
+        "search", "how tall is it?", "docs", "--gate", "rules", "--first-stage", "bm25", "--json", "--depth", "9"
+    )
+    assert outcome.json()["trace"][-1]["facts"]["decision"] == "skip"
+    assert run("search", "x", "docs", "--gate", "none").code == 2
