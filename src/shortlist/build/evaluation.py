@@ -120,7 +120,21 @@ def _index(
     if not request.index and encoder is None and not any(spec.first.name in INDEXED for spec in specs):
         return None
     folder = opened_parts.enter_context(index_folder(request.index))
-    return opened_parts.enter_context(indexed(collection.documents, folder, encoder=encoder, filling=filling))
+    is_searched = any(spec.first.name in INDEXED for spec in specs)
+    documents = collection.documents if is_searched else _ranked(specs, collection.documents)
+    return opened_parts.enter_context(
+        indexed(documents, folder, encoder=encoder, is_whole=is_searched, filling=filling)
+    )
+
+
+def _ranked(specs: Sequence[SystemSpec], documents: Mapping[str, Document]) -> dict[str, Document]:
+    """Return the documents that the systems' runs hold: no other one is reranked."""
+    found: dict[str, Document] = {}
+    for spec in specs:
+        for doc_ids in read_run(Path(spec.first.run_file)).doc_ids.values():
+            kept = doc_ids[: spec.first.depth or None]
+            found |= {doc_id: documents[doc_id] for doc_id in kept if doc_id in documents}
+    return found
 
 
 @dataclass(frozen=True, slots=True)
