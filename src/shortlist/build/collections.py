@@ -83,12 +83,17 @@ def index_folder(named: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def indexed(
-    documents: Mapping[str, Document], path: Path, *, encoder: BiEncoder | None, filling: Filling | None = None
+    documents: Mapping[str, Document],
+    path: Path,
+    *,
+    encoder: BiEncoder | None,
+    is_whole: bool = True,
+    filling: Filling | None = None,
 ) -> Iterator[Index]:
     """Open the index at a path; documents that it lacks are added, and it is made when there is none.
 
     Without documents it is opened as it is, read-only. Without an encoder it holds words
-    only. Raises InputError when it holds documents that are not among those given.
+    only. Raises InputError when it holds others, unless it is not `is_whole`: not searched, only read by id.
     """
     if not documents:
         with Index.open(path, encoder=encoder, read_only=True) as index:
@@ -96,14 +101,16 @@ def indexed(
         return
     opening = Index.open if (path / "documents.sqlite").is_file() else Index.create
     with opening(path, encoder=encoder, tokenize=encoder.tokenize if encoder else None) as index:
-        fill(index, documents, filling=filling)
+        fill(index, documents, is_whole=is_whole, filling=filling)
         yield index
 
 
-def fill(index: Index, documents: Mapping[str, Document], *, filling: Filling | None = None) -> int:
+def fill(
+    index: Index, documents: Mapping[str, Document], *, is_whole: bool = True, filling: Filling | None = None
+) -> int:
     """Add the documents that an index lacks; return how many.
 
-    Raises InputError when it then holds others, too: figures would be of another collection.
+    Raises InputError when it then holds others, too, and `is_whole`: figures would be of another collection.
     """
     missing = [document for doc_id, document in documents.items() if doc_id not in index]
     for start in range(0, len(missing), _AT_ONCE):
@@ -112,7 +119,7 @@ def fill(index: Index, documents: Mapping[str, Document], *, filling: Filling | 
             filling(min(start + _AT_ONCE, len(missing)), len(missing))
     if missing:
         index.optimize()
-    if index.count() != len(documents):
+    if is_whole and index.count() != len(documents):
         raise InputError(
             f"{index.path} holds {index.count()} documents instead of {len(documents)};"
             " it was made from other data: name another folder, or delete this one"

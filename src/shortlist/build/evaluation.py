@@ -120,7 +120,25 @@ def _index(
     if not request.index and encoder is None and not any(spec.first.name in INDEXED for spec in specs):
         return None
     folder = opened_parts.enter_context(index_folder(request.index))
-    return opened_parts.enter_context(indexed(collection.documents, folder, encoder=encoder, filling=filling))
+    is_searched = any(spec.first.name in INDEXED for spec in specs)
+    documents = collection.documents if is_searched else _ranked(specs, collection)
+    return opened_parts.enter_context(
+        indexed(documents, folder, encoder=encoder, is_whole=is_searched, filling=filling)
+    )
+
+
+def _ranked(specs: Sequence[SystemSpec], collection: Collection) -> dict[str, Document]:
+    """Return the documents that the systems' runs hold for the collection's queries: no other one is reranked."""
+    found: dict[str, Document] = {}
+    documents = collection.documents
+    for spec in specs:
+        ranked = read_run(Path(spec.first.run_file)).doc_ids
+        for query in collection.queries:
+            kept = ranked.get(query.query_id, ())[: spec.first.depth or None]
+            found |= {doc_id: documents[doc_id] for doc_id in kept if doc_id in documents}
+    if documents and not found:
+        raise InputError("none of the runs' documents is in the corpus; use the corpus that the runs were made from")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,175 @@
+"""Claims about the quality of a second stage, and about what it costs in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.claims.rows import Claimed, Row, measured, not_measured
+from benchmarks.progress import Progress
+from shortlist.build.evaluation import evaluate_request
+from shortlist.evaluation.request import Request
+from shortlist.evaluation.results import Evaluation, SystemResult
+from shortlist.evaluation.significance import bootstrap_interval
+
+Floats = npt.NDArray[np.float64]
+
+MEASURE = "nDCG@10"
+BUDGET_MS = 200.0
+RESAMPLES = 2000
+
+_LARGE = "a small model scores at least 4 times the pairs a second of a large one"
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured: queries of each collection, candidates, and the seed of both draws."""
+
+    queries: int = 50
+    depth: int = 50
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models under test, as `shortlist evaluate` names them; empty where there is none."""
+
+    cross_encoder: str
+    bi_encoder: str
+    default: str
+    large: str = ""
+    listwise: str = ""
+
+
+def rerank_given(folder: Path, run: str, models: Models, sizes: Sizes, work: Path) -> Evaluation:
+    """Rerank a published run by every model; the documents are kept in an index below `work`."""
+    first = f"run:{folder / 'candidates' / run}@{sizes.depth}"
+    named = {
+        "first stage": first,
+        "bi-encoder": f"{first} > {models.bi_encoder}[kind=bi-encoder]",
+        "cross-encoder": f"{first} > {models.cross_encoder}",
+        "large": f"{first} > {models.large}" if models.large else "",
+        "listwise": f"{first} > {models.listwise}" if models.listwise else "",
+    }
+    return _evaluated(folder, {name: spec for name, spec in named.items() if spec}, sizes, work)
+
+
+def rerank_hybrid(folder: Path, models: Models, sizes: Sizes, work: Path) -> Evaluation:
+    """Rerank what hybrid search finds, by the default model."""
+    first = f"hybrid@{sizes.depth}"
+    return _evaluated(folder, {"hybrid": first, "reranked": f"{first} > {models.default}"}, sizes, work)
+
+
+def _evaluated(folder: Path, systems: Mapping[str, str], sizes: Sizes, work: Path) -> Evaluation:
+    progress = Progress(folder.name, sizes.queries or 1, unit="queries")
+    request = Request(
+        tuple(f"{name} = {spec}" for name, spec in systems.items()),
+        (MEASURE,),
+        collection=str(folder),
+        index=str(work / folder.name),
+        sample=sizes.queries,
+        seed=sizes.seed,
+        permutations=20_000,
+    )
+    return evaluate_request(request, watch=lambda done, _: progress.step())
+
+
+def about_given(
+    found: Evaluation, models: Models, *, round_trips_ms: Sequence[float], hosted_ms: float
+) -> Iterator[Row]:
+    """Yield the rows that a reranked published run decides."""
+    by_name = {system.name: system for system in found.systems}
+    cross, bi = by_name["cross-encoder"], by_name["bi-encoder"]
+    where = _where(found)
+    yield _gain("a cross-encoder ranks better than its bi-encoder", cross, bi, Claimed(0.0), where)
+    yield _slower("a cross-encoder is at least 10 times slower than its bi-encoder", cross, bi, Claimed(10.0), where)
+    yield _within_budget("a small cross-encoder reranks 50 candidates in 200 ms (P95) on this processor", cross, where)
+    if "large" in by_name:
+        large = by_name["large"]
+        yield _slower(
+            "a small model scores at least 4 times the pairs a second of a large one", large, cross, Claimed(4.0), where
+        )
+    else:
+        yield not_measured(
+            "a small model scores at least 4 times the pairs a second of a large one", "name one with --large"
+        )
+    for round_trip in round_trips_ms:
+        yield _against_hosted(cross, round_trip, hosted_ms, where)
+    claim = "a listwise language model ranks better than a cross-encoder"
+    if "listwise" in by_name:
+        yield _gain(claim, by_name["listwise"], cross, Claimed(0.0), f"{where}; {models.listwise}")
+    else:
+        yield not_measured(claim, "name one with --listwise, as shortlist evaluate does")
+
+
+def about_hybrid(found: Evaluation) -> Row:
+    """Return the row about reranking what hybrid search finds."""
+    hybrid, reranked = found.systems
+    depth = hybrid.spec.partition("@")[2]
+    claim = f"reranking the first {depth} of hybrid search makes the first ten better"
+    return _gain(claim, reranked, hybrid, Claimed(0.0), _where(found))
+
+
+def _where(found: Evaluation) -> str:
+    about = found.collection
+    depth = max(len(answer.candidates) for system in found.systems for answer in system.answers.values())
+    return f"{about['name']}, {about['queries']} queries, {depth} candidates"
+
+
+def _gain(claim: str, ours: SystemResult, theirs: SystemResult, claimed: Claimed, where: str) -> Row:
+    differences = np.array([value - theirs.values[MEASURE][q] for q, value in ours.values[MEASURE].items()])
+    interval = bootstrap_interval(differences)
+    how = f"{MEASURE} {ours.mean(MEASURE):.4f} against {theirs.mean(MEASURE):.4f}; {where}"
+    return measured(claim, claimed, float(differences.mean()), interval, unit="", how=how)
+
+
+def _slower(claim: str, slow: SystemResult, fast: SystemResult, claimed: Claimed, where: str) -> Row:
+    """Compare the median latencies of the reranking stages alone, queries resampled."""
+    pairs = np.array([[_reranking(slow, q), _reranking(fast, q)] for q in slow.answers])  # [queries, 2]
+    ratio, interval = _resampled(pairs)
+    medians = np.median(pairs, axis=0)
+    how = f"median {medians[0]:.0f} against {medians[1]:.1f} ms; {where}"
+    return measured(claim, claimed, ratio, interval, unit=" x", how=how)
+
+
+def _reranking(system: SystemResult, query_id: str) -> float:
+    return sum(system.answers[query_id].stage_ms[1:])
+
+
+def _resampled(pairs: Floats, *, seed: int = 0) -> tuple[float, tuple[float, float]]:
+    """Return the ratio of the columns' medians with its bootstrap interval."""
+    rng = np.random.default_rng(seed)
+    picks = rng.integers(0, len(pairs), (RESAMPLES, len(pairs)))
+    medians = np.median(pairs[picks], axis=1)  # [resamples, 2]
+    low, high = np.quantile(medians[:, 0] / medians[:, 1], [0.025, 0.975])
+    whole = np.median(pairs, axis=0)
+    return float(whole[0] / whole[1]), (float(low), float(high))
+
+
+def _within_budget(claim: str, system: SystemResult, where: str) -> Row:
+    """Count the candidates that would fit into the budget at the 95th percentile of the time a pair takes."""
+    per_pair = np.array([_reranking(system, q) / max(1, answer.pairs) for q, answer in system.answers.items()])
+    rng = np.random.default_rng(0)
+    picks = rng.integers(0, len(per_pair), (RESAMPLES, len(per_pair)))
+    low, high = np.quantile(BUDGET_MS / np.percentile(per_pair[picks], 95, axis=1), [0.025, 0.975])
+    fitting = BUDGET_MS / float(np.percentile(per_pair, 95))
+    how = f"{1000 / float(np.median(per_pair)):.0f} pairs/s at the median; {where}"
+    return measured(claim, Claimed(50.0), fitting, (float(low), float(high)), unit=" candidates", how=how)
+
+
+def _against_hosted(system: SystemResult, round_trip_ms: float, hosted_ms: float, where: str) -> Row:
+    """Compare the local median with a hosted call: a simulated round trip plus what the service computes."""
+    local = np.array([_reranking(system, q) for q in system.answers])
+    hosted = round_trip_ms + hosted_ms
+    pairs = np.stack([local, np.full(len(local), hosted)], axis=1)
+    ratio, interval = _resampled(pairs)
+    claim = f"a local small model answers sooner than a hosted one {round_trip_ms:g} ms away"
+    how = (
+        f"local {np.median(local):.0f} ms, hosted {hosted:.0f} ms: a simulated round trip of {round_trip_ms:g} ms and"
+        f" {hosted_ms:g} ms of computing, an assumption; {where}"
+    )
+    return measured(claim, Claimed(high=1.0), ratio, interval, unit=" x hosted", how=how)

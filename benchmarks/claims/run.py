@@ -1,0 +1,83 @@
+"""Measure what people say of two-stage retrieval: each claim, our figure, its interval, and whether they agree.
+
+    python -m benchmarks.claims.run --queries 50 --work indexes --json claims.json
+
+A claim is kept when the whole 95 % interval lies in its range, broken when none of it does, and open
+otherwise: then more queries decide. trec_dl19's published BM25 run is reranked by the bi-encoder, the
+cross-encoder it was trained from, and (if named) a large and a listwise model; hybrid search over the
+collections of `--hybrid` by the default model; answers come from xquad. Latencies are those of this
+machine while it measures, of the reranking stage alone. Relevant documents are never put into the candidates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.claims.answers import about_answers, study
+from benchmarks.claims.retrieval import Models, Sizes, about_given, about_hybrid, rerank_given, rerank_hybrid
+from benchmarks.claims.rows import Row, as_table
+from benchmarks.progress import tell
+from benchmarks.provenance import as_markdown, provenance
+from benchmarks.quality.collection import data_folder
+from benchmarks.quality.indexing import work_folder
+from shortlist.build.generators import load_generator
+from shortlist.settings import DEFAULT_ENCODER, DEFAULT_MODEL
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = _options().parse_args(arguments)
+    run = provenance("benchmarks.claims.run", arguments)
+    rows = []
+    with work_folder(options.work) as work:
+        for row in _rows(options, data_folder() / "eval", work):
+            tell(f"{row.verdict}: {row.claim}: {row.figure}")
+            rows.append(row)
+    sys.stdout.write(f"# Claims\n\n{as_markdown(run)}\n{as_table(rows)}")
+    if options.json:
+        values = {**run, "rows": [asdict(row) for row in rows]}
+        options.json.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--queries", type=int, default=50, help="drawn from each collection; 0 for all")
+    parser.add_argument("--depth", type=int, default=50, help="candidates to rerank")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--given", default="trec_dl19", help="collection with candidates/BM25.trec")
+    parser.add_argument("--hybrid", nargs="*", default=["scifact", "cranfield"], metavar="NAME")
+    parser.add_argument("--answers", nargs="*", default=["xquad_en", "xquad_de"], metavar="NAME")
+    parser.add_argument("--cross-encoder", default="shortlist-minilm-l6")
+    parser.add_argument("--bi-encoder", default=DEFAULT_ENCODER)
+    parser.add_argument("--default", default=DEFAULT_MODEL, help="what reranks hybrid search and passages for answers")
+    parser.add_argument("--large", default="", help="a larger cross-encoder: folder or hub name")
+    parser.add_argument("--listwise", default="", help="a listwise model as `shortlist evaluate` names it")
+    parser.add_argument("--generator", default="", help="a GGUF file, or a model on --server")
+    parser.add_argument("--server", default="", help="an OpenAI-compatible server")
+    parser.add_argument("--round-trips", nargs="+", type=float, default=[20.0, 100.0], metavar="MS", help="simulated")
+    parser.add_argument("--hosted-ms", type=float, default=170.0, help="assumed time in the service (OCI, Cohere 3.5)")
+    parser.add_argument("--work", type=Path, help="folder for the indexes, kept; without it they are temporary")
+    parser.add_argument("--json", type=Path, help="file for all rows")
+    return parser
+
+
+def _rows(options: argparse.Namespace, evaluation: Path, work: Path) -> Iterator[Row]:
+    sizes = Sizes(options.queries, options.depth, options.seed)
+    models = Models(
+        options.cross_encoder, options.bi_encoder, options.default, large=options.large, listwise=options.listwise
+    )
+    generator = load_generator(options.generator, server=options.server) if options.generator else None
+    given = rerank_given(evaluation / options.given, "BM25.trec", models, sizes, work)
+    yield from about_given(given, models, round_trips_ms=options.round_trips, hosted_ms=options.hosted_ms)
+    for name in options.hybrid:
+        yield about_hybrid(rerank_hybrid(evaluation / name, models, sizes, work))
+    for name in options.answers:
+        yield from about_answers(study(evaluation / name, models, sizes, generator, work))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

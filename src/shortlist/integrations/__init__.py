@@ -1,0 +1,1 @@
+"""Others' harnesses and frameworks: each module lets one of them run shortlist."""

@@ -1,0 +1,55 @@
+"""PyTerrier runs our rerankers; the real package, without Java."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shortlist.errors import InputError
+from shortlist.integrations.pyterrier import reranking, transformer
+from shortlist.scorers.lexical import Lexical
+from shortlist.scorers.pointwise import Pointwise
+
+pytestmark = [pytest.mark.filterwarnings("ignore")]  # of PyTerrier and what it imports
+
+pt = pytest.importorskip("pyterrier")
+pd = pytest.importorskip("pandas")
+
+
+def frame() -> Any:
+    rows = [
+        ("1", "tower height", "d1", "cats hunt at night", 9.0, "kept"),
+        ("1", "tower height", "d2", "the tower's height is 330 m", 8.0, "too"),
+        ("1", "tower height", "d2", "a tower", 7.0, "twice"),
+        ("2", "cats", "d1", "cats hunt at night", 5.0, "kept"),
+    ]
+    return pd.DataFrame(rows, columns=["qid", "query", "docno", "text", "score", "extra"]).assign(rank=[0, 1, 2, 0])
+
+
+def test_each_querys_rows_are_reordered_and_other_columns_kept() -> None:
+    found = transformer(Pointwise(Lexical()))(frame())
+    first = found[found.qid == "1"].sort_values("rank")
+    assert list(first.extra) == ["too", "twice", "kept"]
+    assert list(first.docno) == ["d2", "d2", "d1"]
+    assert list(first["rank"]) == [0, 1, 2]
+    assert list(first.score) == sorted(first.score, reverse=True)
+    assert list(found[found.qid == "2"].docno) == ["d1"]
+
+
+def test_it_is_a_step_of_a_pipeline_and_is_measured_by_an_experiment() -> None:
+    given = pt.Transformer.from_df(frame().drop_duplicates(["qid", "docno"]), uniform=True)
+    pipeline = given >> reranking("lexical", kind="lexical")
+    topics = pd.DataFrame([("1", "tower height"), ("2", "cats")], columns=["qid", "query"])
+    qrels = pd.DataFrame([("1", "d2", 1), ("2", "d1", 1)], columns=["qid", "docno", "label"])
+    table = pt.Experiment([given, pipeline], topics, qrels, ["recip_rank"], names=["first", "second"])
+    assert list(table.recip_rank) == [0.75, 1.0]
+
+
+def test_an_empty_frame_stays_empty() -> None:
+    assert len(transformer(Pointwise(Lexical()))(frame().head(0))) == 0
+
+
+def test_a_frame_without_texts_is_refused_with_the_way_out() -> None:
+    with pytest.raises(InputError, match=r"no column 'text'.*get_text"):
+        transformer(Pointwise(Lexical()))(frame().drop(columns="text"))
