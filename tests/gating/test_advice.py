@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from benchmarks.quality.significance import bootstrap_interval, holm, randomisation_p
 
 from shortlist.errors import InputError
+from shortlist.evaluation.significance import bootstrap_interval, holm, randomisation_p
 from shortlist.gating.advice import Measured, Statistics, advise, gains_by_passages, verdict
 
 STATISTICS = Statistics(
