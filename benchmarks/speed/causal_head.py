@@ -159,7 +159,7 @@ def _measured(
 
 
 def _reset_peak() -> float:
-    """Set the peak of the resident size back to what it is now, without what earlier calls left, and return it in MB."""
+    """Set the peak of the resident size back to what it is now, less what earlier calls left; return it in MB."""
     ctypes.CDLL(None).malloc_trim(0)  # the allocator keeps freed memory, which would hide a later peak
     Path("/proc/self/clear_refs").write_text("5")
     return _memory_mb("VmRSS")
