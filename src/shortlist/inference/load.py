@@ -124,6 +124,12 @@ def available_engines() -> tuple[str, ...]:
     return tuple(sorted(installed, key=lambda name: name != first))
 
 
+def installed_engines() -> tuple[str, ...]:
+    """Name every engine that is installed: those of exported graphs, then torch with transformers."""
+    has_torch = all(importlib.util.find_spec(module) is not None for module in ("torch", "transformers"))
+    return (*available_engines(), TORCH) if has_torch else available_engines()
+
+
 def require_torch(threads: int | None = None) -> None:
     """Import torch and transformers, and set torch's threads; raises MissingExtraError with the install command."""
     torch = require("torch", extra="torch")
