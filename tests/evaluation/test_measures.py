@@ -129,6 +129,12 @@ def test_a_measure_that_nobody_knows_is_named() -> None:
         per_query(Run("r", {"q": ("a",)}), {"q": {"a": 1}}, parse_measures(["Gladness@3"]))
 
 
+def test_a_measure_of_subtopics_is_refused_rather_than_computed_without_them() -> None:
+    pytest.importorskip("ir_measures")
+    with pytest.raises(InputError, match="judgements by subtopic"):
+        per_query(Run("r", {"q": ("a",)}), {"q": {"a": 1}}, parse_measures(["alpha_nDCG@10"]))
+
+
 def test_without_ir_measures_the_install_command_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

@@ -35,7 +35,16 @@ def per_query(run: Run, qrels: Qrels, measures: Sequence[Measure]) -> dict[str, 
     return values
 
 
+# what ir_measures computes from judgements by subtopic (pyndeval)
+_BY_SUBTOPIC = {"alpha_nDCG", "alpha_DCG", "ERR_IA", "nERR_IA", "NRBP", "nNRBP", "AP_IA", "P_IA", "StRecall"}
+
+
 def _asked(library: Any, measure: Measure) -> Any:
+    if measure.name in _BY_SUBTOPIC:
+        raise InputError(
+            f"{measure} needs judgements by subtopic, which these qrels do not hold;"
+            " write the runs with --runs and measure them with ir_measures and the qrels of the diversity task"
+        )
     try:
         return library.parse_measure(str(measure))
     except (NameError, ValueError, TypeError, AttributeError, AssertionError, SyntaxError, KeyError) as error:
