@@ -39,7 +39,7 @@ def test_a_generous_budget_changes_nothing_but_the_trace() -> None:
 
 def test_a_budget_too_small_for_anything_leaves_the_given_order_and_says_so() -> None:
     outcome = run(
-        "rerank", "how tall", *["tall tower " * 400] * 8, "--model", "shortlist-l6", "--budget-ms", "1", "--json"
+        "rerank", "how tall", *["tall tower " * 100] * 8, "--model", "shortlist-l6", "--budget-ms", "1", "--json"
     )
     ranking = outcome.json()
     assert (ranking["partial"], ranking["unscored"]) == (True, 8)
@@ -48,7 +48,7 @@ def test_a_budget_too_small_for_anything_leaves_the_given_order_and_says_so() ->
 
 
 def test_calibrating_makes_plans_possible() -> None:
-    outcome = run("calibrate", "all-minilm-l6-v2", "--seconds", "2")
+    outcome = run("calibrate", "all-minilm-l6-v2", "--seconds", "1")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.startswith("all-minilm-l6-v2 (")
     assert "shapes held out, P50 was off by" in outcome.out
@@ -60,7 +60,7 @@ def test_calibrating_makes_plans_possible() -> None:
 
 
 def test_a_stale_calibration_is_noticed(data_folder: Path) -> None:
-    run("calibrate", "all-minilm-l6-v2", "--seconds", "2")
+    run("calibrate", "all-minilm-l6-v2", "--seconds", "1")
     (file,) = (data_folder / "data").rglob("*.json")
     record = json.loads(file.read_text())
     record["machine"]["processor"] = "another"
@@ -76,7 +76,7 @@ def test_a_plan_can_be_made_of_given_figures() -> None:
     outcome = run("plan", "--p95", "200", "--assume", fast, "--assume", slow)
     assert (outcome.code, outcome.err) == (0, "")
     table, verdict = outcome.out, outcome.out.splitlines()[-1]
-    assert "published: sentence-transformers" in table
+    assert "published" in table
     assert verdict.startswith("Take cross-encoder/ms-marco-MiniLM-L6-v2@50: 25 ms, 38 ms at P95.")
 
 

@@ -173,6 +173,7 @@ def test_expected_quality_is_the_figure_or_between_figures() -> None:
     assert TABLE.expected("large", depth=1000) == Estimate(0.69, "own", False)
     assert TABLE.expected("large", depth=50, read=0.1) is None
     assert TABLE.expected("another", depth=50) is None
+    assert QualityTable("", (Figure("a", 10, 0.5),)).expected("a", depth=9) is None
     between = TABLE.expected("large", depth=20, read=0.5)
     assert between is not None
     assert 0.62 < between.value < 0.70

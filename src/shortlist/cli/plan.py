@@ -107,7 +107,7 @@ def _table(rows: list[Plan], p95_ms: float) -> Table:
             f"{one.p95_ms:.0f}",
             "?" if one.quality is None else f"{'' if one.quality.is_exact else '~'}{one.quality.value:.3f}",
             f"{one.price_per_thousand:g}",
-            "" if one.quality is None else shown(one.quality.source),
+            "" if one.quality is None else shown(one.quality.source.partition(":")[0]),
         )
     return table
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from shortlist.errors import InputError
 from shortlist.planning.cost import CostModel
-from shortlist.planning.fitting import Fit, Measurement, fit
+from shortlist.planning.fitting import LEAST_SHAPES, Fit, Measurement, fit
 from shortlist.planning.lengths import SPECIAL_TOKENS
 from shortlist.planning.pace import UNKNOWN_RATIO
 from shortlist.protocols import Scorer
@@ -51,8 +51,8 @@ def calibrate(
 
     Shapes come in another order every round, so that a slow moment of the machine meets
     all of them. A shape of which one call would take more than 4 % of the time is left
-    out. Lengths are those that the scorer counts, where its step has `tokens` and `pairs`.
-    Raises InputError when there is not time enough for six shapes.
+    out, and at least six are measured, whatever they take. Lengths are those that the
+    scorer counts, where its step has `tokens` and `pairs`. Raises InputError for no time at all.
     """
     if seconds <= 0:
         raise InputError(f"calibration needs some seconds, got {seconds}")
@@ -65,7 +65,8 @@ def calibrate(
     while clock() < end:
         affordable: list[tuple[int, int]] = []
         for cell in cells if is_first_round else rng.sample(cells, len(cells)):
-            if clock() >= end:
+            is_enough = len(measured) >= LEAST_SHAPES  # in the first round every call is of another shape
+            if is_enough and clock() >= end:
                 break
             one = _measured(scorer, cell, clock, rng)
             measured.append(one)
@@ -73,9 +74,9 @@ def calibrate(
                 watch(min(1.0, (clock() - began) / (end - began)))
             if one.latency_ms <= seconds * 1000 * DEAREST:
                 affordable.append(cell)
-            elif is_first_round:  # cells stand by size: those that follow are as dear
+            elif is_first_round and is_enough:  # cells stand by size: those that follow are as dear
                 break
-        cells, is_first_round = (affordable or cells), False
+        cells, is_first_round = (affordable or cells[:LEAST_SHAPES]), False
     return Calibration(fit(measured, shape=shape), len(measured), (clock() - began) / 1000)
 
 

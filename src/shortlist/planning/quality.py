@@ -57,7 +57,7 @@ class QualityTable:
 
         Between two depths the value is interpolated in the logarithm of the depth, beyond
         the deepest it stays as it is: more candidates may help or hurt. Between two shares it
-        is interpolated in the share; below the least share there is no telling.
+        is interpolated in the share; below the least share, or the least depth, there is no telling.
         """
         shares = sorted({f.read for f in self.figures if f.model == model and f.after == after and f.depth > 0})
         if not shares or read < shares[0]:
@@ -65,7 +65,7 @@ class QualityTable:
         low = max(share for share in shares if share <= read)
         high = min((share for share in shares if share >= read), default=low)
         below, above = (self._at(model, depth, share, after) for share in (low, high))
-        if low == high:
+        if low == high or below is None or above is None:
             return below
         weight = (read - low) / (high - low)
         return Estimate(below.value + weight * (above.value - below.value), below.source, False)
@@ -75,7 +75,7 @@ class QualityTable:
         found = next((f for f in self.figures if f.depth == 0 and f.after == FIRST_STAGE), None)
         return None if found is None else Estimate(found.value, found.source, True)
 
-    def _at(self, model: str, depth: int, read: float, after: str) -> Estimate:
+    def _at(self, model: str, depth: int, read: float, after: str) -> Estimate | None:
         own = {f.depth: f for f in self.figures if (f.model, f.read, f.after) == (model, read, after)}
         before = self.first_stage() if after == FIRST_STAGE else None
         if 0 not in own and before is not None:
@@ -84,8 +84,8 @@ class QualityTable:
         if depth in own or depth >= curve[-1].depth:
             figure = own.get(depth, curve[-1])
             return Estimate(figure.value, figure.source, depth in own)
-        if depth < curve[0].depth:  # nothing is known of a smaller depth, and it is the most modest figure there is
-            return Estimate(curve[0].value, curve[0].source, False)
+        if depth < curve[0].depth:  # without a figure for the first stage there is nothing to start from
+            return None
         left, right = next((a, b) for a, b in pairwise(curve) if a.depth < depth < b.depth)
         weight = math.log((1 + depth) / (1 + left.depth)) / math.log((1 + right.depth) / (1 + left.depth))
         return Estimate(left.value + weight * (right.value - left.value), right.source, False)
