@@ -88,20 +88,19 @@ def fit_isotonic(scores: Floats, labels: Floats) -> Isotonic:
     """Fit by pooling adjacent violators (Zadrozny and Elkan, KDD 2002), linear between the pools' means."""
     distinct, place = np.unique(scores, return_inverse=True)
     sizes = np.bincount(place).astype(float)
-    means = np.bincount(place, weights=labels) / sizes
-    pools: list[tuple[float, float, float]] = []  # mean label, size, mean score
-    for pool in zip(means.tolist(), sizes.tolist(), distinct.tolist(), strict=True):
+    labelled = np.bincount(place, weights=labels)
+    pools: list[tuple[float, float, float]] = []  # sum of labels, size, sum of scores
+    for pool in zip(labelled.tolist(), sizes.tolist(), (distinct * sizes).tolist(), strict=True):
         pools.append(pool)
-        while len(pools) > 1 and pools[-2][0] >= pools[-1][0]:
+        while len(pools) > 1 and _mean_at_least(pools[-2], pools[-1]):
             right, left = pools.pop(), pools.pop()
-            pools.append(_pooled(left, right))
-    return Isotonic(tuple(pool[2] for pool in pools), tuple(pool[0] for pool in pools))
+            pools.append((left[0] + right[0], left[1] + right[1], left[2] + right[2]))
+    return Isotonic(tuple(pool[2] / pool[1] for pool in pools), tuple(pool[0] / pool[1] for pool in pools))
 
 
-def _pooled(left: tuple[float, float, float], right: tuple[float, float, float]) -> tuple[float, float, float]:
-    total = left[1] + right[1]
-    share = left[1] / total
-    return share * left[0] + (1 - share) * right[0], total, share * left[2] + (1 - share) * right[2]
+def _mean_at_least(left: tuple[float, float, float], right: tuple[float, float, float]) -> bool:
+    """Compare mean labels without dividing, so that equal ones of whole counts are exactly equal."""
+    return left[0] * right[1] >= right[0] * left[1]
 
 
 FITS: Mapping[str, Callable[[Floats, Floats], ScoreMap]] = {
