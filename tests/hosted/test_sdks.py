@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+
 import pytest
 
 from shortlist.testing import RerankServer
 from shortlist.wire import DIALECTS
 
 DOCUMENTS = ["nothing", "a tall iron tower", "iron tower"]
-# what importing the vendors' packages warns of is theirs
+# what importing the vendors' packages warns of is theirs, and so are the connections that they leave open
 pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(autouse=True)
+def connections_end_here() -> Iterator[None]:
+    """Collect the vendors' clients within the test, where their warnings are ignored."""
+    yield
+    gc.collect()
 
 
 def test_cohere_v2() -> None:
