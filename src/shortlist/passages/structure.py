@@ -60,8 +60,9 @@ def cut(text: str, *, kind: Kind = Kind.PLAIN, size: PassageSize = DEFAULT_SIZE)
 
     Lines end at `\n` only. Everything but white space and headings is in exactly one
     passage (of HTML: everything that is read, so no scripts, styles and navigation); a
-    heading with nothing under it counts as text of its own section or of the one above. Paragraphs that are too long are
-    cut at sentence ends, small neighbours under one heading are merged.
+    heading with nothing under it counts as text of its own section or of the one above.
+    Paragraphs that are too long are cut at sentence ends, small neighbours under one heading
+    are merged.
     """
     return list(_merged(_BLOCKS[kind](text), size))
 
