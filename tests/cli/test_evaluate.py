@@ -67,6 +67,7 @@ def test_a_replay_that_differs_exits_with_1(collection: Path) -> None:
         (["-c", "small", "-s", "bm52"], "did you mean 'bm25'"),
         (["-c", "small", "--report", "r.pdf"], "a report is .html or .md"),
         (["-c", "small", "--report", "nowhere/r.md"], "make it first"),
+        (["-c", "small", "--out", "nowhere/saved.json"], "for saved.json; make it first"),
         (["--replay", "none.json"], "cannot read none.json"),
     ],
 )

@@ -77,7 +77,7 @@ def opened(request: Request, *, filling: Filling | None = None) -> Iterator[Read
         documents: Mapping[str, Document] = IndexedDocuments(index) if index is not None else collection.documents
         load = _Models(request, encoder)
         systems = [_system(spec, index, encoder, documents, load) for spec in specs]
-        yield Ready(replace(collection, documents=documents), tuple(systems))
+        yield Ready(replace(collection, documents=collection.documents or documents), tuple(systems))
 
 
 def _check_texts(request: Request, specs: Sequence[SystemSpec], collection: Collection) -> None:

@@ -86,7 +86,7 @@ def evaluate(
     """
     if context.invoked_subcommand is not None:
         return
-    _check_reports(report or ())
+    _check_places(report or (), out)
     first = load(replay) if replay is not None else None
     found = _run(
         Request.from_dict(first.request) if first is not None else request_of(context.params, systems=_DEFAULT_SYSTEMS)
@@ -105,7 +105,7 @@ def report_of(
 
     Example:  shortlist evaluate report saved.json report.html
     """
-    _check_reports([report])
+    _check_places([report])
     _write_report(load(saved), report)
 
 
@@ -133,12 +133,14 @@ def _hand_over(
         _print(evaluation)
 
 
-def _check_reports(reports: Sequence[Path]) -> None:
+def _check_places(reports: Sequence[Path], out: Path | None = None) -> None:
+    """Refuse what could not be written after a long run."""
     for path in reports:
         if path.suffix not in {".html", ".md"}:
             raise InputError(f"a report is .html or .md, not {path.name!r}")
+    for path in (*reports, *([out] if out is not None else [])):
         if not path.absolute().parent.is_dir():
-            raise InputError(f"there is no folder {path.absolute().parent} for the report; make it first")
+            raise InputError(f"there is no folder {path.absolute().parent} for {path.name}; make it first")
 
 
 def _write_report(evaluation: Evaluation, path: Path) -> None:
