@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks.progress import tell
 from shortlist.errors import InputError, MissingExtraError, UnsupportedModelError
-from shortlist.inference.load import ENGINES, available_engines
+from shortlist.inference.load import ENGINES, available_engines, installed_engines
 from shortlist.inference.session import Precision
 from shortlist.scorers.cross_encoder import CrossEncoder
 
@@ -23,10 +23,13 @@ class Loaded:
 
 
 def load_variants(model: str, *, precisions: Sequence[Precision] = PRECISIONS) -> tuple[list[Loaded], dict[str, str]]:
-    """Load the model in every way; also return what cannot run here, by name, with the reason."""
+    """Load the model in every way; also return what cannot run here, by name, with the reason.
+
+    torch runs a folder with safetensors only, and bf16 on any processor, if slowly where that is emulated.
+    """
     loaded: list[Loaded] = []
     skipped = {engine: "not installed" for engine in ENGINES if engine not in available_engines()}
-    for engine in available_engines():
+    for engine in installed_engines():
         for precision in precisions:
             name = f"{engine} {precision.value}"
             try:
