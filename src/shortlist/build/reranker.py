@@ -28,10 +28,9 @@ class Reranker:
 
     The constructor only stores; the model is loaded at the first use, or by `load`.
     `faster` names models that take its place, the first that can, when a budget is too
-    small for it; they are loaded by `load`, or when a budget is
-    first given. Safe to use from several
-    threads. `calibration`, a file that `ScoreCalibration.save` wrote for this model, turns
-    scores into probabilities.
+    small for it; they are loaded by `load`, or when a budget is first given. `calibration`, a
+    file that `ScoreCalibration.save` wrote for this model, turns scores into probabilities.
+    Safe to use from several threads.
     """
 
     def __init__(
@@ -75,6 +74,14 @@ class Reranker:
         reranker._timed() if faster else reranker._ready()
         return reranker
 
+    def expect_budgets(self) -> None:
+        """Load every model now and find out how fast it is, so that no budget is spent on that.
+
+        What `shortlist calibrate` measured is used; a local model without it is tried for a
+        moment. Without this, pace is learned in use, and the first budgets are used with caution.
+        """
+        self._timed(may_probe=True)
+
     def rank(
         self,
         query: str | Query,
@@ -100,7 +107,7 @@ class Reranker:
         `calibration`, or a score of the kind that `min_score_kind` names. Raises InputError otherwise.
         """
         if budget_ms is not None:
-            self._timed()  # loading is no part of the budget
+            self.expect_budgets()
         deadline = due(budget_ms, cancel=cancel)
         candidates = Ranking.in_order(Query.of(query), documents_of(documents))
         if deadline is None:
@@ -146,16 +153,16 @@ class Reranker:
             )
         return made
 
-    def _timed(self) -> Budgeted:
+    def _timed(self, *, may_probe: bool = False) -> Budgeted:
         scorer = self._ready()
         with self._lock:
             if self._budgeted is None:
                 threads = self._options.get("threads")
                 others = [(name, load_model(name, **self._options)) for name in self._faster]
                 levels = [(self._model, scorer), *others]
-                is_local = self._kind in _LOCAL  # what is far away is not probed: calls may cost money
+                probes = may_probe and self._kind in _LOCAL  # what is far away is not tried: calls may cost money
                 self._budgeted = Budgeted(
-                    [level_of(name, one, threads=threads, is_local=is_local) for name, one in levels]
+                    [level_of(name, one, threads=threads, may_probe=probes) for name, one in levels]
                 )
             return self._budgeted
 

@@ -97,6 +97,7 @@ def search(
         where=conditions,
         faster=faster or (),
         gate=decides,
+        budgets=budget_ms is not None,
     ) as pipeline:
         ranking = pipeline.search(
             asked,
