@@ -292,9 +292,9 @@ def test_the_plot_shows_the_budget_and_every_plan() -> None:
 
 
 def test_json_can_be_written() -> None:
-    from shortlist.cli.plan import advice_json
+    from shortlist.cli.plan import plan_json
 
     advice = make_plan(TASK, [SMALL, FAR], p95_ms=500, table=TABLE)
-    content = json.loads(json.dumps(advice_json(advice)))
+    content = json.loads(json.dumps(plan_json(advice)))
     assert content["chosen"]["stages"][-1]["model"]
     assert content["next_better"] is None or content["next_better"]["p95_ms"] > 500

@@ -38,6 +38,7 @@ def calibrate_model(
         engine=chosen.engine,
         precision=chosen.precision,
         threads=chosen.threads or None,
+        long_documents=chosen.long_documents,
     )
     made = calibrate(scorer, seconds=seconds, watch=watch)
     facts = scorer.score(Query("tower"), []).step.facts
@@ -58,17 +59,17 @@ def calibrate_model(
 
 
 def level_of(
-    name: str, scorer: Scorer, *, threads: int | None = None, is_local: bool = True, folder: Path | None = None
+    name: str, scorer: Scorer, *, threads: int | None = None, may_probe: bool = False, folder: Path | None = None
 ) -> Level:
     """Return a scorer with the cost that was calibrated for it on this machine as it is now.
 
-    Where there is none, a local model is probed for a moment; another one's pace is learned in use.
+    Where there is none it is tried for a moment if it `may_probe`, or else its pace is learned in use.
     """
     record = find(folder or calibrations_folder(), fingerprint=scorer.fingerprint, threads=threads or usable_cores())
     changes = record.staleness(Machine.here()) if record is not None else ()
     if record is not None and not changes:
         return Level(scorer, record.cost, name)
-    cost = probe(scorer) if is_local else None
+    cost = probe(scorer) if may_probe else None
     if record is None:
         return Level(scorer, cost, name)
     note = f"the calibration of {name} is stale ({'; '.join(changes)}): run `shortlist calibrate {name}`"

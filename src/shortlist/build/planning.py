@@ -16,7 +16,7 @@ from shortlist.planning.store import Record, every
 
 
 @dataclass(frozen=True, slots=True)
-class Advice:
+class Planned:
     """Plans for a task: the best that fits, the best of each sequence of models, what more time would buy.
 
     `choices` holds the best fitting plan of each sequence of models, best first; `front`
@@ -63,7 +63,7 @@ def make_plan(
     p95_ms: float,
     table: QualityTable | None = None,
     notes: Sequence[str] = (),
-) -> Advice:
+) -> Planned:
     """Choose among all plans for the task. Raises InputError without contenders."""
     if not contenders:
         raise InputError("no model's costs are known: run `shortlist calibrate` first, or give figures with --assume")
@@ -73,4 +73,4 @@ def make_plan(
     chosen = best(fits)
     known = {figure.model for figure in figures.figures}
     unknown = [f"no figures for {one.name} in {figures.collection}" for one in contenders if one.name not in known]
-    return Advice(chosen, best_of_each(fits), next_better(plans, chosen), pareto_front(plans), (*notes, *unknown))
+    return Planned(chosen, best_of_each(fits), next_better(plans, chosen), pareto_front(plans), (*notes, *unknown))

@@ -112,6 +112,14 @@ class Reranker:
         self._timed() if self._faster else self._ready()
         return self
 
+    def expect_budgets(self) -> None:
+        """Load every model now and find out how fast it is, so that no budget is spent on that.
+
+        What `shortlist calibrate` measured is used; a local model without it is tried for a
+        moment. Without this, pace is learned in use, and the first budgets are used with caution.
+        """
+        self._timed(may_probe=True)
+
     def rank(
         self,
         query: str | Query,
@@ -137,7 +145,7 @@ class Reranker:
         `calibration`, or a score of the kind that `min_score_kind` names. Raises InputError otherwise.
         """
         if budget_ms is not None:
-            self._timed()  # loading is no part of the budget
+            self.expect_budgets()
         deadline = due(budget_ms, cancel=cancel)
         candidates = Ranking.in_order(Query.of(query), documents_of(documents))
         if deadline is None:
@@ -225,7 +233,7 @@ class Reranker:
             " cap its calls instead, or take a model that scores each document"
         )
 
-    def _timed(self) -> Budgeted:
+    def _timed(self, *, may_probe: bool = False) -> Budgeted:
         scorers = [(self._first, self._ready())]
         with self._lock:
             if self._budgeted is None:
@@ -233,8 +241,10 @@ class Reranker:
                 scorers += [(named, named.load()) for named in others]
                 self._budgeted = Budgeted(
                     [
-                        # what is far away is not probed: calls may cost money
-                        level_of(str(n), self._scorer_of(r), threads=n.threads, is_local=not is_remote(r))
+                        # what is far away is not tried: calls may cost money
+                        level_of(
+                            str(n), self._scorer_of(r), threads=n.threads, may_probe=may_probe and not is_remote(r)
+                        )
                         for n, r in scorers
                     ]
                 )

@@ -28,13 +28,15 @@ def open_pipeline(
     where: Where | None = None,
     faster: Sequence[str] = (),
     gate: Gate | None = None,
+    budgets: bool = False,
 ) -> Iterator[Pipeline]:
     """Open an index for searching, with its models loaded; close all of it at the end.
 
     `first_stage` is "hybrid" (BM25 and the bi-encoder by reciprocal rank), "weighted" (both
     by normalised scores), "bm25" or "dense". With `rerank=False` its order stands. `where`
     filters by metadata. `faster` models take the reranker's place when a search's budget is too
-    small for it. A `gate` decides query by query whether to rerank.
+    small for it. A `gate` decides query by query whether to rerank. With `budgets`, how fast
+    the models are is found out now, so that the first search's budget is not spent on it.
     Raises IndexNotFoundError, IndexMismatchError, CorruptIndexError.
     """
     chosen = settings or Settings()
@@ -46,7 +48,10 @@ def open_pipeline(
         arms: list[Retriever] = [] if first_stage == "dense" else [BM25(index, where)]
         if encoder is not None:
             arms.append(Dense(index, encoder, where))
-        yield Pipeline(joined(arms, first_stage), _reranker(chosen, encoder, faster) if rerank else None, gate=gate)
+        reranker = _reranker(chosen, encoder, faster) if rerank else None
+        if budgets and reranker is not None:
+            reranker.expect_budgets()
+        yield Pipeline(joined(arms, first_stage), reranker, gate=gate)
 
 
 def joined(arms: list[Retriever], first_stage: str) -> Retriever:

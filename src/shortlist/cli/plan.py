@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from shortlist.build.planning import Advice, calibrated_contenders, make_plan
+from shortlist.build.planning import Planned, calibrated_contenders, make_plan
 from shortlist.cli.options import Json
 from shortlist.cli.output import console, errors_console, print_json, shown
 from shortlist.planning.contenders import parse_contender
@@ -48,23 +48,23 @@ def plan(
     here, notes = calibrated_contenders(models or ())
     table = read_table(quality) if quality is not None else None
     task = Task(candidates, tokens, query_tokens)
-    advice = make_plan(task, [*here, *elsewhere], p95_ms=p95, table=table, notes=notes)
+    planned = make_plan(task, [*here, *elsewhere], p95_ms=p95, table=table, notes=notes)
     if as_json:
-        print_json(advice_json(advice))
+        print_json(plan_json(planned))
     else:
-        _print(advice, p95)
-    for note in advice.notes:
+        _print(planned, p95)
+    for note in planned.notes:
         errors_console().print(shown(f"note: {note}"), soft_wrap=True)
 
 
-def advice_json(advice: Advice) -> dict[str, Any]:
+def plan_json(planned: Planned) -> dict[str, Any]:
     """Return a plan as plain JSON values."""
     return {
-        "chosen": _plan_json(advice.chosen),
-        "choices": [_plan_json(one) for one in advice.choices],
-        "next_better": _plan_json(advice.better) if advice.better is not None else None,
-        "front": [_plan_json(one) for one in advice.front],
-        "notes": list(advice.notes),
+        "chosen": _plan_json(planned.chosen),
+        "choices": [_plan_json(one) for one in planned.choices],
+        "next_better": _plan_json(planned.better) if planned.better is not None else None,
+        "front": [_plan_json(one) for one in planned.front],
+        "notes": list(planned.notes),
     }
 
 
@@ -85,13 +85,13 @@ def _plan_json(one: Plan) -> dict[str, Any]:
     }
 
 
-def _print(advice: Advice, p95_ms: float) -> None:
+def _print(planned: Planned, p95_ms: float) -> None:
     screen = console()
-    rows = [*advice.choices, *([advice.better] if advice.better is not None else [])]
+    rows = [*planned.choices, *([planned.better] if planned.better is not None else [])]
     screen.print(_table(rows, p95_ms))
     for line in plot(rows, p95_ms=p95_ms):
         screen.print(shown(line), soft_wrap=True)
-    screen.print(shown(verdict(advice)), soft_wrap=True)
+    screen.print(shown(verdict(planned)), soft_wrap=True)
 
 
 def _table(rows: list[Plan], p95_ms: float) -> Table:
@@ -112,14 +112,14 @@ def _table(rows: list[Plan], p95_ms: float) -> Table:
     return table
 
 
-def verdict(advice: Advice) -> str:
+def verdict(planned: Planned) -> str:
     """Say in a sentence or two what to do, and what more time would buy."""
-    one = advice.chosen
+    one = planned.chosen
     if not one.stages:
         first = "Do not rerank: nothing that fits is expected to be better than the first stage."
     else:
         first = f"Take {one.name}: {one.p50_ms:.0f} ms, {one.p95_ms:.0f} ms at P95."
-    better = advice.better
+    better = planned.better
     if better is None or one.quality is None or better.quality is None:
         return first
     gain = better.quality.value - one.quality.value

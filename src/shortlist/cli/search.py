@@ -89,7 +89,12 @@ def search(
         threads=threads,
         long_documents=long_documents,
     )
-    how: dict[str, Any] = {"first_stage": first_stage, "rerank": rerank, "faster": faster or ()}
+    how: dict[str, Any] = {
+        "first_stage": first_stage,
+        "rerank": rerank,
+        "faster": faster or (),
+        "budgets": budget_ms is not None,
+    }
     how |= {"where": {**_where(where), **_within(path)}, "gate": None if gate is None else load_gate(gate)}
     with open_pipeline(_ready_index(path, chosen), settings=chosen, **how) as pipeline:
         ranking = pipeline.search(
