@@ -239,15 +239,12 @@ class Reranker:
             if self._budgeted is None:
                 others = [replace(self._first, model=name, kind=None) for name in self._faster]
                 scorers += [(named, named.load()) for named in others]
-                self._budgeted = Budgeted(
-                    [
-                        # what is far away is not tried: calls may cost money
-                        level_of(
-                            str(n), self._scorer_of(r), threads=n.threads, may_probe=may_probe and not is_remote(r)
-                        )
-                        for n, r in scorers
-                    ]
-                )
+                levels = []
+                for named, reranker in scorers:
+                    probes = may_probe and not is_remote(reranker)  # what is far away may cost money a call
+                    scorer = self._scorer_of(reranker)
+                    levels.append(level_of(str(named), scorer, threads=named.threads, may_probe=probes))
+                self._budgeted = Budgeted(levels)
             return self._budgeted
 
 
