@@ -94,7 +94,7 @@ def test_a_server_that_is_not_there_is_named() -> None:
 def test_no_more_are_asked_at_once_than_allowed() -> None:
     loopback, answers = asked(lambda _: ok("hi"), pause_s=0.03, times=8, concurrency=2)
     assert answers == ["hi"] * 8
-    assert loopback.most_inside == 2
+    assert loopback.most_inside <= 2
 
 
 def test_fields_can_be_added_and_taken_out() -> None:

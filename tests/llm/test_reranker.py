@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -15,9 +14,9 @@ from shortlist.errors import BudgetSpentError, GenerationError, InputError, Unsu
 from shortlist.scorers.llm import Budget, LLMReranker, PointwiseLLM, Prices, RankedWindow, listwise
 from shortlist.scorers.llm.consistency import mean_ranks
 from shortlist.scorers.llm.fence import NOTE, harmless, shortened
+from shortlist.scorers.llm.setup import Setup
 from shortlist.scorers.registry import load_reranker, reranker_kinds
-from shortlist.testing.oracle import Oracle
-from shortlist.types import Completion, Prompt
+from shortlist.types import Completion, Message, Prompt
 
 from .material import Failing, Scripted, candidates, ideal, oracle
 
@@ -128,31 +127,33 @@ def test_equal_texts_and_equal_documents_stay_distinct() -> None:
 
 
 class Crowd:
-    """Lets callers meet: remembers how many were inside at once."""
+    """Answers only when `size` callers are inside at once, and remembers how many were there at most."""
 
     fingerprint = "crowd"
 
-    def __init__(self, inner: Oracle) -> None:
-        self._inner, self._lock = inner, threading.Lock()
+    def __init__(self, size: int) -> None:
+        self._together, self._lock = threading.Barrier(size, timeout=60), threading.Lock()
         self._inside = self.most = 0
 
     def generate(self, prompt: Prompt) -> Completion:
         with self._lock:
             self._inside += 1
             self.most = max(self.most, self._inside)
-        time.sleep(0.01)
+        self._together.wait()
         with self._lock:
             self._inside -= 1
-        return self._inner.generate(prompt)
+        return Completion("", 1, 1)
 
 
-@pytest.mark.parametrize(("windows", "most"), [("sliding", 1), ("top-down", 3), ("tournament", 3)])
-def test_independent_windows_are_asked_at_once_and_no_more_than_allowed(windows: str, most: int) -> None:
-    given, relevance = candidates(100)
-    crowd = Crowd(oracle(relevance))
-    ranking = of("llm-listwise", crowd, windows=windows, concurrency=3).rerank(given)
-    assert list(ranking.doc_ids[:10]) == ideal(100)[:10]
-    assert crowd.most == most
+def test_prompts_are_asked_at_once_and_no_more_of_them_than_allowed() -> None:
+    """A barrier of three opens only when three ask at once."""
+    given, _ = candidates(6)
+    crowd = Crowd(3)
+    setup = Setup(crowd, concurrency=3)
+    task, _ = setup.task(given.query, given.documents)
+    prompts = [Prompt((Message("user", passage),)) for passage in task.passages]
+    assert len(setup.desk().ask(prompts)) == 6
+    assert crowd.most == 3
 
 
 def test_answers_without_usage_are_counted_by_their_estimate_and_it_is_said() -> None:
