@@ -45,10 +45,13 @@ def not_measured(claim: str, why: str) -> Row:
 
 
 def verdict(claimed: Claimed, low: float, high: float) -> str:
-    """Return "agrees", "disagrees", or "open" where the interval leaves both possible."""
-    if claimed.low <= low and high <= claimed.high:
+    """Return "agrees", "disagrees", or "open" where the interval leaves both possible.
+
+    The range's ends do not belong to it: an interval that begins at no gain at all shows none.
+    """
+    if claimed.low < low and high < claimed.high:
         return AGREES
-    return DISAGREES if high < claimed.low or low > claimed.high else OPEN
+    return DISAGREES if high <= claimed.low or low >= claimed.high else OPEN
 
 
 def as_table(rows: Sequence[Row]) -> str:

@@ -23,13 +23,18 @@ NUMBER = st.floats(-100, 100)
 def test_only_an_interval_within_the_claim_agrees(low: float, width: float, start: float, span: float) -> None:
     claimed = Claimed(start, start + span)
     found = verdict(claimed, low, low + width)
-    ends = [start <= low <= start + span, start <= low + width <= start + span]
+    ends = [start < low < start + span, start < low + width < start + span]
     assert (found == AGREES) == all(ends)
     if found == DISAGREES:
         assert not any(ends)
     for value in np.linspace(low, low + width, 5):
         if found == DISAGREES:
-            assert not start <= value <= start + span
+            assert not start < value < start + span
+
+
+def test_no_gain_at_all_is_none() -> None:
+    assert verdict(Claimed(0.0), 0.0, 0.3) == OPEN
+    assert verdict(Claimed(0.0), 0.0, 0.0) == DISAGREES
 
 
 def test_a_table_holds_every_row_and_the_open_ones() -> None:
