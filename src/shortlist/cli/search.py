@@ -86,11 +86,9 @@ def search(
         threads=threads,
         long_documents=long_documents,
     )
-    conditions = _where(where)
-    decides = load_gate(gate) if gate is not None else None
-    index = _ready_index(path, chosen)
+    conditions, decides = _where(where), load_gate(gate) if gate is not None else None
     with open_pipeline(
-        index,
+        _ready_index(path, chosen),
         settings=chosen,
         first_stage=first_stage,
         rerank=rerank,
@@ -99,19 +97,13 @@ def search(
         gate=decides,
         budgets=budget_ms is not None,
     ) as pipeline:
-        ranking = pipeline.search(
-            asked,
-            top_k=chosen.top_k,
-            depth=max(chosen.depth, chosen.top_k),
-            budget_ms=budget_ms,
-            min_score=min_score,
-            min_score_kind=score_kind,
+        wanted, depth = chosen.top_k, max(chosen.depth, chosen.top_k)
+        _show(
+            pipeline.search(
+                asked, top_k=wanted, depth=depth, budget_ms=budget_ms, min_score=min_score, min_score_kind=score_kind
+            ),
+            as_json,
         )
-    if as_json:
-        print_json(ranking_json(ranking))
-    else:
-        _print(ranking)
-    print_degradations(ranking)
 
 
 def _ready_index(path: Path, chosen: Settings) -> Path:
@@ -146,6 +138,14 @@ def _where(text: str | None) -> dict[str, Any] | None:
     if not isinstance(value, dict):
         raise InputError(f"--where must be a JSON object of field and value, not {text}")
     return value
+
+
+def _show(ranking: Ranking, as_json: bool) -> None:
+    if as_json:
+        print_json(ranking_json(ranking))
+    else:
+        _print(ranking)
+    print_degradations(ranking)
 
 
 def _print(ranking: Ranking) -> None:
