@@ -18,6 +18,9 @@ from shortlist.inference.torch_device import Placement, memory_errors
 _QUIET = threading.Lock()
 
 
+_CLASSIFIER = "ForSequenceClassification"
+
+
 def load_pretrained(
     folder: ModelFolder,
     *,
@@ -80,17 +83,16 @@ def _class_of(folder: ModelFolder, suffix: str, trust_remote_code: bool) -> Any:
         raise UnsupportedModelError(
             f"{folder.name}: architectures={named!r:.200}, but a *{suffix} is needed; another kind may run it"
         )
-    own_code = bool(folder.config.get("auto_map"))
-    if own_code and trust_remote_code:
-        return getattr(transformers, f"AutoModel{suffix}")
+    if folder.config.get("auto_map"):  # a known name may stand for other code: Jina's XLM-R
+        if trust_remote_code:
+            return getattr(transformers, f"AutoModel{suffix}")
+        hint = "; read it, and pass trust_remote_code=True if you trust it" if suffix == _CLASSIFIER else ""
+        raise UnsupportedModelError(f"{folder.name}: the code of {name} comes with the model and is not run{hint}")
     found = getattr(transformers, name, None)
     if found is None:
-        hint = (
-            "its code comes with the model; read it, and pass trust_remote_code=True if you trust it"
-            if own_code and suffix == "ForSequenceClassification"
-            else "it cannot be run here"
+        raise UnsupportedModelError(
+            f"{folder.name}: transformers {transformers.__version__} has no {name}; it cannot be run here"
         )
-        raise UnsupportedModelError(f"{folder.name}: transformers {transformers.__version__} has no {name}; {hint}")
     return found
 
 
