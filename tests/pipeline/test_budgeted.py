@@ -198,9 +198,27 @@ def test_a_larger_model_comes_back_after_a_slow_moment() -> None:
     large.pair_ms = 80
     within(budgeted, clock, 500, count=20)
     large.pair_ms = 10
-    levels = [within(budgeted, clock, 500, count=20).trace.steps[-1].facts["level"] for _ in range(20)]
+    levels = [within(budgeted, clock, 500, count=20).trace.steps[-1].facts["level"] for _ in range(40)]
     assert levels[0] == "small"
     assert levels[-1] == "large"
+
+
+def test_a_calibration_from_a_busy_moment_does_not_bar_a_model_for_ever() -> None:
+    clock = Clock()
+    budgeted = Budgeted([Level(Timed(clock, pair_ms=1), CostModel(pair_ms=100))])
+    unscored = [within(budgeted, clock, 50, count=20).unscored for _ in range(40)]
+    assert unscored[0] == 20
+    assert unscored[-1] == 0
+
+
+def test_a_model_that_really_is_too_slow_is_tried_rarely_and_late_by_one_pair_at_most() -> None:
+    clock = Clock()
+    scorer = Timed(clock, pair_ms=100)
+    budgeted = Budgeted([Level(scorer, PAIR)])
+    for _ in range(100):
+        within(budgeted, clock, 50, count=20)
+    assert 1 <= len(scorer.chunks) <= 20
+    assert {len(chunk) for chunk in scorer.chunks[1:]} == {1}
 
 
 def test_a_cancelled_search_stops_before_the_next_chunk() -> None:

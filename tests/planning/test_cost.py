@@ -141,7 +141,7 @@ def test_an_unknown_pace_begins_with_one_pair_and_learns_from_it() -> None:
 
 def test_a_model_that_is_passed_over_is_thought_faster_in_the_end() -> None:
     calibrated, learned = Pace(KNOWN, 500, 100), Pace().after([10], 50)
-    for _ in range(40):
+    for _ in range(80):
         calibrated, learned = calibrated.rested(), learned.rested()
     assert 0.9 <= calibrated.load <= 1
     assert learned.load < 0.05

@@ -14,6 +14,8 @@ from shortlist.cli.output import console, errors_console, print_json, shown
 from shortlist.planning.store import Record
 from shortlist.settings import Settings
 
+BUSY_RATIO = 2.5  # 1.6 was measured beside other work of load 2 to 3, 5.7 beside one of 9
+
 
 def calibrate(
     models: Annotated[
@@ -40,6 +42,10 @@ def calibrate(
         return
     for record in records:
         console().print(shown(_line(record)), soft_wrap=True)
+        if record.cost.p95_ratio > BUSY_RATIO:
+            ratio = f"{record.cost.p95_ratio:.1f} times the median"
+            note = f"note: P95 is {ratio}, as on a busy machine; calibrate again when it is idle"
+            errors_console().print(note, soft_wrap=True)
 
 
 def _calibrated(name: str, chosen: Settings, seconds: float) -> Record:

@@ -91,7 +91,7 @@ class Budgeted:
             paces = tuple(self._paces)
             chosen = first_in_time(paces, lengths, left_ms=left_ms)
             for place, pace in enumerate(paces[:chosen]):
-                self._paces[place] = pace.rested()
+                self._paces[place] = pace.rested(was_last=place == len(paces) - 1)
         return chosen, paces
 
     def _chunks(self, chosen: int, candidates: Ranking, lengths: Sequence[int], deadline: Deadline) -> list[Scores]:

@@ -10,7 +10,7 @@ from shortlist.planning.cost import CostModel
 
 SHARE = 0.5  # of what is left that one chunk may take: a machine twice as slow as predicted still ends in time
 DECAY = 0.7  # weight of what was measured before the last chunk
-REST = 0.9  # what remains of a model's load for every query that passed it over
+REST = 0.95  # what remains of a model's load for every query that passed it over
 UNKNOWN_RATIO = 1.5  # P95 over P50 while it has not been measured
 
 
@@ -66,11 +66,15 @@ class Pace:
         measured, predicted = self.measured_ms * DECAY + latency_ms, self.predicted_ms * DECAY + cost.p50_ms(lengths)
         return Pace(cost, measured, predicted, is_learned)
 
-    def rested(self) -> Pace:
+    def rested(self, *, was_last: bool = False) -> Pace:
         """Forget a little of the load: a model that is passed over as too slow must be tried again some time.
 
-        Load sinks to 1, and below it where the cost was only learned.
+        Load sinks to 1, what was calibrated. It sinks below that where the cost was only
+        learned, or where the model `was_last` and so nothing ran at all: the machine may have been busy
+        when it was calibrated, and only trying can tell.
         """
-        if self.load <= 1 and not self.is_learned:
+        if self.load <= 1 and not self.is_learned and not was_last:
             return self
+        if self.predicted_ms <= 0:
+            return replace(self, measured_ms=REST, predicted_ms=1.0)
         return replace(self, measured_ms=self.measured_ms * REST)
