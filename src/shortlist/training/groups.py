@@ -1,4 +1,4 @@
-"""A training group: one query, one positive passage, mined negatives, and the teacher's scores of them all."""
+"""A training group: one query, one positive passage, mined negatives, and what teachers think of them all."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ class Pair:
 class Group:
     """One query with `1 + n` passages; the first is the positive.
 
-    `teacher` holds one similarity a passage (cosine of the bi-encoder, in -1..1).
+    `teacher` holds one score a passage: what it is measured in is the loss's affair (its
+    temperature). As mined it is the bi-encoder's cosine, in -1..1, and `lexical` holds the
+    BM25 scores, 0 or more; `ensemble` makes one teacher of the two.
     """
 
     query: str
     passages: tuple[str, ...]
     teacher: tuple[float, ...]
     source: str
+    lexical: tuple[float, ...] = ()
 
 
 def write_groups(groups: Iterable[Group], path: Path) -> int:
@@ -46,4 +49,5 @@ def read_groups(path: Path) -> Iterator[Group]:
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
-            yield Group(row["query"], tuple(row["passages"]), tuple(row["teacher"]), row["source"])
+            lexical = tuple(row.get("lexical", ()))
+            yield Group(row["query"], tuple(row["passages"]), tuple(row["teacher"]), row["source"], lexical)

@@ -1,13 +1,30 @@
-"""The trainable cross-encoder: a BERT sequence classifier whose last layer runs for [CLS] only."""
+"""The trainable cross-encoder: a BERT sequence classifier whose last layer runs for [CLS] only, with exit heads."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import BertConfig, BertForSequenceClassification
+
+EXIT_HEADS = "exit_heads.safetensors"
+
+
+class ExitHead(nn.Module):
+    """A score read from [CLS] behind an inner layer: a pooler and a classifier of its own (Xin et al. 2020)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.pooler = nn.Linear(width, width)
+        self.classifier = nn.Linear(width, 1)
+
+    def forward(self, first: Tensor) -> Tensor:
+        """Score `[batch, dim]` to `[batch]`."""
+        return self.classifier(torch.tanh(self.pooler(first))).squeeze(-1)
 
 
 class TrainableCrossEncoder(nn.Module):
@@ -17,32 +34,56 @@ class TrainableCrossEncoder(nn.Module):
     queries, output and feed-forward are computed for that position alone. The result is
     the same up to rounding. Word embeddings are frozen: with few training pairs they
     would only drift for the words seen, and the gradient is half the parameters.
+
+    `exits` names layers behind which an exit head scores too.
     """
 
-    def __init__(self, classifier: BertForSequenceClassification) -> None:
+    def __init__(self, classifier: BertForSequenceClassification, *, exits: Sequence[int] = ()) -> None:
         super().__init__()
         self.classifier = classifier
         classifier.bert.embeddings.word_embeddings.weight.requires_grad_(False)
+        width = classifier.config.hidden_size
+        self.exits = nn.ModuleDict({str(layer): ExitHead(width) for layer in exits})
 
     @classmethod
-    def from_encoder(cls, folder: Path) -> TrainableCrossEncoder:
-        """Start from an encoder's weights with a new head; dropout is off, which speeds up CPU training."""
+    def from_encoder(cls, folder: Path, *, exits: Sequence[int] = ()) -> TrainableCrossEncoder:
+        """Start from the weights in `folder`, with new heads where it has none; dropout is off, for speed on a CPU."""
         config = BertConfig.from_pretrained(
             folder, num_labels=1, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
         )
-        return cls(BertForSequenceClassification.from_pretrained(folder, config=config, attn_implementation="sdpa"))
+        model = BertForSequenceClassification.from_pretrained(folder, config=config, attn_implementation="sdpa")
+        trainable = cls(model, exits=exits)
+        if exits and (folder / EXIT_HEADS).is_file():
+            trainable.exits.load_state_dict(
+                {name.removeprefix("exit."): tensor for name, tensor in load_file(folder / EXIT_HEADS).items()}
+            )
+        return trainable
+
+    def save(self, folder: Path) -> None:
+        """Write a Hugging Face folder, and the exit heads beside it as `exit.<layer>.pooler.weight` and so on."""
+        self.classifier.save_pretrained(folder)
+        if self.exits:
+            heads = {f"exit.{name}": tensor.contiguous() for name, tensor in self.exits.state_dict().items()}
+            save_file(heads, folder / EXIT_HEADS)
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Score a padded batch: three `[batch, length]` tensors in, `[batch]` logits out."""
+        return self.scores(input_ids, token_type_ids, attention_mask)[:, -1]
+
+    def scores(self, input_ids: Tensor, token_type_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return `[batch, exits + 1]` logits: those of the exits from the lowest up, then the final one."""
         bert = self.classifier.bert
         hidden = bert.embeddings(input_ids=input_ids, token_type_ids=token_type_ids)  # [batch, length, dim]
         allowed = attention_mask.bool()[:, None, None, :]  # [batch, 1, 1, length]
         *layers, last = bert.encoder.layer
-        for layer in layers:
+        early: list[Tensor] = []
+        for number, layer in enumerate(layers, 1):
             hidden = _layer(layer, hidden, hidden, allowed)
+            if str(number) in self.exits:
+                early.append(self.exits[str(number)](hidden[:, 0]))
         first = _layer(last, hidden[:, :1], hidden, allowed)  # [batch, 1, dim]
         pooled = torch.tanh(bert.pooler.dense(first[:, 0]))
-        return self.classifier.classifier(pooled).squeeze(-1)
+        return torch.stack([*early, self.classifier.classifier(pooled).squeeze(-1)], -1)
 
 
 def _layer(layer: nn.Module, queries: Tensor, hidden: Tensor, allowed: Tensor) -> Tensor:

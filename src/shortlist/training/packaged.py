@@ -1,15 +1,20 @@
-"""The recipe of the packaged cross-encoder: which data, how many groups, which lengths."""
+"""The recipe of the packaged cross-encoder's data: which collections, how many groups, which lengths."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from shortlist.training.augment import vary
+from shortlist.training.cloze import cloze_pairs
+from shortlist.training.code_pairs import code_pairs
+from shortlist.training.ensemble import Weights, fit, taught
 from shortlist.training.groups import Group, Pair
+from shortlist.training.leakage import Seen
 from shortlist.training.mining import Encode, Mining, mine
 
 
@@ -17,7 +22,8 @@ from shortlist.training.mining import Encode, Mining, mine
 class Source:
     """One training collection: `queries` pairs become groups, `distractors` more passages only negatives.
 
-    `characters` is where its texts are cut.
+    `characters` is where its texts are cut; `short`, where every second one is. `cloze` more
+    groups ask with a sentence of a passage.
     """
 
     name: str
@@ -25,28 +31,44 @@ class Source:
     queries: int
     distractors: int
     characters: int
+    short: int = 0
+    cloze: int = 0
 
 
 # Families share one pool of passages, so that negatives come from the same kind of text.
 FAMILIES: tuple[tuple[Source, ...], ...] = (
     (
-        Source("nq_qed", "CC BY-SA 3.0", 8600, 0, 480),
+        Source("nq_qed", "CC BY-SA 3.0", 8600, 0, 1100, short=480, cloze=500),
         Source("squad_nqg", "CC BY-SA 4.0", 7000, 8000, 400),
-        Source("wiki_abstracts", "CC BY-SA", 1000, 4000, 480),
+        Source("wiki_abstracts", "CC BY-SA", 1000, 6000, 700, cloze=1000),
     ),
     (
-        Source("medquad", "CC BY 4.0", 3000, 3000, 560),
-        Source("pubmedqa", "MIT", 700, 300, 1200),
+        Source("medquad", "CC BY 4.0", 4500, 4000, 1300, short=560, cloze=700),
+        Source("pubmedqa", "MIT", 1000, 0, 1600, cloze=900),
         Source("covid_faqs", "Apache-2.0", 300, 600, 480),
     ),
     (
-        Source("tldr", "CC BY 4.0", 1200, 3000, 300),
-        Source("powershell_docs", "CC BY 4.0, MIT", 900, 2000, 400),
-        Source("k8s_docs", "CC BY 4.0", 900, 2000, 480),
-        Source("rust_book", "MIT or Apache-2.0", 200, 300, 480),
+        Source("tldr", "CC BY 4.0", 1500, 3000, 300),
+        Source("powershell_docs", "CC BY 4.0, MIT", 1200, 2000, 700, short=400),
+        Source("k8s_docs", "CC BY 4.0", 1800, 2000, 900, short=480),
+        Source("rust_book", "MIT or Apache-2.0", 450, 0, 1000, short=480),
     ),
-    (Source("scitldr", "Apache-2.0", 1300, 500, 1200),),
+    (Source("scitldr", "Apache-2.0", 4000, 1500, 1500, cloze=1300),),
 )
+CODE_PACKAGES = {
+    "numpy": "BSD-3-Clause",
+    "scipy": "BSD-3-Clause",
+    "sklearn": "BSD-3-Clause",
+    "networkx": "BSD-3-Clause",
+    "sympy": "BSD-3-Clause",
+    "pandas": "BSD-3-Clause",
+    "torch": "BSD-3-Clause",
+    "email": "PSF-2.0",
+    "http": "PSF-2.0",
+    "asyncio": "PSF-2.0",
+    "logging": "PSF-2.0",
+}
+CODE_QUERIES = 3000
 
 
 def clean(text: str) -> str:
@@ -54,30 +76,68 @@ def clean(text: str) -> str:
     return " ".join(text.replace("-lrb-", "(").replace("-rrb-", ")").replace("``", '"').replace("''", '"').split())
 
 
-def read_pairs(data: Path, source: Source) -> list[Pair]:
-    """Read one collection, texts cut at the source's length in characters."""
+def read_pairs(data: Path, source: Source, *, seed: int = 0) -> list[Pair]:
+    """Read one collection's English pairs, texts cut at the source's lengths in characters.
+
+    A title stands on a line of its own above the passage, as documents are read later, in
+    two of three pairs of the sources that have one.
+    """
+    rng = random.Random(seed)
     pairs = []
     with gzip.open(data / source.name / "pairs.jsonl.gz", "rt", encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
             query, passage = clean(row["query"]), clean(row["passage"])
             title = clean(row.get("title") or "")
-            if source.name == "nq_qed" and title:
-                passage = f"{title}. {passage}"
-            if len(query) >= 3 and len(passage) >= 20 and passage.lower() != query.lower():
-                pairs.append(Pair(query, passage[: source.characters], source.name))
+            if row.get("lang", "en") != "en" or len(query) < 3 or len(passage) < 20:
+                continue
+            if title and source.name != "nq_qed" and len(query.split()) < 3:
+                query = f"{title}: {query}"  # a heading such as "Examples" asks for nothing by itself
+            elif title and rng.random() < 0.67:
+                passage = f"{title}\n{passage}"
+            cut = source.short if source.short and rng.random() < 0.5 else source.characters
+            if passage.lower() != query.lower():
+                pairs.append(Pair(query, passage[:cut], source.name))
     return pairs
 
 
-def packaged_groups(data: Path, encode: Encode, *, seed: int = 0) -> Iterator[Group]:
-    """Mine the groups of every family in turn."""
+def packaged_groups(
+    data: Path, encode: Encode, *, mining: Mining, seen: Seen, tell: Callable[[str], None], seed: int = 0
+) -> Iterator[Group]:
+    """Mine the groups of every family in turn; what an evaluation collection shows is left out.
+
+    The teacher is the ensemble of cosine and BM25 that explains the family's labels best.
+    """
+    rng = random.Random(seed)
+    for chosen, distractors in _families(data, seed):
+        clear = [pair for pair in chosen if not (seen.query(pair.query) or seen.passage(pair.passage))]
+        others = [text for text in distractors if not seen.passage(text)]
+        tell(f"{len(chosen)} pairs, {len(chosen) - len(clear)} of them seen in evaluation; {len(others)} distractors")
+        asked = [replace(pair, query=vary(pair.query, rng)) for pair in clear]
+        groups = list(mine(asked, others, encode, mining))
+        weights = _weights(groups)
+        tell(f"teacher of {groups[0].source} and its family: {weights}")
+        yield from taught(groups, weights)
+
+
+def _weights(groups: Sequence[Group]) -> Weights:
+    """Cloze questions share words with their passages by making, so labels of real questions decide."""
+    return fit([group for group in groups if not group.source.endswith("_cloze")])
+
+
+def _families(data: Path, seed: int) -> Iterator[tuple[list[Pair], list[str]]]:
     rng = random.Random(seed)
     for family in FAMILIES:
         chosen: list[Pair] = []
         distractors: list[str] = []
         for source in family:
-            pairs = read_pairs(data, source)
+            pairs = read_pairs(data, source, seed=seed)
             rng.shuffle(pairs)
+            rest = [pair.passage for pair in pairs[source.queries :]]
             chosen += pairs[: source.queries]
-            distractors += [p.passage for p in pairs[source.queries : source.queries + source.distractors]]
-        yield from mine(chosen, distractors, encode, Mining(seed=seed))
+            distractors += rest[: source.distractors]
+            whole = list(dict.fromkeys([*rest, *(pair.passage for pair in pairs)]))
+            chosen += cloze_pairs(whole, f"{source.name}_cloze", count=source.cloze, seed=seed)
+        yield chosen, distractors
+    code = code_pairs(tuple(CODE_PACKAGES), count=2 * CODE_QUERIES, characters=1200, seed=seed)
+    yield code[:CODE_QUERIES], [pair.passage for pair in code[CODE_QUERIES:]]

@@ -27,6 +27,9 @@ class Recipe:
     budget that is used up, so a run always ends with its rate at zero, on any machine.
     `steps`, when above 0, is the budget instead, and makes a run repeatable.
     `label_weight` is the share of the label loss; the rest goes to the teacher.
+    `exits` are layers that get a head of their own, trained with `exit_weight` times the
+    mean of their losses. `bf16` multiplies in bf16 where autocast deems it safe; the
+    weights themselves stay fp32.
     """
 
     minutes: float = 90.0
@@ -42,6 +45,9 @@ class Recipe:
     dev_groups: int = 400
     report_minutes: float = 10.0
     seed: int = 0
+    exits: tuple[int, ...] = ()
+    exit_weight: float = 0.3
+    bf16: bool = False
 
 
 def train(groups: Sequence[Group], start: Path, out: Path, recipe: Recipe) -> dict[str, float]:
@@ -51,7 +57,7 @@ def train(groups: Sequence[Group], start: Path, out: Path, recipe: Recipe) -> di
     groups = list(groups)
     rng.shuffle(groups)
     dev, training = groups[: recipe.dev_groups], groups[recipe.dev_groups :]
-    model = TrainableCrossEncoder.from_encoder(start)
+    model = TrainableCrossEncoder.from_encoder(start, exits=recipe.exits)
     tokenizer = Tokenizer.from_file(str(start / "tokenizer.json"))
     tokenizer.no_padding()
     tokenizer.enable_truncation(recipe.max_length, strategy="only_second")
@@ -85,26 +91,28 @@ def train(groups: Sequence[Group], start: Path, out: Path, recipe: Recipe) -> di
 
 def save(model: TrainableCrossEncoder, start: Path, out: Path) -> None:
     """Write the Hugging Face folder: config, weights, tokenizer."""
-    model.classifier.save_pretrained(out)
+    model.save(out)
     (out / "tokenizer.json").write_bytes((start / "tokenizer.json").read_bytes())
 
 
 def evaluate(
     model: TrainableCrossEncoder, tokenizer: Tokenizer, groups: Sequence[Group], recipe: Recipe
 ) -> dict[str, float]:
-    """Reciprocal rank of the positive in held-out groups: the model's, the teacher's, and their sum's."""
+    """Reciprocal rank of the positive in held-out groups: the model's, its exits', the teacher's, and their sum's."""
     model.eval()
     with torch.inference_mode():
-        scores = torch.cat([score(model, tokenizer, groups[i : i + 32], recipe) for i in range(0, len(groups), 32)])
+        parts = [score(model, tokenizer, groups[i : i + 32], recipe) for i in range(0, len(groups), 32)]
+    *exits, scores = torch.cat(parts).unbind(-1)
     teacher = torch.tensor([g.teacher for g in groups]) / recipe.temperature
     figures = {"dev_rr": _rr(scores), "dev_rr_teacher": _rr(teacher)}
+    figures |= {f"dev_rr_exit_{layer}": _rr(early) for layer, early in zip(recipe.exits, exits, strict=True)}
     for weight in (0.25, 0.5):
         figures[f"dev_rr_sum_{weight}"] = _rr(scores + weight * teacher)
     return figures
 
 
 def score(model: TrainableCrossEncoder, tokenizer: Tokenizer, groups: Sequence[Group], recipe: Recipe) -> Tensor:
-    """Logits `[groups, size]`, computed in length-sorted batches of about `tokens_per_batch` tokens."""
+    """Logits `[groups, size, exits + 1]`, computed in length-sorted batches of about `tokens_per_batch` tokens."""
     encodings = tokenizer.encode_batch([(g.query, p) for g in groups for p in g.passages])
     order = sorted(range(len(encodings)), key=lambda i: len(encodings[i].ids))
     parts: list[Tensor] = []
@@ -121,16 +129,16 @@ def score(model: TrainableCrossEncoder, tokenizer: Tokenizer, groups: Sequence[G
         def padded(rows: list[list[int]], length: int = length) -> Tensor:
             return torch.tensor([row + [0] * (length - len(row)) for row in rows])
 
-        parts.append(
-            model(
+        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
+            scored = model.scores(
                 padded([e.ids for e in batch]),
                 padded([e.type_ids for e in batch]),
                 padded([e.attention_mask for e in batch]),
             )
-        )
+        parts.append(scored.float())
     back = torch.empty(len(order), dtype=torch.long)
     back[torch.tensor(order)] = torch.arange(len(order))
-    return torch.cat(parts)[back].view(len(groups), -1)
+    return torch.cat(parts)[back].view(len(groups), -1, 1 + len(recipe.exits))
 
 
 def _step(
@@ -143,8 +151,8 @@ def _step(
     model.train()
     scores = score(model, tokenizer, groups, recipe)
     teacher = torch.tensor([g.teacher for g in groups])
-    loss = recipe.label_weight * listwise_softmax(scores)
-    loss = loss + (1 - recipe.label_weight) * distillation(scores, teacher, temperature=recipe.temperature)
+    *exits, final = [_loss(one, teacher, recipe) for one in scores.unbind(-1)]
+    loss = final + recipe.exit_weight * torch.stack(exits).mean() if exits else final
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -152,9 +160,15 @@ def _step(
     return loss.item()
 
 
+def _loss(scores: Tensor, teacher: Tensor, recipe: Recipe) -> Tensor:
+    label = recipe.label_weight * listwise_softmax(scores)
+    return label + (1 - recipe.label_weight) * distillation(scores, teacher, temperature=recipe.temperature)
+
+
 def _optimizer(model: TrainableCrossEncoder, recipe: Recipe) -> torch.optim.Optimizer:
-    trainable = [p for n, p in model.named_parameters() if p.requires_grad and "classifier.classifier" not in n]
-    head = list(model.classifier.classifier.parameters())
+    head = [*model.classifier.classifier.parameters(), *model.exits.parameters()]
+    heads = {id(parameter) for parameter in head}
+    trainable = [p for p in model.parameters() if p.requires_grad and id(p) not in heads]
     return torch.optim.AdamW(
         [
             {"params": trainable, "peak": recipe.learning_rate},
