@@ -44,6 +44,18 @@ class Scorer(Protocol):
         ...
 
 
+Group = tuple[Query, Sequence[Document]]
+
+
+@runtime_checkable
+class GroupScorer(Scorer, Protocol):
+    """A scorer that takes the documents of several queries at once, so that they fill its batches together."""
+
+    def score_groups(self, groups: Sequence[Group]) -> list[Scores]:
+        """Return for each group what `score` returns for it, but for rounding and latency."""
+        ...
+
+
 @runtime_checkable
 class Reranker(Protocol):
     """Second stage: put candidates into a better order."""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from shortlist.protocols import Scorer
+from shortlist.protocols import Group, Scorer
+from shortlist.scorers.groups import score_groups
 from shortlist.types import Document, Query, ScoreKind, Scores, Step
 
 
@@ -21,11 +22,23 @@ class Blend:
         self._parts = tuple(parts)
         self.fingerprint = " + ".join(f"{weight:g} x ({scorer.fingerprint})" for scorer, weight in self._parts)
 
+    @property
+    def parts(self) -> tuple[Scorer, ...]:
+        """The scorers that are added up."""
+        return tuple(scorer for scorer, _ in self._parts)
+
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one sum a document, `[documents]` in input order."""
+        return self.score_groups([(query, documents)])[0]
+
+    def score_groups(self, groups: Sequence[Group]) -> list[Scores]:
+        """Return each group's sums; every part takes all groups together if it can."""
         began = time.perf_counter()
-        scores = [scorer.score(query, documents) for scorer, _ in self._parts]
-        values = np.zeros(len(documents), dtype=np.float32)
+        by_part = [score_groups(scorer, groups) for scorer, _ in self._parts]
+        return [self._sum(began, scores) for scores in zip(*by_part, strict=True)]
+
+    def _sum(self, began: float, scores: Sequence[Scores]) -> Scores:
+        values = np.zeros(len(scores[0].values), dtype=np.float32)
         for one, (_, weight) in zip(scores, self._parts, strict=True):
             values += np.float32(weight) * one.values
         return Scores(values, ScoreKind.WEIGHTED_SUM, self._step(began, [one.step for one in scores]))

@@ -10,7 +10,7 @@ import numpy as np
 
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.inference.tokens import Ids
-from shortlist.protocols import Role, Vectors
+from shortlist.protocols import Group, Role, Vectors
 from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
 
 
@@ -28,14 +28,29 @@ class Cosine:
 
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one cosine a document, `[documents]` in input order, in -1..1."""
+        return self.score_groups([(query, documents)])[0]
+
+    def score_groups(self, groups: Sequence[Group]) -> list[Scores]:
+        """Return each group's cosines; the texts of all groups are encoded together."""
         began = time.perf_counter()
+        documents = [document for _, some in groups for document in some]
         ids = self._encoder.ids_of(documents)
-        vectors, fresh = self._vectors(documents, ids)
-        values = vectors @ self._encoder.encode([query.text], role=Role.QUERY)[0]  # [documents]
+        vectors, is_fresh = self._vectors(documents, ids)
+        queries = self._encoder.encode([query.text for query, _ in groups], role=Role.QUERY)  # [groups, dimension]
+        found: list[Scores] = []
+        done = 0
+        for (_, some), query in zip(groups, queries, strict=True):
+            here = slice(done, done + len(some))
+            step = self._step(began, some, ids[here], sum(is_fresh[here]))
+            found.append(Scores(vectors[here] @ query, ScoreKind.SIMILARITY, step))
+            done += len(some)
+        return found
+
+    def _step(self, began: float, documents: Sequence[Document], ids: Sequence[Ids], fresh: int) -> Step:
         room = self._encoder.room
         cut = tuple(Truncation(d.doc_id, room, len(i)) for d, i in zip(documents, ids, strict=True) if len(i) > room)
         notes = (f"{len(cut)} texts cut by the bi-encoder at {room} tokens",) if cut else ()
-        step = Step(
+        return Step(
             "cosine",
             (time.perf_counter() - began) * 1000,
             {"documents": len(documents), "encoded": fresh},
@@ -43,10 +58,9 @@ class Cosine:
             notes,
             cut,
         )
-        return Scores(values, ScoreKind.SIMILARITY, step)
 
-    def _vectors(self, documents: Sequence[Document], ids: Sequence[Ids]) -> tuple[Vectors, int]:
-        """Return vectors `[documents, dimension]`, and how many had to be made."""
+    def _vectors(self, documents: Sequence[Document], ids: Sequence[Ids]) -> tuple[Vectors, list[bool]]:
+        """Return vectors `[documents, dimension]`, and which of them had to be made."""
         known = self._encoder.fingerprint
         stored = [d.vector.values if d.vector is not None and d.vector.encoder == known else None for d in documents]
         missing = [place for place, vector in enumerate(stored) if vector is None]
@@ -56,4 +70,4 @@ class Cosine:
                 vectors[place] = vector
         if missing:
             vectors[missing] = self._encoder.encode_ids([ids[place] for place in missing])
-        return vectors, len(missing)
+        return vectors, [vector is None for vector in stored]

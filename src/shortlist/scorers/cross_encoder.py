@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from shortlist.errors import UnsupportedModelError
 from shortlist.inference.engine import Engine, Inferred
 from shortlist.inference.load import load_engine
 from shortlist.inference.session import Output, Precision
-from shortlist.inference.tokens import Ids, ModelInput
+from shortlist.inference.tokens import Ids, ModelInput, Tokenizer
 from shortlist.passages.windows import LongDocuments, best_of, windows
+from shortlist.protocols import Group
 from shortlist.scorers.report import inference_step
 from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
 
@@ -85,16 +87,42 @@ class CrossEncoder:
             activation=loaded.folder.activation,
         )
 
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What makes token ids of texts."""
+        return self._engine.tokenizer
+
+    def room(self, query: Query) -> int:
+        """How many tokens of a document are read beside a query."""
+        return self._max_length - self.tokenizer.pair.overhead - len(self._query_ids(query)[0])
+
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one logit a document, `[documents]` in input order."""
+        return self.score_groups([(query, documents)])[0]
+
+    def score_groups(self, groups: Sequence[Group]) -> list[Scores]:
+        """Return each group's logits; all groups share batches, and each step holds the latency of all."""
         began = time.perf_counter()
-        template = self._engine.tokenizer.pair
+        readings = [self._readings(query, documents) for query, documents in groups]
+        inputs = [one for reading in readings for one in reading.inputs]
+        inferred = self._engine.infer(inputs) if inputs else _NOTHING
+        logits = _logits(inferred.rows)
+        found: list[Scores] = []
+        done = 0
+        for (_, documents), reading in zip(groups, readings, strict=True):
+            values = best_of(logits[done : done + len(reading.inputs)], reading.owners, len(documents))
+            found.append(Scores(values, ScoreKind.LOGIT, self._step(began, documents, reading, inferred)))
+            done += len(reading.inputs)
+        return found
+
+    def _readings(self, query: Query, documents: Sequence[Document]) -> _Readings:
+        template = self.tokenizer.pair
         first, cut = self._query_ids(query)
         room = self._max_length - template.overhead - len(first)
         inputs: list[ModelInput] = []
         owners: list[int] = []
         truncations = [cut] if cut else []
-        for place, (document, ids) in enumerate(zip(documents, self._engine.tokenizer.ids_of(documents), strict=True)):
+        for place, (document, ids) in enumerate(zip(documents, self.tokenizer.ids_of(documents), strict=True)):
             readings = windows(len(ids), room, self._long_documents, doc_id=document.doc_id)
             for spans in readings:
                 inputs.append(template.build(first, np.concatenate([ids[a:b] for a, b in spans])))
@@ -102,9 +130,7 @@ class CrossEncoder:
             seen = sum(b - a for a, b in readings[0]) if len(readings) == 1 else len(ids)
             if seen < len(ids):
                 truncations.append(Truncation(document.doc_id, seen, len(ids)))
-        inferred = self._engine.infer(inputs) if inputs else _NOTHING
-        values = best_of(_logits(inferred.rows), owners, len(documents))
-        return Scores(values, ScoreKind.LOGIT, self._step(began, documents, inputs, inferred, tuple(truncations)))
+        return _Readings(inputs, owners, tuple(truncations))
 
     def close(self) -> None:
         """End the engine's threads."""
@@ -117,25 +143,27 @@ class CrossEncoder:
             room = self._max_length // 2 - self._engine.tokenizer.single.overhead
         return ids[:room], Truncation("(query)", room, len(ids)) if len(ids) > room else None
 
-    def _step(
-        self,
-        began: float,
-        documents: Sequence[Document],
-        inputs: Sequence[ModelInput],
-        inferred: Inferred,
-        cut: tuple[Truncation, ...],
-    ) -> Step:
+    def _step(self, began: float, documents: Sequence[Document], reading: _Readings, inferred: Inferred) -> Step:
         return inference_step(
             "cross-encoder",
             began=began,
             documents=documents,
-            counts={"pairs": len(inputs), "tokens": sum(len(i) for i in inputs)},
+            counts={"pairs": len(reading.inputs), "tokens": sum(len(i) for i in reading.inputs)},
             session=self._engine.session,
             facts={"model": self.fingerprint, **self._activation},
             degradations=inferred.degradations,
-            cut=cut,
+            cut=reading.truncations,
             long_documents=self._long_documents,
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Readings:
+    """The model's inputs for the documents of a query, the place of the document that each is of, and what was cut."""
+
+    inputs: Sequence[ModelInput]
+    owners: Sequence[int]
+    truncations: tuple[Truncation, ...]
 
 
 _NOTHING = Inferred(np.empty((0, 1), dtype=np.float32))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from shortlist.protocols import Scorer
+from shortlist.protocols import GroupScorer, Scorer
 from shortlist.testing.texts import DOCUMENTS, QUERY
+from shortlist.types import Query
 
 
 def check_scorer(scorer: Scorer, *, tolerance: float = 1e-3) -> None:
@@ -28,6 +29,11 @@ def check_scorer(scorer: Scorer, *, tolerance: float = 1e-3) -> None:
     alone = np.concatenate([scorer.score(QUERY, [document]).values for document in DOCUMENTS])
     _same(values, alone, tolerance, "scores move with what else is in the batch")
     assert values[1] == values[2], "two documents of the same text have different scores"
+    if isinstance(scorer, GroupScorer):
+        first, second = scorer.score_groups([(QUERY, DOCUMENTS), (Query("another"), DOCUMENTS[:2])])
+        _same(values, first.values, tolerance, "scores move with another query in the batch")
+        assert second.values.shape == (2,), "the second group's scores are not its own"
+        assert scorer.score_groups([]) == [], "no groups must give no scores"
 
 
 def _same(
