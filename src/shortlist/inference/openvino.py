@@ -49,6 +49,7 @@ class OpenVinoSession:
 
             compress_weights(model)
         compiled = core.compile_model(model, "CPU", _options(resolved, streams))
+        _bind_numpy(openvino)
         return cls(
             compiled, engine=f"openvino {openvino.__version__.split('-')[0]}", precision=resolved, streams=streams
         )
@@ -60,6 +61,15 @@ class OpenVinoSession:
             request = self._local.request = self._compiled.create_infer_request()
         result = request.infer({name: getattr(batch, name) for name in self._inputs})
         return np.array(next(iter(result.values())), dtype=np.float32)
+
+
+def _bind_numpy(openvino: Any) -> None:
+    """Let the bindings look numpy up now, in one thread.
+
+    They do so at the first tensor's first use, behind a C++ static that is guarded without
+    letting the GIL go: two threads that come to it first together wait for each other for ever.
+    """
+    _ = openvino.Tensor(np.zeros(1, dtype=np.float32)).data
 
 
 def _resolve(asked: Precision, capabilities: set[str]) -> Precision:
