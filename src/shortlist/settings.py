@@ -29,6 +29,7 @@ class Settings:
     `kind:name`, e.g. "cohere:rerank-v3.5" or "tei:http://localhost:8080". `fallback`: models
     asked in turn when it fails (in the environment: separated by spaces). `engine`: "auto",
     "openvino", "onnxruntime" or "torch". `precision`: "auto", "fp32", "bf16", "fp16" or "int8".
+    `device`: where the reranker runs, "auto", "cpu", "cuda" or "cuda:1"; a GPU needs torch.
     `threads`: 0 for as many as this process has cores. `long_documents`: see `LongDocuments`;
     "auto" is the model's own way, for most "head".
     `depth`: candidates from the first stage. `top_k`: how many come out.
@@ -38,6 +39,7 @@ class Settings:
     encoder: str = DEFAULT_ENCODER
     engine: str = "auto"
     precision: str = "auto"
+    device: str = "auto"
     threads: int = 0
     long_documents: str = "auto"
     depth: int = 100

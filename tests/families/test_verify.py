@@ -79,7 +79,7 @@ class Noisy:
 def test_a_backend_that_strays_is_found_out(
     noise: float, precision: str, ok: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def load(name: str, *, engine: str, precision: str, threads: int | None) -> Noisy:
+    def load(name: str, *, engine: str, precision: str, threads: int | None, device: str) -> Noisy:
         return Noisy(noise if engine == "openvino" else 0.0)
 
     monkeypatch.setattr(verify, "load_model", load)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from platformdirs import user_data_path
 
-from shortlist.build.models import load_model
+from shortlist.build.models import load_model, options_of
 from shortlist.inference.session import usable_cores
 from shortlist.pipeline.budgeted import Level
 from shortlist.planning.calibrate import Watch, calibrate, probe
@@ -33,13 +33,7 @@ def calibrate_model(
 ) -> Record:
     """Load a model as the settings say, score with it for so many seconds, and keep its cost model."""
     chosen = settings or Settings()
-    scorer = load_model(
-        name,
-        engine=chosen.engine,
-        precision=chosen.precision,
-        threads=chosen.threads or None,
-        long_documents=chosen.long_documents,
-    )
+    scorer = load_model(name, defaults=options_of(chosen))
     made = calibrate(scorer, seconds=seconds, watch=watch)
     facts = scorer.score(Query("tower"), []).step.facts
     record = Record(

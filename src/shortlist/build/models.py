@@ -32,7 +32,8 @@ def load_encoder(settings: Settings) -> BiEncoder:
 def options_of(settings: Settings) -> dict[str, Any]:
     """Return what the settings say of how a model runs; what they leave to the model is left out."""
     options = {"engine": settings.engine, "precision": settings.precision, "threads": settings.threads or None}
-    return options if settings.long_documents == "auto" else {**options, "long_documents": settings.long_documents}
+    chosen = {"device": settings.device, "long_documents": settings.long_documents}
+    return options | {name: value for name, value in chosen.items() if value != "auto"}
 
 
 def split_kind(name: str) -> tuple[str | None, str]:

@@ -15,7 +15,7 @@ from shortlist.build.models import load_model
 from shortlist.catalogue import Reference, find_entry
 from shortlist.errors import InputError, MissingExtraError, UnsupportedModelError
 from shortlist.evaluation.agreement import Agreement, agreement, over_queries
-from shortlist.inference.load import installed_engines
+from shortlist.inference.load import TORCH, installed_engines
 from shortlist.inference.modules import read_json
 from shortlist.inference.session import Precision
 from shortlist.protocols import Scorer
@@ -115,12 +115,14 @@ def verify_model(
     *,
     engine: str = "all",
     precision: str = "all",
+    device: str = "auto",
     threads: int | None = None,
 ) -> Verification:
     """Compare engines and precisions with the fp32 reference on 40 pairs, and with the published scores there are.
 
     The reference is torch in fp32 where it is installed and can run the model, else ONNX Runtime
-    in fp32, and the note says which and why. Raises as `load_model` does when no backend can run it.
+    in fp32, and the note says which and why. `device` is torch's, the other engines have the processor
+    alone. Raises as `load_model` does when no backend can run it.
     """
     engines = list(installed_engines()) if engine == "all" else [engine]
     precisions = [p.value for p in Precision if p is not Precision.AUTO] if precision == "all" else [precision]
@@ -131,7 +133,8 @@ def verify_model(
 
     def run(engine: str, precision: str) -> _Run | str:
         try:
-            scorer = load_model(name, engine=engine, precision=precision, threads=threads)
+            where = device if engine == TORCH else "auto"
+            scorer = load_model(name, engine=engine, precision=precision, threads=threads, device=where)
         except (UnsupportedModelError, MissingExtraError) as error:
             return str(error)
         with _closing(scorer):

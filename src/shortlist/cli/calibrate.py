@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from shortlist.build.calibration import calibrate_model
-from shortlist.cli.options import Engine, Json, Precision, Threads, settings
+from shortlist.cli.options import Device, Engine, Json, Precision, Threads, settings
 from shortlist.cli.output import console, errors_console, print_json, shown
 from shortlist.planning.store import Record
 from shortlist.settings import Settings
@@ -24,6 +24,7 @@ def calibrate(
     seconds: Annotated[float, typer.Option(min=1, help="How long to measure each.")] = 60.0,
     engine: Engine = None,
     precision: Precision = None,
+    device: Device = None,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
@@ -35,7 +36,7 @@ def calibrate(
 
     Example:  shortlist calibrate shortlist-l6 all-minilm-l6-v2
     """
-    chosen = settings(engine=engine, precision=precision, threads=threads)
+    chosen = settings(engine=engine, precision=precision, device=device, threads=threads)
     records = [_calibrated(name, chosen, seconds) for name in models or [chosen.model]]
     if as_json:
         print_json([asdict(record) for record in records])

@@ -13,6 +13,7 @@ import typer
 from shortlist.build import Reranker
 from shortlist.cli.options import (
     BudgetMs,
+    Device,
     Engine,
     Fallback,
     Faster,
@@ -43,6 +44,7 @@ def rerank(
     fallback: Fallback = None,
     engine: Engine = None,
     precision: Precision = None,
+    device: Device = None,
     threads: Threads = None,
     long_documents: LongDocuments = None,
     budget_ms: BudgetMs = None,
@@ -72,6 +74,7 @@ def rerank(
         fallback=fallback,
         engine=engine,
         precision=precision,
+        device=device,
         threads=threads,
         long_documents=long_documents,
     )

@@ -15,6 +15,7 @@ from shortlist.cli.index import print_report
 from shortlist.cli.options import (
     BudgetMs,
     Depth,
+    Device,
     Encoder,
     Engine,
     Fallback,
@@ -62,6 +63,7 @@ def search(
     encoder: Encoder = None,
     engine: Engine = None,
     precision: Precision = None,
+    device: Device = None,
     threads: Threads = None,
     long_documents: LongDocuments = None,
     budget_ms: BudgetMs = None,
@@ -86,15 +88,12 @@ def search(
         encoder=encoder,
         engine=engine,
         precision=precision,
+        device=device,
         threads=threads,
         long_documents=long_documents,
     )
-    how: dict[str, Any] = {
-        "first_stage": first_stage,
-        "rerank": rerank,
-        "faster": faster or (),
-        "budgets": budget_ms is not None,
-    }
+    how: dict[str, Any] = {"first_stage": first_stage, "rerank": rerank, "faster": faster or ()}
+    how |= {"budgets": budget_ms is not None}
     how |= {"where": {**_where(where), **_within(path)}, "gate": None if gate is None else load_gate(gate)}
     with open_pipeline(_ready_index(path, chosen), settings=chosen, **how) as pipeline:
         ranking = pipeline.search(
@@ -180,7 +179,9 @@ def _steps(ranking: Ranking) -> Table:
         table.add_column(column, justify="right" if column == "ms" else "left", overflow="fold")
     for step in ranking.trace.steps:
         facts = [f"{count} {name}" for name, count in step.counts.items()]
+        device = step.facts.get("device", "cpu")
         facts += [step.facts[name] for name in ("engine", "precision") if name in step.facts]
+        facts += [device] if device != "cpu" else []
         table.add_row(step.stage, f"{step.latency_ms:.1f}", ", ".join(facts))
     table.add_row("total", f"{ranking.trace.latency_ms:.1f}", "")
     return table

@@ -17,7 +17,8 @@ def verify(
         str, typer.Argument(help="A name that `shortlist models` lists, a folder, or owner/name.", show_default=False)
     ],
     engine: Annotated[str, typer.Option("--engine", help="all, or one engine's name.")] = "all",
-    precision: Annotated[str, typer.Option("--precision", help="all, fp32, bf16 or int8.")] = "all",
+    precision: Annotated[str, typer.Option("--precision", help="all, fp32, bf16, fp16 or int8.")] = "all",
+    device: Annotated[str, typer.Option("--device", help="Of engine torch: auto, cpu, cuda or cuda:1.")] = "auto",
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
@@ -29,7 +30,7 @@ def verify(
 
     Example:  shortlist verify shortlist-minilm-l6 --precision int8
     """
-    found = verify_model(model, engine=engine, precision=precision, threads=threads)
+    found = verify_model(model, engine=engine, precision=precision, device=device, threads=threads)
     if as_json:
         print_json(_values(found))
     else:
@@ -94,11 +95,15 @@ def _print(found: Verification) -> None:
 def _cells(backend: Backend) -> list[str]:
     if backend.agreement is None:
         return ["-", "-", "-", "-", "not run"]
-    right = sum(one.ok for one in backend.reproduced)
+    right, published = sum(one.ok for one in backend.reproduced), len(backend.reproduced)
     return [
         f"{backend.agreement.largest_difference:.4f}",
         f"{backend.agreement.tau:.4f}",
         f"{backend.agreement.top_10_overlap:.0%}",
-        f"{right} of {len(backend.reproduced)}" if backend.reproduced else "none known",
+        "binds fp32"
+        if published and backend.precision != "fp32"
+        else f"{right} of {published}"
+        if published
+        else "none",
         "right" if backend.ok else "WRONG",
     ]

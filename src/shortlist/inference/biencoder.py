@@ -36,6 +36,7 @@ class BiEncoder:
         engine: str = "auto",
         precision: Precision | str = Precision.AUTO,
         threads: int | None = None,
+        device: str = "auto",
     ) -> BiEncoder:
         """Load a packaged name, a folder or a hub repository; see `find_model` for errors.
 
@@ -43,7 +44,13 @@ class BiEncoder:
         only, and an index stays usable when it is carried to another machine.
         """
         loaded = load_engine(
-            name, head="mean_pooling", revision=revision, engine=engine, precision=precision, threads=threads
+            name,
+            head="mean_pooling",
+            revision=revision,
+            engine=engine,
+            precision=precision,
+            threads=threads,
+            device=device,
         )
         return cls(
             loaded.engine,

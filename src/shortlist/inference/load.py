@@ -157,7 +157,10 @@ def _open(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Se
 
 def _on_torch(runtime: Runtime, folder: ModelFolder, head: Head) -> Session:
     if head != "classification":
-        raise UnsupportedModelError(f"{folder.name}: engine='torch' runs no bi-encoder; use engine='auto'")
+        raise UnsupportedModelError(
+            f"{folder.name}: engine='torch' runs neither bi-encoders nor late interaction; use"
+            " engine='auto' and device='auto'"
+        )
     require_torch(runtime.threads)
     from shortlist.inference.torch_classifier import TorchClassifier
 

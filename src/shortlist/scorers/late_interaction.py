@@ -13,6 +13,7 @@ from shortlist.inference.load import load_engine
 from shortlist.inference.session import Output, Precision
 from shortlist.inference.tokens import Ids, ModelInput
 from shortlist.passages.windows import LongDocuments, best_of, windows
+from shortlist.scorers.report import inference_step
 from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
 
 
@@ -46,6 +47,7 @@ class LateInteraction:
         engine: str = "auto",
         precision: Precision | str = Precision.AUTO,
         threads: int | None = None,
+        device: str = "auto",
         long_documents: LongDocuments | str = LongDocuments.HEAD,
     ) -> LateInteraction:
         """Load a folder or a hub repository in the layout of ColBERT, PyLate or sentence-transformers.
@@ -53,7 +55,13 @@ class LateInteraction:
         Options and errors are those of `CrossEncoder.load`.
         """
         loaded = load_engine(
-            name, head="token_embeddings", revision=revision, engine=engine, precision=precision, threads=threads
+            name,
+            head="token_embeddings",
+            revision=revision,
+            engine=engine,
+            precision=precision,
+            threads=threads,
+            device=device,
         )
         layout = read_layout(loaded.folder, loaded.engine.tokenizer)
         how = LongDocuments(long_documents)
@@ -100,20 +108,14 @@ class LateInteraction:
     def _step(
         self, began: float, documents: Sequence[Document], inputs: Sequence[ModelInput], cut: tuple[Truncation, ...]
     ) -> Step:
-        session = self._engine.session
-        empty = sum(not d.full_text.strip() for d in documents)
-        notes = [f"{empty} documents are empty"] if empty else []
-        notes += [f"{len(cut)} texts cut ({self._long_documents.value})"] if cut else []
-        return Step(
+        return inference_step(
             "late-interaction",
-            (time.perf_counter() - began) * 1000,
-            {"documents": len(documents), "readings": len(inputs), "tokens": sum(len(i) for i in inputs)},
-            {
-                "model": self.fingerprint,
-                "engine": session.engine,
-                "precision": session.precision.value,
-                "streams": str(session.streams),
-            },
-            tuple(notes),
-            cut,
+            began=began,
+            documents=documents,
+            counts={"readings": len(inputs), "tokens": sum(len(i) for i in inputs)},
+            session=self._engine.session,
+            facts={"model": self.fingerprint},
+            degradations=(),
+            cut=cut,
+            long_documents=self._long_documents,
         )
