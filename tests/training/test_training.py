@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +19,21 @@ torch = pytest.importorskip("torch", reason="needs the extra 'train'")
 transformers = pytest.importorskip("transformers", reason="needs the extra 'train'")
 pytest.importorskip("bm25s", reason="needs the extra 'train'")
 
+from safetensors.torch import load_file
+
+from shortlist.errors import CorruptModelError, InputError
+from shortlist.inference.biencoder import BiEncoder
 from shortlist.inference.models import find_model
+from shortlist.protocols import Role
 from shortlist.scorers.cross_encoder import CrossEncoder
 from shortlist.settings import DEFAULT_ENCODER
+from shortlist.training.bi_encoder import BiEncoderStudent
 from shortlist.training.groups import Group, Pair, read_groups, write_groups
-from shortlist.training.losses import distillation, listwise_softmax
+from shortlist.training.held_out import split_by_query
 from shortlist.training.mining import Mining, mine
 from shortlist.training.model import TrainableCrossEncoder
 from shortlist.training.package import package
-from shortlist.training.train import Recipe, train
+from shortlist.training.train import Recipe, train, train_student
 from shortlist.types import Document, Query
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -66,19 +77,6 @@ def test_groups_survive_the_disk(tmp_path: Path) -> None:
     groups = [Group("q", ("a", "ü"), (0.5, -0.25), "s")]
     assert write_groups(groups, tmp_path / "g.gz") == 1
     assert list(read_groups(tmp_path / "g.gz")) == groups
-
-
-def test_losses_are_what_their_formulas_say() -> None:
-    scores = torch.tensor([[2.0, 0.5, -1.0], [0.0, 0.0, 0.0]])
-    teacher = torch.tensor([[0.9, 0.5, 0.1], [0.2, 0.2, 0.2]])
-    expected = np.mean([-2 + np.log(np.exp([2.0, 0.5, -1.0]).sum()), np.log(3)])
-    assert listwise_softmax(scores).item() == pytest.approx(expected, rel=1e-5)
-    target = np.exp(teacher.numpy() / 0.1)
-    target /= target.sum(1, keepdims=True)
-    student = np.exp(scores.numpy())
-    student /= student.sum(1, keepdims=True)
-    divergence = (target * np.log(target / student)).sum(1).mean()
-    assert distillation(scores, teacher, temperature=0.1).item() == pytest.approx(divergence, rel=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +127,134 @@ def test_training_learns_and_what_it_leaves_can_be_packaged_and_run(tiny: Path, 
     scores = scorer.score(Query("which car is red"), documents)
     assert np.isfinite(scores.values).all()
     assert scores.step.truncations[0].seen == 128 - 3 - 4
+
+
+def repeated(count: int) -> list[Group]:
+    words = [f"{a} {b}" for a in COLOURS for b in COLOURS][:count]
+    return [Group(w, (f"good {w}", f"bad {w} 1", f"bad {w} 2"), (), "made") for w in words]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from typing import Any
+import torch
+torch.set_num_threads(1)
+sys.path.insert(0, sys.argv[4])
+from tests.training.test_training import repeated
+from shortlist.training.train import Recipe, train, train_student
+
+def watch(moment):
+    if moment.step == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+train(repeated(36), Path(sys.argv[1]), Path(sys.argv[2]), Recipe(**RECIPE), watch=watch)
+"""
+
+
+def test_a_run_that_was_killed_goes_on_to_the_very_same_weights(tiny: Path, tmp_path: Path) -> None:
+    dials: dict[str, Any] = {
+        "steps": 14,
+        "report_steps": 4,
+        "groups_per_step": 5,
+        "dev_groups": 6,
+        "accumulate": 2,
+        "patience": 9,
+    }
+    recipe = Recipe(**dials)
+    with one_thread():
+        train(repeated(36), tiny, tmp_path / "whole", recipe)
+        code = KILLED.replace("RECIPE", repr(dials))
+        arguments = [str(tiny), str(tmp_path / "cut"), "10", str(Path(__file__).parents[2])]
+        killed = subprocess.run([sys.executable, "-c", code, *arguments], check=False, capture_output=True)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+        seen: list[int] = []
+        figures = train(repeated(36), tiny, tmp_path / "cut", recipe, watch=lambda moment: seen.append(moment.step))
+    assert seen == [9, 10, 11, 12, 13, 14]
+    whole, cut = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut"))
+    assert whole.keys() == cut.keys()
+    assert all(torch.equal(whole[name], cut[name]) for name in whole)
+    assert figures["steps"] == 14
+
+
+def test_a_checkpoint_of_another_run_is_not_taken_for_ones_own(tiny: Path, tmp_path: Path) -> None:
+    train(repeated(12), tiny, tmp_path, Recipe(steps=1, dev_groups=2))
+    with pytest.raises(InputError, match=r"other data, other options or another starting model"):
+        train(repeated(12), tiny, tmp_path, Recipe(steps=2, dev_groups=2))
+    (tmp_path / "checkpoint.pt").write_bytes(b"half of it")
+    with pytest.raises(CorruptModelError, match=r"checkpoint\.pt cannot be read"):
+        train(repeated(12), tiny, tmp_path, Recipe(steps=2, dev_groups=2))
+
+
+def test_a_run_without_patience_left_keeps_its_best_state(tiny: Path, tmp_path: Path) -> None:
+    """At an absurd rate nothing gets better, so the run stops early and gives the model back as it came."""
+    recipe = Recipe(steps=60, report_steps=2, patience=3, learning_rate=5.0, head_learning_rate=5.0, dev_groups=12)
+    figures = train(repeated(36), tiny, tmp_path, recipe)
+    assert figures["steps"] < 60
+    assert figures["dev_ndcg"] >= figures["dev_ndcg_at_start"]
+    assert figures["kept_step"] <= figures["steps"] - 2 * 3
+
+
+def test_pieces_of_a_step_add_up_to_the_whole(tiny: Path, tmp_path: Path) -> None:
+    for pieces in (1, 3):
+        train(repeated(12), tiny, tmp_path / str(pieces), Recipe(steps=2, accumulate=pieces, dev_groups=0))
+    one, three = (load_file(tmp_path / name / "model.safetensors") for name in ("1", "3"))
+    assert all(torch.allclose(one[name], three[name], atol=2e-4) for name in one)
+
+
+def test_held_out_queries_are_nowhere_in_training() -> None:
+    groups = repeated(10) * 3
+    dev, training = split_by_query(groups, 4)
+    assert len(dev) == 4
+    assert not {g.query for g in dev} & {g.query for g in training}
+    assert len(training) == 3 * 6
+
+
+def test_exit_heads_learn_too_and_are_saved(tiny: Path, tmp_path: Path) -> None:
+    words = [f"{a} {b}" for a in COLOURS for b in COLOURS]
+    groups = [Group(w, (f"good {w}", *(f"bad {w} {i}" for i in range(5))), (), "made") for w in words] * 3
+    recipe = Recipe(steps=30, learning_rate=3e-3, dev_groups=30, exits=(1,), bf16=True)
+    figures = train(groups, tiny, tmp_path, recipe)
+    assert figures["dev_rr_exit_1"] > 0.8
+    model = TrainableCrossEncoder.from_encoder(tmp_path, exits=(1,))
+    assert torch.equal(
+        model.exits["1"].classifier.weight, load_file(tmp_path / "exit_heads.safetensors")["exit.1.classifier.weight"]
+    )
+
+
+def test_a_bi_encoder_learns_from_the_other_passages_of_its_batch(tiny: Path, tmp_path: Path) -> None:
+    recipe = Recipe(steps=25, learning_rate=3e-3, dev_groups=0, max_length=32, groups_per_step=18)
+    groups = [Group(f"ask {a} {b}", (f"{b} says {a}",), (), "made") for a in COLOURS for b in COLOURS if a != b]
+    student = BiEncoderStudent.load(tiny, recipe)
+    with torch.inference_mode():
+        before = rank_of_own(student, groups)
+    train_student(student, groups, tiny, tmp_path, recipe)
+    with torch.inference_mode():
+        assert rank_of_own(student, groups) < before / 1.5
+    vectors = BiEncoder.load(str(tmp_path), precision="fp32").encode(["ask red blue"], role=Role.QUERY)
+    assert vectors.shape == (1, 32)
+
+
+def rank_of_own(student: BiEncoderStudent, groups: Sequence[Group]) -> float:
+    scores = student.compared(groups)[0][..., 0]  # [groups, groups]
+    return float((scores >= scores.diagonal()[:, None]).sum(1).float().mean())
+
+
+def test_a_relevant_text_is_no_negative_of_its_query_wherever_it_stands(tiny: Path) -> None:
+    student = BiEncoderStudent.load(tiny, Recipe(max_length=32))
+    groups = [
+        Group("one", ("shared", "bad one"), (), "made"),
+        Group("two", ("own", "shared"), (), "made"),
+    ]
+    scores, targets = student.compared(groups)
+    assert scores.shape == (2, 4, 1)
+    assert targets.present.tolist() == [[True, True, True, False], [True, True, True, True]]
+    assert targets.labels.tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -24,7 +24,9 @@ class Group:
 
     `teacher` holds one score a passage: what it is measured in is the loss's affair (its
     temperature). As mined it is the bi-encoder's cosine, in -1..1, and `lexical` holds the
-    BM25 scores, 0 or more; `ensemble` makes one teacher of the two.
+    BM25 scores, 0 or more; `ensemble` makes one teacher of the two. Without a teacher it is
+    empty. `labels`, in 0..1, are given where the first is not the only relevant one. `offset`
+    is what the other parts of a blend add to the score of each passage.
     """
 
     query: str
@@ -32,6 +34,13 @@ class Group:
     teacher: tuple[float, ...]
     source: str
     lexical: tuple[float, ...] = ()
+    labels: tuple[float, ...] = ()
+    offset: tuple[float, ...] = ()
+
+    @property
+    def relevance(self) -> tuple[float, ...]:
+        """One label a passage, in 0..1."""
+        return self.labels or (1.0, *(0.0 for _ in self.passages[1:]))
 
 
 def write_groups(groups: Iterable[Group], path: Path) -> int:
@@ -49,5 +58,5 @@ def read_groups(path: Path) -> Iterator[Group]:
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
-            lexical = tuple(row.get("lexical", ()))
-            yield Group(row["query"], tuple(row["passages"]), tuple(row["teacher"]), row["source"], lexical)
+            extra = (tuple(row.get(name, ())) for name in ("lexical", "labels", "offset"))
+            yield Group(row["query"], tuple(row["passages"]), tuple(row["teacher"]), row["source"], *extra)

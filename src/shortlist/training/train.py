@@ -3,192 +3,201 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 
+from shortlist.errors import InputError
+from shortlist.training import checkpoint
+from shortlist.training.checkpoint import Progress
+from shortlist.training.cross_encoder import CrossEncoderStudent
 from shortlist.training.groups import Group
-from shortlist.training.losses import distillation, listwise_softmax
-from shortlist.training.model import TrainableCrossEncoder
+from shortlist.training.held_out import measured, split_by_query
+from shortlist.training.losses import find_loss
+from shortlist.training.losses.targets import Targets
+from shortlist.training.recipe import Recipe
+from shortlist.training.schedule import Order, rate
+from shortlist.training.students import Student
+
+__all__ = ["Moment", "Recipe", "train", "train_student"]
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """The dials of one training run.
+class Moment:
+    """Where a run is: the step just done, the share used of its budget, its loss, a report's figures if one was due."""
 
-    `minutes` is the one that sets the rest: the learning rate follows the share of the
-    budget that is used up, so a run always ends with its rate at zero, on any machine.
-    `steps`, when above 0, is the budget instead, and makes a run repeatable.
-    `label_weight` is the share of the label loss; the rest goes to the teacher.
-    `exits` are layers that get a head of their own, trained with `exit_weight` times the
-    mean of their losses. `bf16` multiplies in bf16 where autocast deems it safe; the
-    weights themselves stay fp32.
+    step: int
+    used: float
+    loss: float
+    figures: dict[str, float]
+
+
+Watch = Callable[[Moment], None]
+
+
+def train(
+    groups: Sequence[Group], start: Path, out: Path, recipe: Recipe, *, watch: Watch | None = None
+) -> dict[str, float]:
+    """Train a cross-encoder from the encoder or classifier in `start`; see `train_student`."""
+    recipe.check()
+    torch.manual_seed(recipe.seed)  # heads that `start` lacks are drawn at random
+    return train_student(CrossEncoderStudent.load(start, recipe), groups, start, out, recipe, watch=watch)
+
+
+def train_student(
+    student: Student, groups: Sequence[Group], start: Path, out: Path, recipe: Recipe, *, watch: Watch | None = None
+) -> dict[str, float]:
+    """Train a student, write checkpoints and the final model to `out`, return the figures of the held-out groups.
+
+    A run that was killed goes on from its last checkpoint in `out` when it is called with the
+    same arguments, and with `steps` for its budget ends with the very same weights, given the
+    same threads. `watch` sees every step. Raises InputError when there is nothing to train on.
     """
-
-    minutes: float = 90.0
-    steps: int = 0
-    groups_per_step: int = 12
-    learning_rate: float = 1e-4
-    head_learning_rate: float = 1e-3
-    warmup: float = 0.04
-    label_weight: float = 0.5
-    temperature: float = 0.05
-    max_length: int = 144
-    tokens_per_batch: int = 2048
-    dev_groups: int = 400
-    report_minutes: float = 10.0
-    seed: int = 0
-    exits: tuple[int, ...] = ()
-    exit_weight: float = 0.3
-    bf16: bool = False
-
-
-def train(groups: Sequence[Group], start: Path, out: Path, recipe: Recipe) -> dict[str, float]:
-    """Train from the encoder in `start`, write checkpoints and the final model to `out`, return the dev figures."""
-    torch.manual_seed(recipe.seed)
     rng = random.Random(recipe.seed)
-    groups = list(groups)
-    rng.shuffle(groups)
-    dev, training = groups[: recipe.dev_groups], groups[recipe.dev_groups :]
-    model = TrainableCrossEncoder.from_encoder(start, exits=recipe.exits)
-    tokenizer = Tokenizer.from_file(str(start / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(recipe.max_length, strategy="only_second")
-    optimizer = _optimizer(model, recipe)
-    began, step, epoch, next_report, losses = time.monotonic(), 0, 0, 0.0, [0.0]
+    shuffled = list(groups)
+    rng.shuffle(shuffled)
+    dev, training = split_by_query(shuffled, recipe.dev_groups)
+    if not training:
+        raise InputError(
+            f"no groups are left to train on: {len(dev)} of {len(shuffled)} are held out, with all of their queries"
+        )
+    run = _Run(student, recipe, out, checkpoint.identity(groups, recipe, start), dev, watch or (lambda _: None))
+    order = Order(training, per_step=recipe.groups_per_step, rng=rng)
     out.mkdir(parents=True, exist_ok=True)
     (out / "recipe.json").write_text(json.dumps(asdict(recipe), indent=1))
-    used = 0.0
-    while used < 1:
-        rng.shuffle(training)
-        for at in range(0, len(training), recipe.groups_per_step):
-            minutes = (time.monotonic() - began) / 60
-            used = step / recipe.steps if recipe.steps else minutes / recipe.minutes
-            if used >= 1:
-                break
-            if minutes >= next_report:
-                figures = {"minutes": minutes, "step": step, "loss": sum(losses) / len(losses)}
-                figures |= evaluate(model, tokenizer, dev, recipe)
-                print(json.dumps({k: round(v, 4) for k, v in figures.items()}), flush=True)
-                save(model, start, out)
-                next_report, losses = next_report + recipe.report_minutes, []
-            _set_rate(optimizer, used, recipe)
-            losses.append(_step(model, tokenizer, optimizer, training[at : at + recipe.groups_per_step], recipe))
-            step += 1
-        epoch += 1
-    figures = {"steps": float(step), "epochs": float(epoch)} | evaluate(model, tokenizer, dev, recipe)
-    save(model, start, out)
+    run.resume()
+    while not run.is_over:
+        run.step(order.step(run.progress.step))
+    figures = run.finish()
+    figures["epochs"] = run.progress.step / order.steps_an_epoch
     (out / "figures.json").write_text(json.dumps(figures, indent=1))
     return figures
 
 
-def save(model: TrainableCrossEncoder, start: Path, out: Path) -> None:
-    """Write the Hugging Face folder: config, weights, tokenizer."""
-    model.save(out)
-    (out / "tokenizer.json").write_bytes((start / "tokenizer.json").read_bytes())
+class _Run:
+    """One run: the student, its optimizer, how far it is, and the best state so far."""
 
+    def __init__(
+        self, student: Student, recipe: Recipe, out: Path, key: str, dev: Sequence[Group], watch: Watch
+    ) -> None:
+        self.progress = Progress()
+        self._student, self._recipe, self._out, self._key, self._dev = student, recipe, out, key, dev
+        self._watch = watch
+        self._optimizer = torch.optim.AdamW(student.parts(recipe), weight_decay=0.01, fused=True)
+        self._label_loss, self._teacher_loss = find_loss(recipe.loss), find_loss(recipe.teacher_loss)
+        self._best: dict[str, Any] | None = None
+        self._losses: list[float] = []
+        self._since = time.monotonic()
 
-def evaluate(
-    model: TrainableCrossEncoder, tokenizer: Tokenizer, groups: Sequence[Group], recipe: Recipe
-) -> dict[str, float]:
-    """Reciprocal rank of the positive in held-out groups: the model's, its exits', the teacher's, and their sum's."""
-    model.eval()
-    with torch.inference_mode():
-        parts = [score(model, tokenizer, groups[i : i + 32], recipe) for i in range(0, len(groups), 32)]
-    *exits, scores = torch.cat(parts).unbind(-1)
-    teacher = torch.tensor([g.teacher for g in groups]) / recipe.temperature
-    figures = {"dev_rr": _rr(scores), "dev_rr_teacher": _rr(teacher)}
-    figures |= {f"dev_rr_exit_{layer}": _rr(early) for layer, early in zip(recipe.exits, exits, strict=True)}
-    for weight in (0.25, 0.5):
-        figures[f"dev_rr_sum_{weight}"] = _rr(scores + weight * teacher)
-    return figures
+    @property
+    def is_over(self) -> bool:
+        """Whether the budget is used up, or patience is."""
+        patience = self._recipe.patience
+        return self.used >= 1 or 0 < patience <= self.progress.without_better
 
+    @property
+    def used(self) -> float:
+        """The share of the budget that is used up."""
+        if self._recipe.steps:
+            return self.progress.step / self._recipe.steps
+        return self._minutes() / self._recipe.minutes
 
-def score(model: TrainableCrossEncoder, tokenizer: Tokenizer, groups: Sequence[Group], recipe: Recipe) -> Tensor:
-    """Logits `[groups, size, exits + 1]`, computed in length-sorted batches of about `tokens_per_batch` tokens."""
-    encodings = tokenizer.encode_batch([(g.query, p) for g in groups for p in g.passages])
-    order = sorted(range(len(encodings)), key=lambda i: len(encodings[i].ids))
-    parts: list[Tensor] = []
-    while sum(len(p) for p in parts) < len(order):
-        done = sum(len(p) for p in parts)
-        size = 1
-        while (
-            done + size < len(order) and (size + 1) * len(encodings[order[done + size]].ids) <= recipe.tokens_per_batch
-        ):
-            size += 1
-        batch = [encodings[i] for i in order[done : done + size]]
-        length = max(len(e.ids) for e in batch)
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one; else measure the model as it came."""
+        self.progress, self._best = checkpoint.load(self._out, self._key, self._student.module, self._optimizer)
+        self._since = time.monotonic()
+        if not self.progress.reports:
+            self._report()
 
-        def padded(rows: list[list[int]], length: int = length) -> Tensor:
-            return torch.tensor([row + [0] * (length - len(row)) for row in rows])
+    def step(self, groups: Sequence[Group]) -> None:
+        """Learn from one step's groups, and report when it is time."""
+        share = rate(self.used, warmup=self._recipe.warmup)
+        for part in self._optimizer.param_groups:
+            part["lr"] = part["peak"] * share
+        loss = self._learn(groups)
+        self.progress.step += 1
+        self._losses.append(loss)
+        figures = self._report() if self._is_report_due() else {}
+        self._watch(Moment(self.progress.step, min(1.0, self.used), loss, figures))
 
-        with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
-            scored = model.scores(
-                padded([e.ids for e in batch]),
-                padded([e.type_ids for e in batch]),
-                padded([e.attention_mask for e in batch]),
-            )
-        parts.append(scored.float())
-    back = torch.empty(len(order), dtype=torch.long)
-    back[torch.tensor(order)] = torch.arange(len(order))
-    return torch.cat(parts)[back].view(len(groups), -1, 1 + len(recipe.exits))
+    def finish(self) -> dict[str, float]:
+        """Take the best state if there is one to take, save the model, and return its figures."""
+        if not self.progress.reports or self.progress.reports[-1]["step"] != self.progress.step:
+            self._report()
+        if self._best is not None and self.progress.best_step != self.progress.step:
+            self._student.module.load_state_dict(self._best)
+        figures = measured(self._student, self._dev, self._recipe)
+        self._student.save(self._out)
+        self.progress.minutes = self._minutes()
+        start = {f"{name}_at_start": value for name, value in self.progress.reports[0].items() if "dev_" in name}
+        kept = self.progress.best_step if self._best is not None else self.progress.step
+        return {
+            "steps": float(self.progress.step),
+            "kept_step": float(kept),
+            "minutes": self.progress.minutes,
+            **figures,
+            **start,
+        }
 
+    def _learn(self, groups: Sequence[Group]) -> float:
+        self._student.module.train()
+        self._optimizer.zero_grad(set_to_none=True)
+        size = -(-len(groups) // self._recipe.accumulate)
+        total = 0.0
+        for at in range(0, len(groups), size):
+            piece = groups[at : at + size]
+            loss = self._loss(piece) * (len(piece) / len(groups))
+            loss.backward()
+            total += loss.item()
+        torch.nn.utils.clip_grad_norm_(self._student.module.parameters(), 1.0)
+        self._optimizer.step()
+        return total
 
-def _step(
-    model: TrainableCrossEncoder,
-    tokenizer: Tokenizer,
-    optimizer: torch.optim.Optimizer,
-    groups: Sequence[Group],
-    recipe: Recipe,
-) -> float:
-    model.train()
-    scores = score(model, tokenizer, groups, recipe)
-    teacher = torch.tensor([g.teacher for g in groups])
-    *exits, final = [_loss(one, teacher, recipe) for one in scores.unbind(-1)]
-    loss = final + recipe.exit_weight * torch.stack(exits).mean() if exits else final
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    return loss.item()
+    def _loss(self, groups: Sequence[Group]) -> Tensor:
+        scores, targets = self._student.compared(groups)
+        *exits, final = [self._head_loss(one, targets) for one in scores.unbind(-1)]
+        return final + self._recipe.exit_weight * torch.stack(exits).mean() if exits else final
 
+    def _head_loss(self, scores: Tensor, targets: Targets) -> Tensor:
+        label = self._label_loss(scores, targets)
+        if not targets.taught.any():
+            return label
+        weight = self._recipe.label_weight
+        return weight * label + (1 - weight) * self._teacher_loss(scores, targets.of_teacher())
 
-def _loss(scores: Tensor, teacher: Tensor, recipe: Recipe) -> Tensor:
-    label = recipe.label_weight * listwise_softmax(scores)
-    return label + (1 - recipe.label_weight) * distillation(scores, teacher, temperature=recipe.temperature)
+    def _is_report_due(self) -> bool:
+        if self._recipe.report_steps:
+            return self.progress.step % self._recipe.report_steps == 0
+        last = self.progress.reports[-1]["minutes"]
+        return self._minutes() - last >= self._recipe.report_minutes
 
+    def _report(self) -> dict[str, float]:
+        figures = measured(self._student, self._dev, self._recipe)
+        loss = sum(self._losses) / len(self._losses) if self._losses else 0.0
+        self._losses = []
+        self.progress.minutes, self._since = self._minutes(), time.monotonic()
+        head = {"step": float(self.progress.step), "minutes": self.progress.minutes, "loss": loss}
+        self.progress.reports.append({**head, **figures})
+        self._remember(figures)
+        checkpoint.save(self._out, self._key, self.progress, self._student.module, self._optimizer, self._best)
+        return self.progress.reports[-1]
 
-def _optimizer(model: TrainableCrossEncoder, recipe: Recipe) -> torch.optim.Optimizer:
-    head = [*model.classifier.classifier.parameters(), *model.exits.parameters()]
-    heads = {id(parameter) for parameter in head}
-    trainable = [p for p in model.parameters() if p.requires_grad and id(p) not in heads]
-    return torch.optim.AdamW(
-        [
-            {"params": trainable, "peak": recipe.learning_rate},
-            {"params": head, "peak": recipe.head_learning_rate},
-        ],
-        weight_decay=0.01,
-        fused=True,
-    )
+    def _remember(self, figures: dict[str, float]) -> None:
+        """With patience, keep the best state; the model as it came counts as one."""
+        if not self._recipe.patience or "dev_ndcg" not in figures:
+            return
+        if figures["dev_ndcg"] > self.progress.best:
+            self.progress.best, self.progress.best_step = figures["dev_ndcg"], self.progress.step
+            self.progress.without_better = 0
+            self._best = {name: tensor.clone() for name, tensor in self._student.module.state_dict().items()}
+        else:
+            self.progress.without_better += 1
 
-
-def _set_rate(optimizer: torch.optim.Optimizer, used: float, recipe: Recipe) -> None:
-    """Linear warm-up, then a half cosine to zero, over the share of the budget that is used up."""
-    if used < recipe.warmup:
-        share = used / recipe.warmup
-    else:
-        share = 0.5 * (1 + math.cos(math.pi * (used - recipe.warmup) / (1 - recipe.warmup)))
-    for part in optimizer.param_groups:
-        part["lr"] = part["peak"] * share
-
-
-def _rr(scores: Tensor) -> float:
-    rank = 1 + (scores[:, 1:] >= scores[:, :1]).sum(1)
-    return float((1 / rank).mean())
+    def _minutes(self) -> float:
+        return self.progress.minutes + (time.monotonic() - self._since) / 60

@@ -1,0 +1,94 @@
+"""A bi-encoder as a student, with in-batch and hard negatives.
+
+Sentence-BERT (Reimers & Gurevych 2019) and DPR (Karpukhin et al. 2020):
+https://arxiv.org/abs/1908.10084, https://arxiv.org/abs/2004.04906
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from transformers import AutoConfig, AutoModel
+
+from shortlist.inference.tokens import Tokenizer
+from shortlist.training.batching import apart, targets_of
+from shortlist.training.groups import Group
+from shortlist.training.losses.targets import Targets
+from shortlist.training.recipe import Recipe
+from shortlist.training.students import batches, in_order
+
+SCALE = 20.0  # cosines times this are logits, as in sentence-transformers' MultipleNegativesRankingLoss
+
+
+class BiEncoderStudent:
+    """Scores by 20 times the cosine of mean-pooled vectors; every passage of a batch is a negative of the others.
+
+    A passage that is relevant to a query, or has the text of one that is, is no negative of
+    it wherever in the batch it stands.
+    """
+
+    def __init__(self, module: nn.Module, tokenizer: Tokenizer, tokenizer_file: Path, recipe: Recipe) -> None:
+        self.module = module
+        self._tokenizer, self._tokenizer_file, self._recipe = tokenizer, tokenizer_file, recipe
+
+    @classmethod
+    def load(cls, folder: Path, recipe: Recipe) -> BiEncoderStudent:
+        """Start from a Hugging Face folder of an encoder; dropout is off, as for the cross-encoder."""
+        config = AutoConfig.from_pretrained(folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+        model = AutoModel.from_pretrained(folder, config=config, attn_implementation="sdpa")
+        model.embeddings.word_embeddings.weight.requires_grad_(False)
+        file = folder / "tokenizer.json"
+        return cls(model, Tokenizer.load(file), file, recipe)
+
+    def score(self, groups: Sequence[Group]) -> Tensor:
+        """Return `[groups, size, 1]` scaled cosines of each query with its own passages."""
+        queries, passages = self._vectors(groups)
+        own = torch.arange(len(groups)).repeat_interleave(torch.tensor([len(g.passages) for g in groups]))
+        return apart(SCALE * (queries[own] * passages).sum(-1, keepdim=True), groups)
+
+    def compared(self, groups: Sequence[Group]) -> tuple[Tensor, Targets]:
+        """Return `[groups, passages of all groups, 1]` scores, and targets with the others' passages as negatives."""
+        queries, passages = self._vectors(groups)
+        texts = [passage for group in groups for passage in group.passages]
+        labels, teacher, present, taught = (torch.zeros(len(groups), len(texts)) for _ in range(4))
+        at = 0
+        for row, group in enumerate(groups):
+            own = targets_of([group], temperature=self._recipe.temperature)
+            relevant = {text for text, label in zip(group.passages, group.relevance, strict=True) if label > 0}
+            present[row] = torch.tensor([float(text not in relevant) for text in texts])
+            mine = slice(at, at + len(group.passages))
+            present[row, mine] = 1.0
+            labels[row, mine], teacher[row, mine], taught[row, mine] = own.labels[0], own.teacher[0], own.taught[0]
+            at = mine.stop
+        scores = SCALE * (queries @ passages.T).unsqueeze(-1)
+        return scores, Targets(labels, teacher, present.bool(), taught.bool())
+
+    def parts(self, recipe: Recipe) -> list[dict[str, object]]:
+        """Return all parameters that are trained."""
+        return [{"params": [p for p in self.module.parameters() if p.requires_grad], "peak": recipe.learning_rate}]
+
+    def save(self, folder: Path) -> None:
+        """Write config, weights and tokenizer."""
+        self.module.save_pretrained(folder)
+        shutil.copyfile(self._tokenizer_file, folder / "tokenizer.json")
+
+    def _vectors(self, groups: Sequence[Group]) -> tuple[Tensor, Tensor]:
+        """Return unit vectors of the queries `[groups, dim]` and of all passages in turn `[passages, dim]`."""
+        texts = [*(group.query for group in groups), *(p for group in groups for p in group.passages)]
+        template = self._tokenizer.single
+        room = self._recipe.max_length - template.overhead
+        inputs = [template.build(ids[:room], ids[:0]) for ids in self._tokenizer.encode(texts)]
+        parts, places = [], []
+        for at, (ids, mask, _) in batches(inputs, tokens=self._recipe.tokens_per_batch, pad_id=self._tokenizer.pad_id):
+            with torch.autocast("cpu", torch.bfloat16, enabled=self._recipe.bf16):
+                hidden = self.module(input_ids=ids, attention_mask=mask).last_hidden_state  # [batch, length, dim]
+            seen = mask.unsqueeze(-1).float()
+            parts.append(normalize((hidden.float() * seen).sum(1) / seen.sum(1), dim=-1))
+            places += at
+        vectors = in_order(parts, places)
+        return vectors[: len(groups)], vectors[len(groups) :]
