@@ -7,6 +7,7 @@
     ├── WireError               a JSON value is not of its format; names the path (also a ValueError)
     ├── GenerationError         a language model did not answer, or not with what was asked
     ├── BudgetSpentError        the next call would pass a cap on calls, tokens or money
+    ├── OverloadedError         this server has too much to do; says when to come again
     ├── MissingExtraError       an optional dependency is absent; names the install command
     ├── ModelError
     │   ├── ModelNotFoundError      no model of that name or at that path
@@ -58,6 +59,14 @@ class GenerationError(ShortlistError):
 
 class BudgetSpentError(ShortlistError):
     """The next call to a language model would pass a cap; nothing was asked."""
+
+
+class OverloadedError(ShortlistError):
+    """The server takes no more now; after `retry_after_ms`, as predicted, it will."""
+
+    def __init__(self, message: str, *, retry_after_ms: float = 1000.0) -> None:
+        super().__init__(message)
+        self.retry_after_ms = retry_after_ms
 
 
 class MissingExtraError(ShortlistError, ImportError):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shortlist.errors import SettingsError
 
@@ -14,6 +15,9 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FILE_NAME = "shortlist.toml"
 PREFIX = "SHORTLIST_"
@@ -52,19 +56,42 @@ class Settings:
 
         Raises SettingsError that names the file or variable, the value and what is allowed.
         """
-        settings = cls()
-        if file is not None:
-            settings = replace(settings, **_checked(_read(file), f"{file}: "))
-        found = {
-            name[len(PREFIX) :].lower(): value for name, value in (environ or {}).items() if name.startswith(PREFIX)
-        }
-        known = {name: value for name, value in found.items() if name in _TYPES}
-        return replace(settings, **_checked(known, "environment: "))
+        return load_fields(cls(), file=file, environ=environ or {}, least=_LEAST)
 
 
-_BY_NAME: dict[str, Callable[[Any], Any]] = {"int": int, "str": str, "tuple[str, ...]": tuple}
-_TYPES = {f.name: _BY_NAME[str(f.type)] for f in fields(Settings)}
 _LEAST = {"threads": 0, "depth": 1, "top_k": 1}
+_TABLES = ("serve",)  # tables of the file that others read
+_Fields = TypeVar("_Fields", bound="DataclassInstance")
+
+
+def load_fields(
+    start: _Fields,
+    *,
+    file: Path | None,
+    environ: Mapping[str, str],
+    table: str = "",
+    least: Mapping[str, float] = MappingProxyType({}),
+) -> _Fields:
+    """Return a dataclass with what the file says of it (in a `table`), then the environment, which wins.
+
+    Variables are `SHORTLIST_` or `SHORTLIST_TABLE_` and a field's name; lists are separated by spaces there.
+    `least` are the lowest numbers allowed. Raises SettingsError as `Settings.load` does.
+    """
+    found: dict[str, Any] = {}
+    if file is not None:
+        content = _read(file)
+        inside = content.get(table, {}) if table else {k: v for k, v in content.items() if k not in _TABLES}
+        if not isinstance(inside, dict):
+            raise SettingsError(f"{file}: [{table}] must be a table, got {inside!r}")
+        found = _checked(start, inside, f"{file}: " + (f"[{table}] " if table else ""), least)
+    prefix = PREFIX + (f"{table.upper()}_" if table else "")
+    said = {name[len(prefix) :].lower(): value for name, value in environ.items() if name.startswith(prefix)}
+    known = {name: value for name, value in said.items() if name in _kinds(start)}
+    return replace(start, **{**found, **_checked(start, known, "environment: ", least)})
+
+
+def _kinds(start: DataclassInstance) -> dict[str, str]:
+    return {f.name: str(f.type) for f in fields(start)}
 
 
 def _read(file: Path) -> Mapping[str, Any]:
@@ -76,28 +103,46 @@ def _read(file: Path) -> Mapping[str, Any]:
         raise SettingsError(f"{file} is no valid TOML: {error}") from error
 
 
-def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    unknown = sorted(set(values) - set(_TYPES))
+def _checked(
+    start: DataclassInstance, values: Mapping[str, Any], where: str, least: Mapping[str, float]
+) -> dict[str, Any]:
+    kinds = _kinds(start)
+    unknown = sorted(set(values) - set(kinds))
     if unknown:
-        raise SettingsError(f"{where}unknown setting {unknown[0]!r}; known are {', '.join(_TYPES)}")
-    return {name: _one(name, value, where) for name, value in values.items()}
+        raise SettingsError(f"{where}unknown setting {unknown[0]!r}; known are {', '.join(kinds)}")
+    return {name: _one(kinds[name], value, f"{where}{name}", least.get(name, 0)) for name, value in values.items()}
 
 
-def _one(name: str, value: Any, where: str) -> Any:
-    wanted = _TYPES[name]
-    if wanted is str:
+def _one(kind: str, value: Any, what: str, least: float) -> Any:
+    if kind == "str":
         if not isinstance(value, str) or not value:
-            raise SettingsError(f"{where}{name} must be a text, got {value!r}")
+            raise SettingsError(f"{what} must be a text, got {value!r}")
         return value
-    if wanted is tuple:
+    if kind == "tuple[str, ...]":
         texts = value.split() if isinstance(value, str) else value
         if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
-            raise SettingsError(f"{where}{name} must be a list of texts, got {value!r}")
+            raise SettingsError(f"{what} must be a list of texts, got {value!r}")
         return tuple(texts)
+    if kind == "bool":
+        known = {"true": True, "1": True, "false": False, "0": False}
+        truth = known.get(value.lower()) if isinstance(value, str) else value
+        if not isinstance(truth, bool):
+            raise SettingsError(f"{what} must be true or false, got {value!r}")
+        return truth
+    if kind == "Mapping[str, str]":
+        if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+            raise SettingsError(f"{what} must be a table of texts, got {value!r}")
+        return value
+    return _number(int if kind == "int" else float, value, what, least)
+
+
+def _number(wanted: type[int] | type[float], value: Any, what: str, least: float) -> int | float:
+    allowed = int | str if wanted is int else int | float | str
     try:
-        number = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
+        number = wanted(value) if isinstance(value, allowed) and not isinstance(value, bool) else None
     except ValueError:
         number = None
-    if number is None or number < _LEAST[name]:
-        raise SettingsError(f"{where}{name} must be a whole number from {_LEAST[name]}, got {value!r}")
+    if number is None or not least <= number < float("inf"):
+        name = "a whole number" if wanted is int else "a number"
+        raise SettingsError(f"{what} must be {name} from {least}, got {value!r}")
     return number

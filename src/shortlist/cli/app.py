@@ -21,6 +21,7 @@ from shortlist.cli import (
     pull,
     rerank,
     search,
+    serve,
     unpack,
     verify,
 )
@@ -48,6 +49,7 @@ app.command("search")(search.search)
 app.command("rerank")(rerank.rerank)
 app.command("calibrate")(calibrate.calibrate)
 app.command("plan")(plan.plan)
+app.command("serve")(serve.serve)
 app.command("models")(models.models)
 app.command("verify")(verify.verify)
 app.command("pull")(pull.pull)

@@ -151,25 +151,30 @@ class Ranking:
         stage: str,
         top_k: int | None = None,
         steps: Sequence[Step] = (),
+        places: Sequence[int] | None = None,
     ) -> Ranking:
-        """Sort the first documents, as many as there are scores; the others follow in this ranking's order.
+        """Sort the documents at `places`, from 0 (else the first ones), one a score; the others follow in this order.
 
         This is what reranking to a smaller depth gives: scores of two stages are never
         compared. Without any scores only the steps are new. Raises as `from_scores` does.
         """
         values = np.asarray(scores, dtype=np.float32)  # [scored]
-        head, rest = replace(self, items=self.items[: len(values)]), self.items[len(values) :]
+        chosen = range(len(values)) if places is None else places
+        head = replace(self, items=tuple(self.items[place] for place in chosen))
+        others = sorted(set(range(len(self))) - set(chosen))
         if not len(values):
-            return replace(self.head(top_k).traced(*steps), unscored=len(rest))
+            return replace(self.head(top_k).traced(*steps), unscored=len(others))
         first = head.reordered(values, kind=kind, stage=stage, steps=steps)
-        return replace(first.before_rest_of(self), unscored=len(rest)).head(top_k)
+        candidates = replace(self, items=(*head.items, *(self.items[place] for place in others)))
+        return replace(first.before_rest_of(candidates), unscored=len(others)).head(top_k)
 
     def before_rest_of(self, candidates: Ranking) -> Ranking:
         """Put behind these documents, the first ones of `candidates` in a new order, those that came after them."""
         rest = candidates.items[len(self) :]
         lowest = self.items[-1].score if self.items else 0.0
         following = tuple(
-            replace(item, score=lowest, history=_remembering(candidates.stage, item), is_scored=False) for item in rest
+            replace(item, score=lowest, rank=rank, history=_remembering(candidates.stage, item), is_scored=False)
+            for rank, item in enumerate(rest, len(self) + 1)
         )
         return replace(self, items=self.items + following)
 

@@ -1,0 +1,75 @@
+"""`shortlist serve`: answer rerank requests over HTTP."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from shortlist._optional import require
+from shortlist.cli.options import Engine, Fallback, Precision, Threads, settings
+from shortlist.cli.output import errors_console, print_json, shown
+from shortlist.settings import FILE_NAME
+
+
+def serve(
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", help="A model to serve; may be repeated, the first is the default."),
+    ] = None,
+    index: Annotated[Path | None, typer.Option(help="An index to search at /v1/search.")] = None,
+    writable: Annotated[bool, typer.Option("--writable-index", help="Let /v1/index write to it.")] = False,
+    host: Annotated[str | None, typer.Option(help="Where to listen. [default: 127.0.0.1, this machine only]")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free one. [default: 8765]")] = None,
+    keys: Annotated[Path | None, typer.Option(help="A file of API keys; without it everybody may ask.")] = None,
+    new_key: Annotated[
+        str | None, typer.Option("--new-key", metavar="NAME", help="Make a key, print it with its line, and end.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Check all settings and files, print them, and end.")] = False,
+    fallback: Fallback = None,
+    engine: Engine = None,
+    precision: Precision = None,
+    threads: Threads = None,
+) -> None:
+    """Answer rerank requests in the formats of Cohere, Jina, Voyage, TEI, vLLM, Infinity, llama.cpp, and our own.
+
+    Everything else is set in [serve] of shortlist.toml or by SHORTLIST_SERVE_* (see docs/serving.md).
+    SIGTERM answers what was let in and ends; SIGHUP reads keys and models again.
+
+    Example:  shortlist serve --port 8765
+    """
+    require("uvicorn", extra="server")
+    from shortlist.server.keys import new_key as make_key
+    from shortlist.server.run import check_state, serve_forever
+    from shortlist.server.settings import ServeSettings
+
+    if new_key is not None:
+        key, line = make_key(new_key)
+        typer.echo(key)
+        errors_console().print(shown(f"its line for the keys file (the key itself is kept nowhere):\n{line}"))
+        return
+    chosen = settings(fallback=fallback, engine=engine, precision=precision, threads=threads)
+    file = Path(FILE_NAME)
+    loaded = ServeSettings.load(file=file if file.is_file() else None, environ=os.environ)
+    given: dict[str, Any] = {
+        "models": tuple(models) if models else None,
+        "index": None if index is None else str(index),
+        "writable_index": writable or None,
+        "host": host,
+        "port": port,
+        "keys_file": None if keys is None else str(keys),
+    }
+    serving = replace(loaded, **{name: value for name, value in given.items() if value is not None})
+    if check:
+        check_state(chosen, serving)
+        print_json({f.name: getattr(serving, f.name) for f in fields(serving)})
+        return
+    if not serving.is_loopback and not serving.keys_file:
+        errors_console().print(
+            shown(f"note: everybody who reaches {serving.host} may ask; --keys FILE lets only known clients in"),
+            soft_wrap=True,
+        )
+    serve_forever(chosen, serving, announce=lambda url: errors_console().print(shown(f"serving at {url}")))

@@ -1,0 +1,84 @@
+"""From a decoded request to a ranking: the model by its name, the limits, the fallback."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from shortlist.errors import InputError
+from shortlist.pipeline import Fallback
+from shortlist.server.faults import RefusedError
+from shortlist.server.models.asked import Ask
+from shortlist.server.notes import Notes
+from shortlist.server.settings import ServeSettings
+from shortlist.server.state import State
+from shortlist.types import Ranking
+from shortlist.wire import Fault
+
+
+def check_size(settings: ServeSettings, query: str, texts: list[str]) -> None:
+    """Raise RefusedError when a request holds more than the server takes."""
+    if len(texts) > settings.max_documents:
+        raise RefusedError(
+            Fault.TOO_LARGE, f"{len(texts)} documents are more than the {settings.max_documents} of a request"
+        )
+    if len(query) > settings.max_query_characters:
+        raise RefusedError(
+            Fault.TOO_LARGE,
+            f"the query has {len(query)} characters, more than the {settings.max_query_characters} allowed",
+        )
+    longest = max(range(len(texts)), key=lambda place: len(texts[place]), default=None)
+    if longest is not None and len(texts[longest]) > settings.max_document_characters:
+        raise RefusedError(
+            Fault.TOO_LARGE,
+            f"document {longest} has {len(texts[longest])} characters,"
+            f" more than the {settings.max_document_characters} allowed",
+        )
+    if sum(map(len, texts)) > settings.max_characters:
+        raise RefusedError(
+            Fault.TOO_LARGE, f"the documents have more than {settings.max_characters} characters together"
+        )
+
+
+def served_name(state: State, asked: str, notes: Notes) -> str:
+    """Return the model that answers for a name; an unknown one is refused, or answered by the default and noted."""
+    name = state.pool.find(asked)
+    if name is None:
+        if state.settings.unknown_models == "refuse":
+            raise RefusedError(
+                Fault.NOT_FOUND, f"there is no model {asked!r:.80}; served are: {', '.join(state.pool.names)}"
+            )
+        name = state.pool.default
+        notes.degradations.append(f"model {asked:.80} is not served here: {name} answers")
+    notes.model = name
+    return name
+
+
+async def ranked(state: State, name: str, ask: Ask, notes: Notes) -> Ranking:
+    """Ask a served model, and when it fails those that are to be asked then, if there are any."""
+    if state.is_draining:
+        raise RefusedError(Fault.UNAVAILABLE, "the server is about to end; ask another one, or this one again soon")
+    notes.documents = len(ask.candidates)
+    first = _Awaited(state, name, ask)
+    if state.fallback:
+        others = [(one, _Awaited(state, one, ask)) for one in state.fallback if one != name]
+        ranking = await Fallback([(name, first), *others]).arerank(ask.candidates, top_k=ask.top_k)
+    else:
+        ranking = await first.arerank(ask.candidates, top_k=ask.top_k)
+    notes.take(ranking)
+    return ranking
+
+
+@dataclass(frozen=True, slots=True)
+class _Awaited:
+    """A served model as a reranker that a fallback chain can await."""
+
+    state: State
+    name: str
+    ask: Ask
+
+    def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        raise InputError("a served model can only be awaited")
+
+    async def arerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        async with self.state.pool.lease(self.name) as served:
+            return await served.rank(replace(self.ask, candidates=candidates, top_k=top_k))

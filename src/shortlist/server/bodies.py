@@ -1,0 +1,54 @@
+"""A request's body: within a size and a time, and strictly JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+
+from shortlist.server.faults import GoneError, RefusedError
+from shortlist.server.settings import ServeSettings
+from shortlist.wire import Fault
+
+
+async def read_json(request: Request, settings: ServeSettings) -> Any:
+    """Read the body; raises RefusedError when it is too large, too slow, or no JSON, GoneError when it ends early."""
+    try:
+        content = await asyncio.wait_for(_read(request, settings.max_body_bytes), settings.body_timeout_s)
+    except asyncio.TimeoutError as error:
+        raise RefusedError(
+            Fault.INVALID, f"the body did not arrive within {settings.body_timeout_s:g} s; send it at once"
+        ) from error
+    except ClientDisconnect as error:
+        raise GoneError("the client closed the connection within the body") from error
+    return parsed(content)
+
+
+def parsed(content: bytes) -> Any:
+    """Parse JSON in UTF-8; NaN and infinity are none. Raises RefusedError that says where it ends to be JSON."""
+    try:
+        return json.loads(content.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise RefusedError(Fault.INVALID, f"the body is no JSON: {why:.200}") from error
+
+
+async def _read(request: Request, most: int) -> bytes:
+    too_large = RefusedError(Fault.TOO_LARGE, f"the body has more than {most:,} bytes; send fewer documents at a time")
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > most:
+        raise too_large
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > most:
+            raise too_large
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")

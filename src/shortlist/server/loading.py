@@ -1,0 +1,95 @@
+"""A model's name becomes a served model: behind a queue if it scores pairs here, whole requests otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from shortlist.build.calibration import level_of
+from shortlist.build.named import Named, is_remote
+from shortlist.inference.biencoder import BiEncoder
+from shortlist.planning.cost import CostModel
+from shortlist.protocols import Reranker, Scorer
+from shortlist.scorers.pointwise import Pointwise
+from shortlist.server.metrics import Metrics
+from shortlist.server.models.asked import Load, Served
+from shortlist.server.models.pool import Loading, ModelPool
+from shortlist.server.models.queued import QueuedModel
+from shortlist.server.models.whole import WholeModel
+from shortlist.server.scheduling.queue import Batch, Bounds
+from shortlist.server.settings import ServeSettings
+from shortlist.settings import Settings
+
+_REMOTE_AT_ONCE = 16
+
+
+def loading(settings: Settings, serve: ServeSettings, metrics: Metrics, encoder: BiEncoder | None = None) -> Loading:
+    """Return what loads a model by name, off the event loop, and finds out how fast it is."""
+
+    async def load(name: str) -> Served:
+        named = Named.of(name, settings, encoder)
+        reranker = await asyncio.to_thread(named.guarded)
+        if not isinstance(reranker, Pointwise) or is_remote(reranker):
+            at_once = 1 if _is_here(reranker) else _REMOTE_AT_ONCE
+            return WholeModel(reranker, at_once=at_once, fingerprint=name)
+        cost = await asyncio.to_thread(_cost, name, reranker.scorer, settings)
+
+        def watch(batch: Batch, latency_ms: float) -> None:
+            metrics.count_batch(name, fill=batch.tokens / serve.batch_tokens, seconds=latency_ms / 1000)
+
+        return QueuedModel(
+            reranker.scorer,
+            cost=cost,
+            batch_tokens=serve.batch_tokens,
+            bounds=Bounds(serve.max_waiting_pairs, serve.max_wait_ms),
+            remembered=serve.cached_pairs,
+            watch=watch,
+        )
+
+    return load
+
+
+def pool_of(
+    settings: Settings, serve: ServeSettings, metrics: Metrics, *, encoder: BiEncoder | None = None
+) -> ModelPool:
+    """Return the pool of all models that the settings name, none loaded yet."""
+    names = serve.models or (settings.model,)
+    pool = ModelPool(
+        [*names, *settings.fallback],
+        loading(settings, serve, metrics, encoder),
+        aliases=serve.aliases,
+        memory_bytes=serve.memory_mb << 20,
+        resident=resident_bytes,
+    )
+    metrics.loads = lambda: loads_of(pool)
+    return pool
+
+
+def loads_of(pool: ModelPool) -> Mapping[str, Load]:
+    """Return the load of every model in memory."""
+    found = {name: pool.loaded(name) for name in pool.names}
+    return {name: served.load for name, served in found.items() if served is not None}
+
+
+def resident_bytes() -> int:
+    """Return how much memory this process holds; elsewhere than on Linux the most it ever held."""
+    statm = Path("/proc/self/statm")
+    if statm.is_file():
+        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def _is_here(reranker: Reranker) -> bool:
+    return not hasattr(reranker, "arerank")
+
+
+def _cost(name: str, scorer: Scorer, settings: Settings) -> CostModel | None:
+    return level_of(name, scorer, threads=settings.threads or None, may_probe=True).cost

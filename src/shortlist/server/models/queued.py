@@ -1,0 +1,193 @@
+"""A scorer on this machine behind one queue: batches across requests, on threads of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import math
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from shortlist.errors import OverloadedError, ScoreError
+from shortlist.planning.cost import CostModel
+from shortlist.protocols import Scorer
+from shortlist.scorers.groups import score_groups
+from shortlist.server.models.answer import ranking_of
+from shortlist.server.models.asked import Ask, Load
+from shortlist.server.models.reading import read, reader_of
+from shortlist.server.scheduling.queue import DEFAULT_BOUNDS, Batch, Bounds, PairQueue
+from shortlist.server.scheduling.throughput import Throughput
+from shortlist.server.scheduling.work import Outcome, Pair, PairFailure, PairScore, Task
+from shortlist.types import Clock, Query, Ranking, Scores, Step, monotonic_ms
+
+AT_ONCE = 2  # batches: while one runs, the next one's inputs are made
+_TYPICAL = [64] * 64
+
+
+class QueuedModel:
+    """Scores the pairs of many requests in shared batches. Make and use it within one event loop.
+
+    `watch` sees every batch with the milliseconds it took and how many pairs failed.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        *,
+        cost: CostModel | None = None,
+        batch_tokens: int = 4096,
+        bounds: Bounds = DEFAULT_BOUNDS,
+        remembered: int = 100_000,
+        clock: Clock = monotonic_ms,
+        watch: Callable[[Batch, float], None] | None = None,
+    ) -> None:
+        self._scorer, self._reader, self._cost = scorer, reader_of(scorer), cost
+        guess = sum(_TYPICAL) / max(cost.p50_ms(_TYPICAL), 0.01) if cost is not None else 10.0
+        self._queue = PairQueue(
+            clock=clock,
+            throughput=Throughput.guessed(guess),
+            batch_tokens=batch_tokens,
+            bounds=bounds,
+            remembered=remembered,
+        )
+        self._batch_tokens, self._clock, self._watch = batch_tokens, clock, watch
+        self._threads = ThreadPoolExecutor(AT_ONCE + 1, thread_name_prefix="shortlist-serve")
+        self._wake = asyncio.Event()
+        self._changed: dict[Task, asyncio.Event] = {}
+        self._workers = [asyncio.create_task(self._work()) for _ in range(AT_ONCE)]
+
+    @property
+    def fingerprint(self) -> str:
+        """The scorer's own."""
+        return self._scorer.fingerprint
+
+    @property
+    def cost(self) -> CostModel | None:
+        """What was calibrated, or found out when it was loaded."""
+        return self._cost
+
+    @property
+    def max_length(self) -> int | None:
+        """The tokens of a pair that are read."""
+        if self._reader is None:
+            return None
+        query = Query("a")
+        tokenizer = self._reader.tokenizer
+        return self._reader.room(query) + tokenizer.pair.overhead + len(tokenizer.encode([query.text])[0])
+
+    @property
+    def load(self) -> Load:
+        """What waits and runs."""
+        queue = self._queue
+        tokens = queue.waiting_tokens + queue.running_tokens
+        return Load(queue.waiting_pairs, tokens, queue.throughput.tokens_per_ms * 1000)
+
+    async def rank(self, ask: Ask) -> Ranking:
+        """Rerank the candidates with those of all other requests; see `Served`."""
+        self._admit(ask)
+        loop = asyncio.get_running_loop()
+        query = ask.candidates.query
+        reading = functools.partial(read, self._reader, query, ask.candidates.documents, ask.cuts)
+        ready = await loop.run_in_executor(self._threads, reading)
+        self._admit(ask)  # others came while this was read
+        task = Task(query, ready.documents, ready.lengths, ask.client, ask.priority, ask.deadline)
+        changed = self._changed[task] = asyncio.Event()
+        self._queue.add(task)
+        self._wake.set()
+        made = functools.partial(ranking_of, ask.candidates, task, cut=ready.truncations)
+        try:
+            while not task.is_over:
+                left_ms = math.inf if ask.deadline is None else ask.deadline.left_ms
+                if left_ms <= 0 or not await _is_set_within(changed, left_ms):
+                    break
+                changed.clear()
+                if ask.progress is not None and not task.is_over and any(task.outcomes):
+                    ask.progress(made(top_k=ask.top_k, now_ms=self._clock()))
+        finally:
+            del self._changed[task]
+            self._queue.drop(task)
+        return made(top_k=ask.top_k, now_ms=self._clock())
+
+    async def close(self) -> None:
+        """Finish what was let in, then end the threads."""
+        while self._changed:
+            await asyncio.sleep(0.01)
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        await asyncio.to_thread(self._threads.shutdown)
+        close = getattr(self._scorer, "close", None)
+        if callable(close):
+            close()
+
+    def _admit(self, ask: Ask) -> None:
+        refusal = self._queue.refusal(ask.client, len(ask.candidates))
+        if refusal is not None:
+            raise OverloadedError(
+                f"too much to do: {refusal.reason}; try again later", retry_after_ms=refusal.retry_after_ms
+            )
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            batch = self._queue.next_batch()
+            self._tell(self._queue.ended())
+            if batch is None:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            groups = batch.groups()
+            try:
+                scores = await loop.run_in_executor(self._threads, self._score, groups)
+                ordered, outcomes = _outcomes(groups, scores)
+                touched = self._queue.finished(Batch(ordered, batch.taken_ms), outcomes)
+                _hand_steps(touched, groups, [one.step for one in scores])
+            except Exception as error:  # of any kind: it must reach those who wait, and end no worker
+                touched = self._queue.failed(batch, error)
+            self._tell(touched)
+            if self._watch is not None:
+                self._watch(batch, self._clock() - batch.taken_ms)
+
+    def _score(self, groups: list[list[Pair]]) -> list[Scores]:
+        scores = score_groups(self._scorer, [(pairs[0].query, [pair.document for pair in pairs]) for pairs in groups])
+        if [len(one.values) for one in scores] != [len(pairs) for pairs in groups]:
+            raise ScoreError(f"{self.fingerprint} gave another number of scores than there are documents")
+        return scores
+
+    def _tell(self, tasks: Iterable[Task]) -> None:
+        for task in tasks:
+            if task in self._changed:
+                self._changed[task].set()
+
+
+async def _is_set_within(event: asyncio.Event, left_ms: float) -> bool:
+    if left_ms == math.inf:
+        return await event.wait()
+    try:
+        return await asyncio.wait_for(event.wait(), left_ms / 1000)
+    except asyncio.TimeoutError:
+        return False
+
+
+def _outcomes(groups: list[list[Pair]], scores: list[Scores]) -> tuple[list[Pair], list[Outcome]]:
+    pairs = [pair for group in groups for pair in group]
+    outcomes: list[Outcome] = []
+    for group, one in zip(groups, scores, strict=True):
+        cut = {truncation.doc_id: truncation for truncation in reversed(one.step.truncations)}
+        for pair, value in zip(group, one.values.tolist(), strict=True):
+            if not np.isfinite(value):
+                outcomes.append(PairFailure(ScoreError(f"{one.step.stage} gave {value}, which is no score")))
+                continue
+            found = cut.get(pair.document.doc_id)
+            seen, total = (None, None) if found is None else (found.seen, found.total)
+            outcomes.append(PairScore(value, one.kind, seen, total))
+    return pairs, outcomes
+
+
+def _hand_steps(tasks: Iterable[Task], groups: list[list[Pair]], steps: list[Step]) -> None:
+    by_query = {id(pairs[0].query): step for pairs, step in zip(groups, steps, strict=True)}
+    for task in tasks:
+        if id(task.query) in by_query:
+            task.steps.append(by_query[id(task.query)])

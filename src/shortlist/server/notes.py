@@ -1,0 +1,61 @@
+"""What is written down about one request, for its headers, its log line and the metrics; never a text of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from shortlist.types import Ranking
+
+
+@dataclass(slots=True)
+class Notes:
+    """A request's facts, filled in as they become known."""
+
+    request_id: str
+    client: str = ""
+    key: str = ""
+    dialect: str = "-"
+    model: str = ""
+    documents: int = 0
+    tokens: int = 0
+    cached: int = 0
+    shared: int = 0
+    truncated: int = 0
+    unscored: int = 0
+    fallback: bool = False
+    fault: str = ""
+    degradations: list[str] = field(default_factory=list)
+    stages: dict[str, float] = field(default_factory=dict)
+
+    def take(self, ranking: Ranking) -> None:
+        """Take in what a ranking's trace says."""
+        self.unscored = ranking.unscored
+        self.degradations += ranking.trace.degradations
+        for step in ranking.trace.steps:
+            self.stages[step.stage] = self.stages.get(step.stage, 0.0) + step.latency_ms
+            self.tokens += step.counts.get("tokens", 0)
+            self.cached += step.counts.get("cached", 0)
+            self.shared += step.counts.get("shared", 0)
+            self.truncated += len(step.truncations)
+            self.fallback = self.fallback or step.stage == "fallback"
+
+    def headers(self, total_ms: float) -> dict[str, str]:
+        """Return what every answer says about itself."""
+        timings = [f"{_token(name)};dur={ms:.1f}" for name, ms in self.stages.items()]
+        headers = {"X-Request-Id": self.request_id, "Server-Timing": ", ".join([*timings, f"total;dur={total_ms:.1f}"])}
+        if self.model:
+            headers["X-Shortlist-Model"] = _ascii(self.model)
+        if self.degradations:
+            headers["X-Shortlist-Degraded"] = _ascii("; ".join(self.degradations))
+        return headers
+
+
+def _token(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-") or "stage"
+
+
+def _ascii(text: str) -> str:
+    """One line of printable ASCII, as a header can hold."""
+    shown = "".join(letter if " " <= letter <= "~" else "?" for letter in text)
+    return shown if len(shown) <= 500 else shown[:497] + "..."

@@ -1,0 +1,77 @@
+"""What routes share: the state, a request's notes and budget, JSON out, and clients that leave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shortlist.errors import InputError
+from shortlist.server.faults import GoneError
+from shortlist.server.notes import Notes
+from shortlist.server.state import State
+from shortlist.types import Clock, Deadline
+
+BUDGET_HEADER = "X-Shortlist-Budget-Ms"
+_Made = TypeVar("_Made")
+
+
+def state_of(request: Request) -> State:
+    """Return what all requests share."""
+    state: State = request.scope["shortlist.state"]
+    return state
+
+
+def notes_of(request: Request) -> Notes:
+    """Return what is written down about this request."""
+    notes: Notes = request.scope["shortlist.notes"]
+    return notes
+
+
+def budget_of(request: Request, budget_ms: float | None, clock: Clock) -> Deadline | None:
+    """Return the deadline that a field or the header asks for, counted from the request's arrival."""
+    header = request.headers.get(BUDGET_HEADER)
+    if budget_ms is None and header is not None:
+        try:
+            budget_ms = float(header)
+        except ValueError as error:
+            raise InputError(f"{BUDGET_HEADER} must be a number of milliseconds, got {header!r:.40}") from error
+    if budget_ms is None:
+        return None
+    made = Deadline.after(budget_ms, clock=clock)
+    return Deadline(request.scope["shortlist.began_ms"], made.budget_ms, clock)
+
+
+def json_bytes(value: Any) -> bytes:
+    """Write JSON in UTF-8; text that is no valid Unicode is replaced, so that one document cannot fail an answer."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "replace")
+
+
+def json_reply(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with JSON; None is an empty body."""
+    content = b"" if value is None else json_bytes(value)
+    return Response(content, status, dict(headers or {}), media_type="application/json")
+
+
+async def until_gone(request: Request, work: Coroutine[Any, Any, _Made]) -> _Made:
+    """Do the work for as long as the client waits for it; raises GoneError, with the work cancelled, when it leaves."""
+    doing = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait({doing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            raise GoneError("the client closed the connection before the answer")
+        return doing.result()
+    finally:
+        for task in (doing, leaving):
+            task.cancel()
+        await asyncio.gather(doing, leaving, return_exceptions=True)
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

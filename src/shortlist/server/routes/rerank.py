@@ -1,0 +1,99 @@
+"""Reranking in the dialects of others."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shortlist.server.asking import check_size, ranked, served_name
+from shortlist.server.bodies import read_json
+from shortlist.server.faults import RefusedError
+from shortlist.server.models.asked import Ask, Cuts
+from shortlist.server.notes import Notes
+from shortlist.server.published import shown_scores
+from shortlist.server.replies import budget_of, json_reply, notes_of, state_of, until_gone
+from shortlist.server.telling_apart import dialect_of
+from shortlist.types import Document, Query, Ranking
+from shortlist.wire import Dialect, Fault, RerankRequest, RerankResponse, RerankResult, Usage
+
+_UNIT = 100  # documents of one query that Cohere bills together
+
+
+async def rerank(request: Request) -> Response:
+    """Answer a rerank request in the dialect that it came in."""
+    state, notes = state_of(request), notes_of(request)
+    body = await read_json(request, state.settings)
+    dialect = dialect_of(request.url.path, body)
+    notes.dialect = dialect.name
+    asked = dialect.decode_request(body)
+    check_size(state.settings, asked.query, [document.text for document in asked.documents])
+    name = served_name(state, asked.model, notes)
+    ask = Ask(
+        Ranking.in_order(Query(asked.query), [Document(d.text, str(i)) for i, d in enumerate(asked.documents)]),
+        top_k=asked.top_k if dialect.name != "vllm-score" else None,
+        deadline=budget_of(request, None, state.clock),
+        client=notes.client,
+        priority=asked.priority or 0,
+        cuts=_cuts(asked),
+    )
+    ranking = await until_gone(request, ranked(state, name, ask, notes))
+    if asked.truncate is False:
+        _check_whole(ranking)
+    response = _response(dialect, asked, ranking, name, notes)
+    return json_reply(dialect.encode_response(response), headers=_headers(dialect, ranking, asked))
+
+
+def _cuts(asked: RerankRequest) -> Cuts:
+    return Cuts(asked.max_document_tokens, asked.max_pair_tokens, asked.truncation_side == "left")
+
+
+def _check_whole(ranking: Ranking) -> None:
+    """Refuse what had to be cut, for a client that said it must not be."""
+    for step in ranking.trace.steps:
+        for one in step.truncations:
+            raise RefusedError(
+                Fault.INVALID,
+                f"document {one.doc_id} has {one.total} tokens, of which the model reads {one.seen};"
+                " shorten it, or let it be truncated",
+            )
+
+
+def _response(dialect: Dialect, asked: RerankRequest, ranking: Ranking, name: str, notes: Notes) -> RerankResponse:
+    scores = shown_scores(ranking, is_raw=bool(asked.raw_scores) and dialect.raw_score_kind is not None)
+    returns = dialect.returns_documents if asked.return_documents is None else asked.return_documents
+    results = [
+        RerankResult(int(item.doc_id), score, asked.documents[int(item.doc_id)] if returns else None)
+        for item, score in zip(ranking, scores, strict=True)
+    ]
+    if dialect.name == "vllm-score":  # its clients count on the order they sent
+        results.sort(key=lambda result: result.index)
+    units = -(-len(asked.documents) // _UNIT)
+    return RerankResponse(
+        tuple(results),
+        model=name,
+        response_id=f"rerank-{notes.request_id}",
+        created=int(time.time()),
+        usage=Usage(notes.tokens, units),
+        warnings=tuple(notes.degradations),
+    )
+
+
+def _headers(dialect: Dialect, ranking: Ranking, asked: RerankRequest) -> Mapping[str, str]:
+    """TEI's own headers, in milliseconds; nothing for the others."""
+    if dialect.name != "tei":
+        return {}
+    steps = {step.stage: step.latency_ms for step in ranking.trace.steps}
+    queued = steps.pop("queue", 0.0)
+    return {
+        "x-compute-type": "cpu",
+        "x-compute-time": str(round(sum(steps.values()))),
+        "x-compute-characters": str(sum(len(document.text) for document in asked.documents)),
+        "x-compute-tokens": str(sum(step.counts.get("tokens", 0) for step in ranking.trace.steps)),
+        "x-total-time": str(round(queued + sum(steps.values()))),
+        "x-tokenization-time": "0",
+        "x-queue-time": str(round(queued)),
+        "x-inference-time": str(round(sum(steps.values()))),
+    }

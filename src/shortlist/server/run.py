@@ -1,0 +1,138 @@
+"""From settings to a running server: sockets, signals, and the end without losing a request."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from shortlist.errors import InputError
+from shortlist.server.app import make_app
+from shortlist.server.connections import timed_protocol
+from shortlist.server.keys import Key, read_keys
+from shortlist.server.loading import pool_of
+from shortlist.server.logs import start_logging
+from shortlist.server.metrics import Metrics
+from shortlist.server.searching import Desk
+from shortlist.server.settings import ServeSettings
+from shortlist.server.state import State
+from shortlist.server.tracing import Tracing
+from shortlist.settings import Settings
+
+BACKLOG = 2048
+
+
+def keys_of(serve: ServeSettings) -> tuple[Key, ...]:
+    """Read the keys file, if there is one."""
+    if not serve.keys_file:
+        return ()
+    return read_keys(Path(serve.keys_file), requests_per_s=serve.requests_per_s, concurrent=serve.concurrent)
+
+
+def state_of(settings: Settings, serve: ServeSettings) -> State:
+    """Open what the settings name; models are loaded when the server starts."""
+    metrics = Metrics()
+    keys = keys_of(serve)
+    desk = Desk.open(Path(serve.index), settings, is_writable=serve.writable_index) if serve.index else None
+    pool = pool_of(settings, serve, metrics, encoder=None if desk is None else desk.encoder)
+    return State(serve, pool, metrics, desk, settings.fallback, keys)
+
+
+def serve_forever(settings: Settings, serve: ServeSettings, *, announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; what was let in is answered first, for `drain_s` at most.
+
+    SIGHUP reads the keys again and loads the models again. `announce` gets the address once
+    requests are answered. Raises InputError when the address cannot be had.
+    """
+    start_logging(serve.log_format)
+    state = state_of(settings, serve)
+    app = make_app(state, tracing=Tracing.of_installed(is_wanted=serve.telemetry))
+    config = _config(app, serve)
+    try:
+        listening = config.bind_socket()
+    except SystemExit as error:
+        raise InputError(
+            f"cannot listen on {serve.host}:{serve.port}; another process may, or the address is not this machine's"
+        ) from error
+    server = _Server(config, state, announce)
+    try:
+        server.run([listening])
+    finally:
+        listening.close()
+
+
+def _config(app: ASGIApp, serve: ServeSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=serve.host,
+        port=serve.port,
+        http=timed_protocol(serve.header_timeout_s),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=max(1, round(serve.keep_alive_s)),
+        timeout_graceful_shutdown=max(1, round(serve.drain_s)),
+    )
+
+
+@dataclass(slots=True)
+class _Again:
+    """What SIGHUP asks for, one at a time."""
+
+    state: State
+    running: asyncio.Task[None] | None = None
+
+    def __call__(self) -> None:
+        if self.running is None or self.running.done():
+            self.running = asyncio.ensure_future(self._load())
+
+    async def _load(self) -> None:
+        self.state.keys = keys_of(self.state.settings)
+        for name in self.state.pool.names:
+            if self.state.pool.loaded(name) is not None:
+                await self.state.pool.reload(name)
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, state: State, announce: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._state, self._announce = state, announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        async with self._state.pool.lease(self._state.pool.default):  # before anybody can connect
+            await super().startup(sockets)
+        if self.started:
+            if hasattr(signal, "SIGHUP"):
+                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _Again(self._state))
+            self._announce(f"http://{self.config.host}:{self._port()}")
+
+    def _port(self) -> int:
+        port: int = self.servers[0].sockets[0].getsockname()[1]
+        return port
+
+
+def check_state(settings: Settings, serve: ServeSettings) -> None:
+    """Load everything that the settings name once, and put it away again; raises what would stop a start."""
+
+    async def check() -> None:
+        state = state_of(settings, serve)
+        Tracing.of_installed(is_wanted=serve.telemetry)
+        try:
+            for name in state.pool.names:
+                async with state.pool.lease(name):
+                    pass
+        finally:
+            await state.pool.close()
+            if state.desk is not None:
+                state.desk.close()
+
+    asyncio.run(check())

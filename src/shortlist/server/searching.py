@@ -1,0 +1,66 @@
+"""The first stage behind the server: one index, searched and, if allowed, written to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from shortlist.build.models import load_encoder
+from shortlist.build.search import FIRST_STAGES, joined
+from shortlist.errors import InputError
+from shortlist.inference.biencoder import BiEncoder
+from shortlist.protocols import Retriever
+from shortlist.retrieval import BM25, Dense, Index, Where
+from shortlist.settings import Settings
+from shortlist.types import Document, Query, Ranking
+
+
+class Desk:
+    """An open index with its bi-encoder; any thread may use it."""
+
+    def __init__(self, index: Index, encoder: BiEncoder) -> None:
+        self._index, self._encoder = index, encoder
+
+    @classmethod
+    def open(cls, path: Path, settings: Settings, *, is_writable: bool) -> Desk:
+        """Open an index; a writable one that is not there yet is made. Raises as `Index.open` does."""
+        encoder = load_encoder(settings)
+        if is_writable and not (path / "documents.sqlite").is_file():
+            return cls(Index.create(path, encoder=encoder, tokenize=encoder.tokenize), encoder)
+        return cls(Index.open(path, encoder=encoder, tokenize=encoder.tokenize, read_only=not is_writable), encoder)
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether documents may be added and removed."""
+        return not self._index.is_read_only
+
+    @property
+    def encoder(self) -> BiEncoder:
+        """What the index was made with; a reranker may use it too."""
+        return self._encoder
+
+    def retrieve(self, query: Query, *, depth: int, where: Where | None = None, first_stage: str = "hybrid") -> Ranking:
+        """Return the first stage's candidates; raises InputError for a filter or a stage that is none."""
+        if first_stage not in FIRST_STAGES:
+            raise InputError(f"first_stage must be one of {', '.join(FIRST_STAGES)}; got {first_stage!r}")
+        arms: list[Retriever] = [] if first_stage == "dense" else [BM25(self._index, where)]
+        if first_stage != "bm25":
+            arms.append(Dense(self._index, self._encoder, where))
+        return joined(arms, first_stage).retrieve(query, depth=depth)
+
+    def count(self) -> int:
+        """Return how many documents there are."""
+        return self._index.count()
+
+    def add(self, documents: Sequence[Document]) -> None:
+        """Add documents in one commit, replacing those of the same id."""
+        self._index.upsert(documents)
+
+    def remove(self, doc_ids: Sequence[str]) -> None:
+        """Remove documents in one commit."""
+        self._index.delete(doc_ids)
+
+    def close(self) -> None:
+        """Close the index and end the bi-encoder's threads."""
+        self._index.close()
+        self._encoder.close()

@@ -1,0 +1,84 @@
+"""How the server listens, what it allows and what it serves: `[serve]` in shortlist.toml, SHORTLIST_SERVE_*."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shortlist.errors import SettingsError
+from shortlist.settings import load_fields
+
+UNKNOWN_MODELS = ("default", "refuse")
+LOG_FORMATS = ("json", "text")
+_LEAST = {"port": 0, "max_documents": 1, "max_body_bytes": 1024, "batch_tokens": 1, "max_waiting_pairs": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """Settings of `shortlist serve`.
+
+    What is served: `models` (the first is the default; none: the settings' own), `aliases` from names
+    that clients say to served ones, `unknown_models` ("default" answers with the default model and says
+    so, "refuse" is an error), an `index` folder and whether `/v1/index` may write to it, `memory_mb`
+    for models (0: no limit).
+    Who may ask: `keys_file` (see `keys.py`), `requests_per_s` and `concurrent` of a key that the
+    file gives no others (0: no limit), `hosts` that a browser may know a loopback server by,
+    `cors_origins` of pages elsewhere.
+    How much: the `max_*` of a request, `max_waiting_pairs` and `max_wait_ms` of a model's queue,
+    `batch_tokens`, `cached_pairs`. `header_timeout_s` and `body_timeout_s` are for a request to
+    arrive, `keep_alive_s` for an idle connection, `drain_s` for what runs at the end.
+    `log_format` is "json" or "text"; `telemetry` sends OpenTelemetry spans.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    models: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    unknown_models: str = "default"
+    index: str = ""
+    writable_index: bool = False
+    memory_mb: int = 0
+    keys_file: str = ""
+    requests_per_s: float = 0.0
+    concurrent: int = 0
+    hosts: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    max_body_bytes: int = 10_000_000
+    max_documents: int = 1000
+    max_query_characters: int = 20_000
+    max_document_characters: int = 400_000
+    max_characters: int = 5_000_000
+    max_waiting_pairs: int = 20_000
+    max_wait_ms: float = 10_000.0
+    batch_tokens: int = 4096
+    cached_pairs: int = 100_000
+    header_timeout_s: float = 10.0
+    body_timeout_s: float = 30.0
+    keep_alive_s: float = 30.0
+    drain_s: float = 30.0
+    log_format: str = "json"
+    telemetry: bool = False
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("unknown_models", UNKNOWN_MODELS), ("log_format", LOG_FORMATS)):
+            if getattr(self, name) not in allowed:
+                raise SettingsError(f"{name} must be one of {', '.join(allowed)}; got {getattr(self, name)!r}")
+        if self.port > 65535:
+            raise SettingsError(f"port must be at most 65535, got {self.port}")
+
+    @classmethod
+    def load(cls, *, file: Path | None = None, environ: Mapping[str, str] | None = None) -> ServeSettings:
+        """Read `[serve]` of the file, then SHORTLIST_SERVE_*; raises SettingsError as `Settings.load` does."""
+        return load_fields(cls(), file=file, environ=environ or {}, table="serve", least=_LEAST)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
