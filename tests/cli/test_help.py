@@ -18,6 +18,7 @@ COMMANDS = [
     "",
     "index",
     "search",
+    "serve",
     "rerank",
     "calibrate",
     "plan",
