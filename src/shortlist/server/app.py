@@ -10,7 +10,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from shortlist.server.guard import Guard
-from shortlist.server.routes import health
+from shortlist.server.routes import health, index, openapi, own, page, plan
 from shortlist.server.routes.rerank import rerank
 from shortlist.server.state import State
 from shortlist.server.telling_apart import PATHS
@@ -39,6 +39,14 @@ def make_app(state: State, *, tracing: Tracing | None = None) -> ASGIApp:
 def _routes() -> list[Route]:
     return [
         *(Route(path, rerank, methods=["POST"]) for path in PATHS),
+        Route("/shortlist/v1/rerank", own.rerank, methods=["POST"]),
+        Route("/shortlist/v1/explain", own.explain, methods=["POST"]),
+        *(Route(path, index.search, methods=["POST"]) for path in ("/v1/search", "/shortlist/v1/search")),
+        *_index_routes(),
+        *(Route(path, plan.plan, methods=["POST"]) for path in ("/v1/plan", "/shortlist/v1/plan")),
+        Route("/", page.page),
+        Route("/page/{name}", page.page),
+        Route("/openapi.json", openapi.document),
         Route("/health", health.health),
         *(Route(path, health.tei_health) for path in ("/tei/health", "/ping")),
         *(Route(path, health.health) for path in ("/vllm/health", "/infinity/health")),
@@ -46,4 +54,13 @@ def _routes() -> list[Route]:
         Route("/metrics", health.metrics),
         *(Route(path, health.info) for path in ("/info", "/tei/info")),
         *(Route(path, health.models) for path in ("/v1/models", "/models", "/vllm/v1/models", "/infinity/models")),
+    ]
+
+
+def _index_routes() -> list[Route]:
+    routes = {"GET": index.about, "POST": index.add, "DELETE": index.remove}
+    return [
+        Route(path, endpoint, methods=[method])
+        for path in ("/v1/index", "/shortlist/v1/index")
+        for method, endpoint in routes.items()
     ]

@@ -1,0 +1,119 @@
+"""Searching the server's index, and changing it where that is allowed."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from shortlist.errors import InputError
+from shortlist.server.asking import check_size, ranked, served_name
+from shortlist.server.bodies import read_json
+from shortlist.server.faults import RefusedError
+from shortlist.server.models.asked import Ask
+from shortlist.server.replies import budget_of, json_reply, notes_of, state_of, until_gone
+from shortlist.server.searching import Desk
+from shortlist.types import Document, Query, Ranking, ScoredDocument
+from shortlist.wire import Fault
+from shortlist.wire.own import number_or_none, read_documents
+from shortlist.wire.reading import At, text_or, truth_or_none, whole_or_none
+
+_KNOWN = ("query", "top_k", "depth", "model", "rerank", "where", "first_stage", "budget_ms")
+_TOP_K, _DEPTH = 5, 100
+
+
+async def search(request: Request) -> Response:
+    """Find candidates in the index, rerank them, and return the best few with where they stood before."""
+    state, notes = state_of(request), notes_of(request)
+    notes.dialect = "shortlist"
+    desk = _desk(request)
+    at = At(await read_json(request, state.settings)).only(_KNOWN)
+    query = Query(at["query"].text())
+    check_size(state.settings, query.text, [])
+    top_k = whole_or_none(at.get("top_k"), least=1) or _TOP_K
+    depth = max(top_k, whole_or_none(at.get("depth"), least=1) or _DEPTH)
+    if depth > state.settings.max_documents:
+        raise InputError(f"$.depth: at most {state.settings.max_documents}, got {depth}")
+    where = at.get("where")
+    deadline = budget_of(request, number_or_none(at.get("budget_ms")), state.clock)
+    candidates = await asyncio.to_thread(
+        desk.retrieve,
+        query,
+        depth=depth,
+        where=None if where is None else where.value,
+        first_stage=text_or(at.get("first_stage"), "hybrid"),
+    )
+    ranking = candidates.head(top_k)
+    if truth_or_none(at.get("rerank")) is not False and len(candidates):
+        name = served_name(state, text_or(at.get("model")), notes)
+        ask = Ask(candidates, top_k=top_k, deadline=deadline, client=notes.client)
+        ranking = await until_gone(request, ranked(state, name, ask, notes))
+    else:
+        notes.take(ranking)
+    return json_reply({"id": notes.request_id, "model": notes.model, **_ranking(ranking)})
+
+
+async def about(request: Request) -> Response:
+    """Say what the index holds."""
+    desk = _desk(request)
+    count = await asyncio.to_thread(desk.count)
+    return json_reply({"documents": count, "encoder": desk.encoder.fingerprint, "writable": desk.is_writable})
+
+
+async def add(request: Request) -> Response:
+    """Add documents in one commit; one of the same id is replaced."""
+    state, desk = state_of(request), _writable(request)
+    found = read_documents(At(await read_json(request, state.settings)).only(("documents",))["documents"])
+    check_size(state.settings, "", [document.text for document in found])
+    documents = [Document(one.text, one.doc_id, one.title, one.metadata or {}) for one in found]
+    await asyncio.to_thread(desk.add, documents)
+    return json_reply({"added": len(documents), "documents": await asyncio.to_thread(desk.count)})
+
+
+async def remove(request: Request) -> Response:
+    """Remove documents by id in one commit; an id that is not there does not matter."""
+    state, desk = state_of(request), _writable(request)
+    ids = [item.text() for item in At(await read_json(request, state.settings)).only(("ids",))["ids"].items()]
+    await asyncio.to_thread(desk.remove, ids)
+    return json_reply({"documents": await asyncio.to_thread(desk.count)})
+
+
+def _desk(request: Request) -> Desk:
+    desk = state_of(request).desk
+    if desk is None:
+        raise RefusedError(Fault.NOT_FOUND, "this server has no index; start it with --index FOLDER")
+    return desk
+
+
+def _writable(request: Request) -> Desk:
+    desk = _desk(request)
+    if not desk.is_writable:
+        raise RefusedError(Fault.NOT_FOUND, "this server's index is read only; start it with --writable-index")
+    return desk
+
+
+def _ranking(ranking: Ranking) -> dict[str, Any]:
+    return {
+        "score_kind": ranking.score_kind.value,
+        "partial": ranking.is_partial,
+        "unscored": ranking.unscored,
+        "results": [_item(item) for item in ranking],
+        "degradations": list(ranking.trace.degradations),
+        "trace": [step.to_dict() for step in ranking.trace.steps],
+    }
+
+
+def _item(item: ScoredDocument) -> dict[str, Any]:
+    document = item.document
+    place = document.place
+    return {
+        "rank": item.rank,
+        "id": item.doc_id,
+        "score": item.score if item.is_scored else None,
+        "before": {standing.stage: standing.rank for standing in item.history},
+        "metadata": dict(document.metadata),
+        "document": {"title": document.title, "text": document.text},
+        "place": None if place is None else {"path": place.path, "first_line": place.first_line},
+    }

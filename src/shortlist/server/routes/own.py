@@ -1,0 +1,115 @@
+"""Reranking and explanations in our own format."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from shortlist.server.asking import check_size, ranked, served_name
+from shortlist.server.bodies import read_json
+from shortlist.server.explaining import METHOD, parts_of, weighed, without_each
+from shortlist.server.faults import RefusedError, reason_of
+from shortlist.server.models.asked import Ask, Cuts
+from shortlist.server.notes import Notes
+from shortlist.server.replies import budget_of, json_bytes, json_reply, notes_of, state_of, until_gone
+from shortlist.server.state import State
+from shortlist.types import Document, Query, Ranking
+from shortlist.wire import Fault
+from shortlist.wire.own import OwnRequest, decode_request, encode_ranking
+
+MOST_EXPLAINED = 10
+_PAUSE_S = 0.05  # between two partial orders of a stream
+
+
+async def rerank(request: Request) -> Response:
+    """Rerank; with `stream` as server-sent events: `partial` orders as they firm up, then `done` or `error`."""
+    state, notes = state_of(request), notes_of(request)
+    notes.dialect = "shortlist"
+    asked = decode_request(await read_json(request, state.settings))
+    check_size(state.settings, asked.query, [document.text for document in asked.documents])
+    if asked.explain > MOST_EXPLAINED:
+        raise RefusedError(Fault.INVALID, f"$.explain: at most {MOST_EXPLAINED} results are explained")
+    name = served_name(state, asked.model, notes)
+    ask = _ask(request, state, notes, asked)
+    if asked.is_streamed:
+        events = _events(state, name, ask, asked, notes)
+        return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return json_reply(await until_gone(request, _answer(state, name, ask, asked, notes)))
+
+
+async def explain(request: Request) -> Response:
+    """Say which words of one document carried its score; takes a request of one document."""
+    state, notes = state_of(request), notes_of(request)
+    notes.dialect = "shortlist"
+    asked = decode_request(await read_json(request, state.settings))
+    check_size(state.settings, asked.query, [document.text for document in asked.documents])
+    if len(asked.documents) != 1:
+        raise RefusedError(Fault.INVALID, "$.documents: one document is explained at a time")
+    name = served_name(state, asked.model, notes)
+    ask = _ask(request, state, notes, asked)
+    made = await until_gone(request, _explanation(state, name, ask, ask.candidates.documents[0], notes))
+    return json_reply({"model": name, **made})
+
+
+def _ask(request: Request, state: State, notes: Notes, asked: OwnRequest) -> Ask:
+    documents = [Document(one.text, str(place), one.title) for place, one in enumerate(asked.documents)]
+    return Ask(
+        Ranking.in_order(Query(asked.query), documents),
+        top_k=asked.top_k,
+        deadline=budget_of(request, asked.budget_ms, state.clock),
+        client=notes.client,
+        priority=asked.priority,
+        cuts=Cuts(asked.max_document_tokens),
+    )
+
+
+async def _answer(state: State, name: str, ask: Ask, asked: OwnRequest, notes: Notes) -> dict[str, Any]:
+    ranking = await ranked(state, name, ask, notes)
+    if asked.min_score is not None:
+        ranking = ranking.at_least(asked.min_score, kind=asked.score_kind)
+    if not asked.truncate and any(step.truncations for step in ranking.trace.steps):
+        raise RefusedError(Fault.INVALID, "a document is longer than the model reads; shorten it, or let it be cut")
+    made = encode_ranking(ranking, asked.documents, returns_documents=asked.returns_documents)
+    for place, item in enumerate(ranking.items[: asked.explain]):
+        made["results"][place]["explanation"] = await _explanation(state, name, ask, item.document, notes)
+    unknown = [note for note in notes.degradations if note not in made["degradations"]]
+    made["degradations"] = [*unknown, *made["degradations"]]
+    return {"id": notes.request_id, "model": name, "tokens": notes.tokens, **made}
+
+
+async def _explanation(state: State, name: str, ask: Ask, document: Document, notes: Notes) -> dict[str, Any]:
+    parts = parts_of(document.text)
+    candidates = without_each(ask.candidates.query, document, parts)
+    again = replace(ask, candidates=candidates, top_k=None, priority=ask.priority + 1, progress=None)
+    found = weighed(parts, await ranked(state, name, again, notes))
+    shown = [{"start": part.start, "end": part.end, "weight": part.weight} for part in found]
+    return {"method": METHOD, "parts": shown}
+
+
+async def _events(state: State, name: str, ask: Ask, asked: OwnRequest, notes: Notes) -> AsyncIterator[bytes]:
+    """Partial orders at most every 50 ms, the last one winning; the answer is cancelled when the client leaves."""
+    latest: list[Ranking] = []
+    doing = asyncio.ensure_future(_answer(state, name, replace(ask, progress=latest.append), asked, notes))
+    try:
+        while not doing.done():
+            await asyncio.wait({doing}, timeout=_PAUSE_S)
+            if latest and not doing.done():
+                yield _event("partial", encode_ranking(latest[-1], asked.documents, returns_documents=False))
+                latest.clear()
+        yield _event("done", doing.result())
+    except Exception as error:  # the status has been sent: the stream itself must say what went wrong
+        reason = reason_of(error, request_id=notes.request_id)
+        notes.fault = reason.fault.value
+        yield _event("error", {"error": {"kind": reason.fault.value, "message": reason.message}})
+    finally:
+        doing.cancel()
+        await asyncio.gather(doing, return_exceptions=True)
+
+
+def _event(name: str, value: Any) -> bytes:
+    return b"event: " + name.encode() + b"\ndata: " + json_bytes(value) + b"\n\n"

@@ -1,0 +1,130 @@
+"""JSON schemas of the requests and responses, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Schema = dict[str, Any]
+
+
+def _object(required: Mapping[str, Schema], optional: Mapping[str, Schema], *, is_closed: bool = False) -> Schema:
+    nullable = {name: {"anyOf": [schema, {"type": "null"}]} for name, schema in optional.items()}
+    made: Schema = {"type": "object", "properties": {**required, **nullable}, "required": list(required)}
+    return {**made, "additionalProperties": False} if is_closed else made
+
+
+_TEXT: Schema = {"type": "string"}
+_QUERY: Schema = {"type": "string", "minLength": 1, "pattern": r"\S"}
+_TRUTH: Schema = {"type": "boolean"}
+_NUMBER: Schema = {"type": "number"}
+_FROM_0: Schema = {"type": "integer", "minimum": 0}
+_FROM_1: Schema = {"type": "integer", "minimum": 1}
+_TEXTS: Schema = {"type": "array", "items": _TEXT, "minItems": 1}
+_WITH_TEXT = _object({"text": _TEXT}, {})
+_MIXED: Schema = {"type": "array", "items": {"anyOf": [_TEXT, _WITH_TEXT]}, "minItems": 1}
+_POOLING: Mapping[str, Schema] = {
+    "model": _TEXT,
+    "truncate_prompt_tokens": {"type": "integer", "minimum": -1},
+    "truncation_side": {"enum": ["left", "right"]},
+    "use_activation": _TRUTH,
+    "max_tokens_per_doc": _FROM_0,
+    "priority": _FROM_0,
+}
+
+REQUESTS: Mapping[str, Schema] = {
+    "cohere-v1": _object(
+        {"query": _QUERY, "documents": _MIXED}, {"model": _TEXT, "top_n": _FROM_1, "return_documents": _TRUTH}
+    ),
+    "cohere-v2": _object(
+        {"model": _TEXT, "query": _QUERY, "documents": _TEXTS},
+        {"top_n": _FROM_1, "max_tokens_per_doc": _FROM_1, "priority": _FROM_0},
+        is_closed=True,
+    ),
+    "jina": _object(
+        {"query": _QUERY, "documents": _MIXED},
+        {"model": _TEXT, "top_n": _FROM_1, "return_documents": _TRUTH, "max_doc_length": _FROM_1},
+    ),
+    "voyage": _object(
+        {"model": _TEXT, "query": _QUERY, "documents": _TEXTS},
+        {"top_k": _FROM_1, "return_documents": _TRUTH, "truncation": _TRUTH},
+    ),
+    "tei": _object(
+        {"query": _QUERY, "texts": _TEXTS},
+        {"truncate": _TRUTH, "truncation_direction": {"enum": ["Left", "Right", "left", "right"]}}
+        | {"raw_scores": _TRUTH, "return_text": _TRUTH},
+    ),
+    "vllm": _object({"query": _QUERY, "documents": _MIXED}, {**_POOLING, "top_n": _FROM_0}),
+    "vllm-score": _object({"text_1": _QUERY, "text_2": {"anyOf": [_TEXT, _TEXTS]}}, _POOLING),
+    "infinity": _object(
+        {"query": _QUERY, "documents": _TEXTS},
+        {"model": _TEXT, "top_n": _FROM_1, "return_documents": _TRUTH, "raw_scores": _TRUTH},
+    ),
+    "llamacpp": _object({"query": _QUERY, "documents": _TEXTS}, {"model": _TEXT, "top_n": _FROM_1}),
+}
+
+
+def _list(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+_SCORED = _object({"index": _FROM_0, "relevance_score": _NUMBER}, {})
+_SCORED_SHORT = _object({"index": _FROM_0, "score": _NUMBER}, {})
+_RESULTS = _object({"results": _list(_SCORED)}, {})
+
+RESPONSES: Mapping[str, Schema] = {
+    "cohere-v1": _RESULTS,
+    "cohere-v2": _RESULTS,
+    "jina": _RESULTS,
+    "voyage": _object({"data": _list(_SCORED), "model": _TEXT}, {}),
+    "tei": _list(_SCORED_SHORT),
+    "vllm": _RESULTS,
+    "vllm-score": _object({"data": _list(_SCORED_SHORT), "model": _TEXT}, {}),
+    "infinity": _RESULTS,
+    "llamacpp": _RESULTS,
+}
+
+_OWN_DOCUMENT = _object({"text": _TEXT}, {"id": _TEXT, "title": _TEXT, "metadata": {"type": "object"}}, is_closed=True)
+_OWN_REQUEST = _object(
+    {"query": _QUERY, "documents": _list({"anyOf": [_TEXT, _OWN_DOCUMENT]}) | {"minItems": 1}},
+    {
+        "model": _TEXT,
+        "top_k": _FROM_1,
+        "budget_ms": {"type": "number", "exclusiveMinimum": 0},
+        "min_score": _NUMBER,
+        "score_kind": _TEXT,
+        "return_documents": _TRUTH,
+        "explain": {"type": "integer", "minimum": 0, "maximum": 10},
+        "truncate": _TRUTH,
+        "max_document_tokens": _FROM_1,
+        "priority": _FROM_0,
+        "stream": {"const": False},  # with true the answer is a stream of events
+    },
+    is_closed=True,
+)
+_OWN_RANKING = _object(
+    {"results": _list({"type": "object"}), "score_kind": _TEXT, "partial": _TRUTH, "unscored": _FROM_0}, {}
+)
+
+OWN: Mapping[str, tuple[Schema, Schema]] = {
+    "/shortlist/v1/rerank": (_OWN_REQUEST, _OWN_RANKING),
+    "/shortlist/v1/explain": (_OWN_REQUEST, _object({"method": _TEXT, "parts": _list({"type": "object"})}, {})),
+    "/v1/search": (
+        _object(
+            {"query": _QUERY},
+            {"top_k": _FROM_1, "depth": _FROM_1, "model": _TEXT, "rerank": _TRUTH, "where": {"type": "object"}}
+            | {"first_stage": {"enum": ["hybrid", "weighted", "bm25", "dense"]}}
+            | {"budget_ms": {"type": "number", "exclusiveMinimum": 0}},
+            is_closed=True,
+        ),
+        _OWN_RANKING,
+    ),
+    "/v1/plan": (
+        _object(
+            {"budget_ms": _NUMBER},
+            {"candidates": _FROM_1, "tokens": _FROM_1, "query_tokens": _FROM_1},
+            is_closed=True,
+        ),
+        _object({"chosen": {"type": "object"}}, {}),
+    ),
+}

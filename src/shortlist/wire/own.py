@@ -1,0 +1,138 @@
+"""Our own POST /shortlist/v1/rerank: ids and metadata come back, a budget, a threshold, explanations, the trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shortlist.types import Ranking
+from shortlist.wire.reading import At, said, text_or, truth_or_none, whole_or_none
+
+_DOCUMENT = ("id", "text", "title", "metadata")
+_KNOWN = (
+    "query",
+    "documents",
+    "model",
+    "top_k",
+    "budget_ms",
+    "min_score",
+    "score_kind",
+    "return_documents",
+    "explain",
+    "truncate",
+    "max_document_tokens",
+    "priority",
+    "stream",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnDocument:
+    """A document as it came: its id is its place, from 0, when it has none."""
+
+    doc_id: str
+    text: str
+    title: str = ""
+    metadata: Mapping[str, Any] | None = field(default=None, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRequest:
+    """A request in our own format; `explain` is how many of the first results are to be explained."""
+
+    query: str
+    documents: tuple[OwnDocument, ...]
+    model: str = ""
+    top_k: int | None = None
+    budget_ms: float | None = None
+    min_score: float | None = None
+    score_kind: str | None = None
+    returns_documents: bool = False
+    explain: int = 0
+    truncate: bool = True
+    max_document_tokens: int | None = None
+    priority: int = 0
+    is_streamed: bool = False
+
+
+def decode_request(body: Any) -> OwnRequest:
+    """Read a request's body; a field that is none of the format's is refused. Raises WireError that names the path."""
+    at = At(body).only(_KNOWN)
+    documents = tuple(_document(item, place) for place, item in enumerate(at["documents"].items()))
+    if not documents:
+        raise at["documents"].wrong("at least one document")
+    kind = at.get("score_kind")
+    truncate = truth_or_none(at.get("truncate"))
+    return OwnRequest(
+        at["query"].text(),
+        documents,
+        model=text_or(at.get("model")),
+        top_k=whole_or_none(at.get("top_k"), least=1),
+        budget_ms=number_or_none(at.get("budget_ms")),
+        min_score=number_or_none(at.get("min_score")),
+        score_kind=None if kind is None else kind.text(),
+        returns_documents=truth_or_none(at.get("return_documents")) or False,
+        explain=whole_or_none(at.get("explain")) or 0,
+        truncate=True if truncate is None else truncate,
+        max_document_tokens=whole_or_none(at.get("max_document_tokens"), least=1),
+        priority=whole_or_none(at.get("priority")) or 0,
+        is_streamed=truth_or_none(at.get("stream")) or False,
+    )
+
+
+def number_or_none(at: At | None) -> float | None:
+    """Return the number at an optional place."""
+    return None if at is None else at.number()
+
+
+def read_documents(documents: At) -> tuple[OwnDocument, ...]:
+    """Read documents that must have an id, for an index."""
+    found = tuple(_document(item, place) for place, item in enumerate(documents.items()))
+    for item in documents.items():
+        item["id"].text()
+    return found
+
+
+def encode_ranking(ranking: Ranking, documents: tuple[OwnDocument, ...], *, returns_documents: bool) -> dict[str, Any]:
+    """Return a ranking whose doc_ids are places in `documents`; a document that was not scored has null for a score."""
+    cut = {one.doc_id: one for step in ranking.trace.steps for one in step.truncations}
+    results = []
+    for item in ranking:
+        document = documents[int(item.doc_id)]
+        truncated = cut.get(item.doc_id)
+        results.append(
+            {
+                "rank": item.rank,
+                "index": int(item.doc_id),
+                "id": document.doc_id,
+                "score": item.score if item.is_scored else None,
+                "before": {"rank": int(item.doc_id) + 1},
+            }
+            | said(metadata=document.metadata)
+            | ({"document": said(title=document.title) | {"text": document.text}} if returns_documents else {})
+            | ({"truncated": {"seen": truncated.seen, "total": truncated.total}} if truncated is not None else {})
+        )
+    return {
+        "score_kind": ranking.score_kind.value,
+        "partial": ranking.is_partial,
+        "unscored": ranking.unscored,
+        "results": results,
+        "degradations": list(ranking.trace.degradations),
+        "trace": [step.to_dict() for step in ranking.trace.steps],
+    }
+
+
+def _document(item: At, place: int) -> OwnDocument:
+    if isinstance(item.value, str):
+        return OwnDocument(str(place), item.value)
+    item.only(_DOCUMENT)
+    metadata = item.get("metadata")
+    if metadata is not None and not metadata.is_object():
+        raise metadata.wrong("an object")
+    return OwnDocument(
+        text_or(item.get("id"), str(place)),
+        item["text"].text(),
+        text_or(item.get("title")),
+        None if metadata is None else metadata.value,
+    )
