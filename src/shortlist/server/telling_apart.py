@@ -48,6 +48,8 @@ PREFIXED: Mapping[str, str] = {
     "/llamacpp/rerank": "llamacpp",
     "/llamacpp/v1/rerank": "llamacpp",
     "/llamacpp/v1/reranking": "llamacpp",
+    "/reranking": "llamacpp",
+    "/v1/reranking": "llamacpp",
     "/v1/score": "vllm-score",
     "/score": "vllm-score",
 }

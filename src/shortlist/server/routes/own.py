@@ -86,7 +86,9 @@ async def _explanation(state: State, name: str, ask: Ask, document: Document, no
     parts = parts_of(document.text)
     candidates = without_each(ask.candidates.query, document, parts)
     again = replace(ask, candidates=candidates, top_k=None, priority=ask.priority + 1, progress=None)
-    found = weighed(parts, await ranked(state, name, again, notes))
+    apart = Notes(notes.request_id)  # the copies' truncations and cache hits are not the answer's
+    found = weighed(parts, await ranked(state, name, again, apart))
+    notes.tokens += apart.tokens
     shown = [{"start": part.start, "end": part.end, "weight": part.weight} for part in found]
     return {"method": METHOD, "parts": shown}
 

@@ -1,0 +1,176 @@
+"""Keys, quotas, settings, explanations: the small parts of the server."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.fakes import FakeClock, Overlap
+from shortlist.errors import InputError, ModelError, OverloadedError, SettingsError
+from shortlist.server.explaining import parts_of
+from shortlist.server.keys import Key, find_key, new_key, read_keys
+from shortlist.server.models.asked import Served
+from shortlist.server.models.pool import RETRY_MS, ModelPool
+from shortlist.server.models.queued import QueuedModel
+from shortlist.server.published import shown_scores
+from shortlist.server.quota import Quotas
+from shortlist.server.settings import ServeSettings
+from shortlist.settings import Settings
+from shortlist.types import Document, Query, Ranking, ScoreKind
+
+
+def test_a_key_is_found_among_several_and_a_wrong_one_is_not(tmp_path: Path) -> None:
+    made = [new_key(name) for name in ("a", "b")]
+    file = tmp_path / "keys"
+    file.write_text("\n".join(line for _, line in made))
+    keys = read_keys(file, concurrent=3)
+    assert [find_key(keys, key).name for key, _ in made] == ["a", "b"]  # type: ignore[union-attr]
+    assert find_key(keys, made[0][0] + "x") is None
+    assert keys[0].concurrent == 3
+
+
+@pytest.mark.parametrize("line", ["a", "a sha256:12", f"a sha256:{'0' * 64} speed=3", ""])
+def test_a_bad_keys_file_names_the_line(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "keys"
+    file.write_text(line)
+    with pytest.raises(SettingsError, match="keys"):
+        read_keys(file)
+
+
+def test_a_key_is_limited_in_rate_and_in_requests_at_once() -> None:
+    clock = FakeClock()
+    quotas = Quotas(clock)
+    key = Key("k", "", requests_per_s=2, concurrent=1)
+    with quotas.using(key), pytest.raises(OverloadedError, match="1 requests running"), quotas.using(key):
+        pass
+    with quotas.using(key):
+        pass
+    with pytest.raises(OverloadedError) as refused, quotas.using(key):
+        pass
+    assert refused.value.retry_after_ms == 500
+    clock.ms = 600
+    with quotas.using(key):
+        pass
+
+
+def test_settings_come_from_a_table_and_the_environment_wins(tmp_path: Path) -> None:
+    file = tmp_path / "shortlist.toml"
+    file.write_text('depth = 20\n[serve]\nport = 9000\nmodels = ["a"]\naliases = {x = "a"}\nmax_wait_ms = 5\n')
+    serve = ServeSettings.load(file=file, environ={"SHORTLIST_SERVE_PORT": "9001", "SHORTLIST_SERVE_TELEMETRY": "true"})
+    assert (serve.port, serve.models, serve.aliases, serve.max_wait_ms) == (9001, ("a",), {"x": "a"}, 5.0)
+    assert serve.telemetry
+    assert Settings.load(file=file).depth == 20
+
+
+@pytest.mark.parametrize("line", ["port = 70000", "port = -1", "log_format = 'xml'", "nothing = 1", "aliases = 'a'"])
+def test_a_wrong_setting_is_named(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "shortlist.toml"
+    file.write_text(f"[serve]\n{line}\n")
+    with pytest.raises(SettingsError, match=line.split(" ")[0]):
+        ServeSettings.load(file=file)
+
+
+@pytest.mark.parametrize(
+    ("host", "is_loopback"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False)]
+)
+def test_loopback_is_known(host: str, is_loopback: bool) -> None:
+    assert ServeSettings(host=host).is_loopback is is_loopback
+
+
+@given(st.text(), st.integers(1, 40))
+def test_parts_cover_every_word_once_in_order(text: str, most: int) -> None:
+    parts = parts_of(text, most=most)
+    assert len(parts) <= most
+    assert "".join("".join(text[part.start : part.end].split()) for part in parts) == "".join(text.split())
+    assert all(left.end <= right.start for left, right in pairwise(parts))
+
+
+@given(st.lists(st.floats(-1e30, 1e30, width=32), min_size=1), st.sampled_from(ScoreKind))
+def test_published_scores_are_within_0_and_1_and_never_rise(values: list[float], kind: ScoreKind) -> None:
+    documents = [Document("d", str(place)) for place in range(len(values))]
+    ranking = Ranking.from_scores(Query("q"), documents, values, kind=kind, stage="s")
+    shown = shown_scores(ranking, is_raw=False)
+    assert all(0 <= score <= 1 for score in shown)
+    assert shown == sorted(shown, reverse=True)
+
+
+def pool_with(loads: list[str], **options: object) -> ModelPool:
+    async def load(name: str) -> Served:
+        loads.append(name)
+        if name == "broken":
+            raise ModelError("damaged")
+        return QueuedModel(Overlap())
+
+    return ModelPool(["a", "b", "broken"], load, **options)  # type: ignore[arg-type]
+
+
+def test_models_are_loaded_at_first_use_and_put_away_when_memory_is_short() -> None:
+    loads: list[str] = []
+    sizes = iter(range(0, 1000, 10))
+
+    async def use() -> None:
+        pool = pool_with(loads, memory_bytes=15, resident=lambda: next(sizes))
+        assert pool.loaded("a") is None
+        async with pool.lease("a") as model:
+            assert pool.loaded("a") is model
+            async with pool.lease("b"):
+                assert pool.loaded("a") is model, "a model in use stays"
+        async with pool.lease("b"):
+            pass
+        await pool.reload("b")
+        await pool.close()
+        assert pool.loaded("b") is None
+
+    asyncio.run(use())
+    assert loads == ["a", "b", "b"]
+
+
+def test_a_broken_model_is_not_loaded_again_and_again() -> None:
+    loads: list[str] = []
+    clock = FakeClock()
+
+    async def use() -> None:
+        pool = pool_with(loads, clock=clock)
+        for _ in range(3):
+            with pytest.raises(ModelError, match="damaged"):
+                async with pool.lease("broken"):
+                    pass
+        clock.ms += RETRY_MS
+        with pytest.raises(ModelError, match="damaged"):
+            async with pool.lease("broken"):
+                pass
+
+    asyncio.run(use())
+    assert loads == ["broken", "broken"]
+
+
+def test_a_reload_that_fails_leaves_the_model_that_was_there() -> None:
+    healthy = [True]
+
+    async def load(name: str) -> Served:
+        if not healthy[0]:
+            raise ModelError("damaged")
+        return QueuedModel(Overlap())
+
+    async def use() -> None:
+        pool = ModelPool(["a"], load)
+        async with pool.lease("a") as model:
+            pass
+        healthy[0] = False
+        with pytest.raises(ModelError):
+            await pool.reload("a")
+        async with pool.lease("a") as still:
+            assert still is model
+        await pool.close()
+
+    asyncio.run(use())
+
+
+def test_an_alias_must_stand_for_a_served_model() -> None:
+    with pytest.raises(InputError, match="not served"):
+        ModelPool(["a"], pool_with([])._load, aliases={"x": "y"})

@@ -1,0 +1,287 @@
+"""The server over HTTP: shared batches, budgets, limits, keys, clients that leave, models that are exchanged."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.fakes import Overlap
+from server.running import Running, running, state_with
+from shortlist.server.keys import new_key, read_keys
+from shortlist.server.scheduling.queue import Bounds
+from shortlist.server.settings import ServeSettings
+
+OWN = "/shortlist/v1/rerank"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Running]:
+    with running(state_with()) as started:
+        yield started
+
+
+def own(documents: list[Any], query: str = "tall iron tower", **more: Any) -> dict[str, Any]:
+    return {"query": query, "documents": documents, **more}
+
+
+def waited_for(condition: Any) -> None:
+    pause = threading.Event()
+    for _ in range(2000):
+        if condition():
+            return
+        pause.wait(0.005)
+    raise AssertionError("it did not happen within 10 s")
+
+
+def test_ids_and_metadata_come_back_and_duplicates_stay_distinct(server: Running) -> None:
+    documents = [{"id": "a", "text": "x"}, {"id": "b", "text": "iron", "metadata": {"deep": [1, None]}}, "iron"]
+    answer = server.ask(OWN, own(documents, return_documents=True))
+    results = answer.json["results"]
+    assert [result["id"] for result in results] == ["b", "2", "a"]
+    assert results[0]["metadata"] == {"deep": [1, None]}
+    assert results[0]["document"] == {"text": "iron"}
+    assert results[0]["before"] == {"rank": 2}
+    assert "queue" in answer.headers["server-timing"]
+
+
+def test_an_explanation_weighs_the_words(server: Running) -> None:
+    answer = server.ask(OWN, own(["a red tower"], query="tower", explain=1)).json
+    explanation = answer["results"][0]["explanation"]
+    weights = {"a red tower"[part["start"] : part["end"]]: part["weight"] for part in explanation["parts"]}
+    assert weights == {"a": 0.0, "red": 0.0, "tower": 1.0}
+    assert "occlusion" in explanation["method"]
+
+
+def test_a_stream_ends_with_the_whole_answer(server: Running) -> None:
+    answer = server.ask(OWN, own(["iron", "x"], stream=True))
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    last = answer.content.decode().strip().split("\n\n")[-1]
+    assert last.startswith("event: done\ndata: ")
+    assert [result["index"] for result in json.loads(last.split("data: ", 1)[1])["results"]] == [0, 1]
+
+
+def test_a_threshold_needs_to_know_the_kind_of_score(server: Running) -> None:
+    assert server.ask(OWN, own(["iron"], min_score=0.5)).status == 400
+    kept = server.ask(OWN, own(["iron", "x"], min_score=0.1, score_kind="logit")).json
+    assert [result["index"] for result in kept["results"]] == [0]
+
+
+def test_requests_that_wait_together_are_scored_together() -> None:
+    scorer = Overlap()
+    with running(state_with({"overlap": scorer}, settings=ServeSettings(batch_tokens=1000))) as server:
+        scorer.gate.clear()
+        with ThreadPoolExecutor(8) as many:
+            asked = [many.submit(server.ask, OWN, own([f"iron {i}"], query=f"iron {i}")) for i in range(6)]
+            waited_for(lambda: server.state.pool.loaded("overlap").load.pairs == 6)  # type: ignore[union-attr]
+            scorer.gate.set()
+            assert [one.result().status for one in asked] == [200] * 6
+        metrics = server.ask("/metrics").content.decode()
+    assert "shortlist_requests_total" in metrics
+
+
+def test_a_budget_that_is_spent_gives_what_there_is_and_says_so() -> None:
+    scorer = Overlap()
+    with running(state_with({"overlap": scorer})) as server:
+        scorer.gate.clear()
+        answer = server.ask(OWN, own(["x", "iron"], budget_ms=50))
+        scorer.gate.set()
+        assert answer.status == 200
+        assert answer.json["partial"] is True
+        assert (answer.json["unscored"], answer.json["score_kind"]) == (2, "reciprocal rank")
+        assert "0 of 2" in answer.headers["x-shortlist-degraded"]
+
+
+def test_the_budget_may_stand_in_a_header_of_any_dialect() -> None:
+    scorer = Overlap()
+    with running(state_with({"overlap": scorer})) as server:
+        scorer.gate.clear()
+        answer = server.ask("/jina/v1/rerank", own(["x", "iron"]), headers={"X-Shortlist-Budget-Ms": "50"})
+        scorer.gate.set()
+        assert [result["index"] for result in answer.json["results"]] == [0, 1]
+        assert server.ask(OWN, own(["x"]), headers={"X-Shortlist-Budget-Ms": "soon"}).status == 400
+
+
+def test_one_bad_document_fails_neither_its_request_nor_its_neighbours() -> None:
+    with running(state_with()) as server:
+        answer = server.ask(OWN, own(["x", "POISON", "iron"])).json
+        assert [result["index"] for result in answer["results"]] == [2, 0, 1]
+        assert answer["results"][2]["score"] is None
+        assert any("1 of 3 documents have no score" in note for note in answer["degradations"])
+        assert server.ask(OWN, own(["POISON"])).status == 500
+
+
+def test_overload_is_refused_at_once_and_says_when_to_come_again() -> None:
+    scorer = Overlap()
+    with running(state_with({"overlap": scorer}, bounds=Bounds(pairs=4))) as server:
+        scorer.gate.clear()
+        with ThreadPoolExecutor(1) as one:
+            first = one.submit(server.ask, OWN, own(["a", "b"]))
+            waited_for(lambda: server.state.pool.loaded("overlap").load.pairs == 2)  # type: ignore[union-attr]
+            refused = server.ask("/cohere/v2/rerank", own(["c", "d", "e"], model="m"))
+            scorer.gate.set()
+            assert first.result().status == 200
+        assert refused.status == 429
+        assert int(refused.headers["retry-after"]) >= 1
+        assert refused.json["message"].startswith("too much to do")
+
+
+def test_the_work_of_a_client_that_left_is_not_done() -> None:
+    scorer = Overlap()
+    with running(state_with({"overlap": scorer}, settings=ServeSettings(batch_tokens=1))) as server:
+        scorer.gate.clear()
+        body = json.dumps(own([f"iron {i}" for i in range(50)])).encode()
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            head = f"POST {OWN} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n"
+            client.sendall(head.encode() + body)
+            waited_for(lambda: server.state.pool.loaded("overlap").load.pairs == 50)  # type: ignore[union-attr]
+        waited_for(lambda: server.state.pool.loaded("overlap").load.pairs <= 2)  # type: ignore[union-attr]
+        scorer.gate.set()
+        assert len(scorer.calls) <= 2
+
+
+def test_keys_are_wanted_and_limited(tmp_path: Path) -> None:
+    key, line = new_key("team")
+    slow, slow_line = new_key("slow")
+    file = tmp_path / "keys"
+    file.write_text(f"# ours\n{line}\n{slow_line} requests_per_s=0.01\n")
+    assert key not in file.read_text()
+    with running(state_with(keys=read_keys(file))) as server:
+        assert server.ask(OWN, own(["x"])).status == 401
+        assert (
+            server.ask("/tei/rerank", {"query": "q", "texts": ["t"]}, headers={"Authorization": "Bearer no"}).status
+            == 401
+        )
+        assert server.ask(OWN, own(["x"]), headers={"Authorization": f"Bearer {key}"}).status == 200
+        assert server.ask(OWN, own(["x"]), headers={"X-Api-Key": key}).status == 200
+        assert server.ask("/health").status == 200
+        again = [server.ask(OWN, own(["x"]), headers={"Authorization": f"Bearer {slow}"}) for _ in range(2)]
+        assert [answer.status for answer in again] == [200, 429]
+        assert int(again[1].headers["retry-after"]) > 50
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example"}, 401),
+        ({"Origin": "https://evil.example"}, 401),
+        ({"Origin": "null"}, 401),
+        ({"Host": "localhost:1"}, 200),
+        ({"Origin": "http://127.0.0.1:9", "Host": "127.0.0.1:9"}, 200),
+    ],
+)
+def test_pages_elsewhere_may_not_ask_a_loopback_server(server: Running, headers: dict[str, str], status: int) -> None:
+    assert server.ask(OWN, own(["x"]), headers=headers).status == status
+
+
+def test_a_named_origin_may_ask() -> None:
+    origin = "https://ours.example"
+    with running(state_with(settings=ServeSettings(cors_origins=(origin,)))) as server:
+        answer = server.ask(OWN, own(["x"]), headers={"Origin": origin})
+        assert answer.headers["access-control-allow-origin"] == origin
+        asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        assert server.ask(OWN, headers=asked, method="OPTIONS").status == 204
+
+
+def test_limits_are_kept_and_named() -> None:
+    limits = ServeSettings(max_body_bytes=2000, max_documents=3, max_document_characters=100, max_query_characters=50)
+    with running(state_with(settings=limits)) as server:
+        for body in (b"x" * 3000, own(["d"] * 4), own(["x" * 200]), own(["d"], query="q" * 60)):
+            answer = server.ask(OWN, body)
+            assert answer.status == 413
+            assert answer.json["error"]["kind"] == "too large"
+        assert server.ask("/voyage/v1/rerank", own(["d"] * 4, model="m")).status == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"\xff", b"[]", b'{"query": NaN}', b"[" * 100_000, {"query": " ", "documents": ["d"]}, own([])],
+    ids=["empty", "cut", "no text", "a list", "NaN", "deep", "blank query", "no documents"],
+)
+def test_a_bad_body_is_the_clients_mistake(server: Running, body: Any) -> None:
+    answer = server.ask(OWN, body, method="POST")
+    assert answer.status == 400
+    assert answer.json["error"]["message"]
+
+
+def test_text_that_is_no_valid_unicode_is_ranked_all_the_same(server: Running) -> None:
+    answer = server.ask(OWN, b'{"query": "iron", "documents": ["\\ud800 x", "iron"], "return_documents": true}')
+    assert [result["index"] for result in answer.json["results"]] == [1, 0]
+
+
+def test_what_is_not_there_says_where_to_look(server: Running) -> None:
+    assert server.ask("/nowhere").status == 404
+    wrong = server.ask("/health", {}, method="POST")
+    assert wrong.status == 405
+    assert "GET" in wrong.headers["allow"]
+    assert server.ask("/v1/search", {"query": "q"}).status == 404
+    assert server.ask("/page/..%2f..%2fkeys.py").status == 404
+
+
+def test_a_model_is_exchanged_without_losing_a_request() -> None:
+    scorer = Overlap()
+    with running(state_with({"overlap": scorer})) as server:
+        old = server.state.pool.loaded("overlap")
+        scorer.gate.clear()
+        with ThreadPoolExecutor(1) as one:
+            asked = one.submit(server.ask, OWN, own(["iron"]))
+            waited_for(lambda: old.load.pairs == 1)  # type: ignore[union-attr]
+            server.call(lambda: server.state.pool.reload("overlap"))
+            assert server.state.pool.loaded("overlap") is not old
+            scorer.gate.set()
+            assert asked.result().status == 200
+
+
+def test_a_request_id_is_kept_and_no_text_is_logged(server: Running, caplog: pytest.LogCaptureFixture) -> None:
+    def facts() -> list[dict[str, Any]]:
+        return [record.__dict__.get("facts", {}) for record in caplog.records]
+
+    with caplog.at_level(logging.INFO, "shortlist.server"):
+        answer = server.ask(OWN, own(["a secret"], query="hidden words"), headers={"X-Request-Id": "r-1"})
+        waited_for(lambda: any(fact.get("request_id") == "r-1" for fact in facts()))  # it is logged after it is sent
+    assert answer.headers["x-request-id"] == "r-1"
+    assert next(fact for fact in facts() if fact.get("request_id") == "r-1")["documents"] == 1
+    assert "secret" not in str(facts())
+    assert "hidden" not in str(facts())
+
+
+def test_a_head_that_does_not_arrive_in_time_ends_the_connection() -> None:
+    with running(state_with(settings=ServeSettings(header_timeout_s=0.1))) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as slow:
+            slow.sendall(b"POST /rerank HTTP/1.1\r\nHost: loc")
+            assert slow.recv(100) == b""
+        assert server.ask("/health").status == 200
+
+
+def test_a_body_that_does_not_arrive_in_time_is_refused() -> None:
+    head = f"POST {OWN} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{{"
+    with (
+        running(state_with(settings=ServeSettings(body_timeout_s=0.1))) as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=10) as slow,
+    ):
+        slow.sendall(head.encode())
+        assert b"400" in slow.recv(1000)
+
+
+def test_the_page_needs_nothing_from_elsewhere(server: Running) -> None:
+    page = server.ask("/")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    files = [page, *(server.ask(f"/page/{name}") for name in ("page.css", "page.js"))]
+    assert [answer.status for answer in files] == [200, 200, 200]
+    text = b"".join(answer.content for answer in files).decode().replace("http://www.w3.org/2000/svg", "")
+    assert "//" not in "".join(line for line in text.splitlines() if "http" in line)
+    assert "innerHTML" not in text
+
+
+def test_the_openapi_document_names_every_path_that_takes_a_body(server: Running) -> None:
+    paths = server.ask("/openapi.json").json["paths"]
+    for path, operations in paths.items():
+        method = "GET" if "get" in operations else "POST"
+        assert server.ask(path, {} if method == "POST" else None).status != 404 or path == "/v1/search"
