@@ -22,7 +22,7 @@ def server() -> Iterator[Running]:
 
 
 def request_for(name: str, **more: Any) -> RerankRequest:
-    model = {"model": "overlap"} if "model" in DIALECTS[name].fields else {}
+    model: dict[str, Any] = {"model": "overlap"} if "model" in DIALECTS[name].fields else {}
     return RerankRequest("tall iron tower", tuple(map(WireDocument, DOCUMENTS)), **model, **more)
 
 

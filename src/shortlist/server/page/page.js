@@ -216,7 +216,7 @@ async function begin() {
       return option;
     }));
     const index = await call("/v1/index").catch(() => null);
-    if (index) {
+    if (index && index.documents !== null) {
       document.querySelector("[value=index]").disabled = false;
       at("indexed").textContent = `${index.documents.toLocaleString()} passages`;
     }

@@ -56,8 +56,10 @@ async def search(request: Request) -> Response:
 
 
 async def about(request: Request) -> Response:
-    """Say what the index holds."""
-    desk = _desk(request)
+    """Say what the index holds; null when there is none."""
+    desk = state_of(request).desk
+    if desk is None:
+        return json_reply({"documents": None, "encoder": None, "writable": False})
     count = await asyncio.to_thread(desk.count)
     return json_reply({"documents": count, "encoder": desk.encoder.fingerprint, "writable": desk.is_writable})
 
