@@ -4,8 +4,8 @@
 
 Every candidate has its own relevance, from 0 to 4, so there is one right order. The table
 gives nDCG@10 (gain by relevance) of the given order and of each method's, and its calls beside those that its paper
-states. No model runs here: it tells of the methods, not of models. A second table counts
-the repairs of damaged answers.
+states. No model runs here: it tells of the methods, not of models. Two other tables
+count the repairs of the garbled answers, and of fuzzed ones: true orders, damaged by chance.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import math
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from benchmarks.quality import tables
 from shortlist.scorers.llm import LLMReranker, PointwiseLLM
+from shortlist.scorers.llm.parsing import parse_order
 from shortlist.scorers.registry import load_reranker
 from shortlist.testing.oracle import Oracle, Temper
 from shortlist.types import Document, Query, Ranking
@@ -42,12 +43,30 @@ METHODS: dict[str, tuple[str, dict[str, Any], str]] = {
     "query likelihood": ("llm-likelihood", {}, "n"),
 }
 
+DAMAGES: tuple[Callable[[str, random.Random], str], ...] = (
+    lambda text, chance: text[: chance.randrange(len(text) + 1)],
+    lambda text, chance: text[chance.randrange(len(text) + 1) :],
+    lambda text, _: text.replace("[", "").replace("]", ""),
+    lambda text, _: text + " > " + text,
+    lambda text, chance: text.replace(f"[{chance.randint(1, 20)}]", f"[{chance.randint(21, 999)}]"),
+    lambda text, chance: f"<think>[{chance.randint(1, 20)}] seems best</think>\n{text}",
+    lambda text, _: f"<think>{text}",
+    lambda text, _: text.replace("[", "\uff3b").replace("]", "\uff3d").translate(FULL_WIDTH),
+    lambda text, chance: f"[{chance.randint(1, 9)}-{chance.randint(10, 20)}] > {text}",
+    lambda text, _: f"Sure! Here are these 20 passages in order:\n{text}",
+    lambda text, chance: "".join(letter for letter in text if chance.random() > 0.1),
+    lambda text, chance: "".join(chance.sample(text, len(text))),
+    lambda _, chance: chance.choice(["", "I cannot rank these 20 passages.", "null", "[]", "\u2460 > \u2461"]),
+)
+FULL_WIDTH = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
+
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=100, help="candidates")
     parser.add_argument("--spread", type=float, default=1.0, help="of the noise, in grades of 0 to 4")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--fuzzed", type=int, default=1000, help="damaged answers to parse")
     options = parser.parse_args(arguments)
     rows, repairs = [], Counter[str]()
     for name, (kind, choices, stated) in METHODS.items():
@@ -57,6 +76,29 @@ def main(arguments: Sequence[str]) -> None:
     sys.stdout.write(tables.markdown(header, rows))
     sys.stdout.write("\nRepairs of the garbled answers, all methods:\n\n")
     sys.stdout.write(tables.markdown(["repair", "times"], [[name, str(n)] for name, n in sorted(repairs.items())]))
+    sys.stdout.write(f"\nRepairs of {options.fuzzed} fuzzed answers about 20 passages:\n\n")
+    sys.stdout.write(tables.markdown(["repair", "times"], list(_fuzzed(options.fuzzed, options.seed))))
+
+
+def _fuzzed(times: int, seed: int) -> Iterator[list[str]]:
+    """Yield a row a repair over damaged answers about 20 passages; raises RuntimeError if one loses a passage."""
+    chance, repairs, clean = random.Random(seed), Counter[str](), 0
+    for _ in range(times):
+        parsed = parse_order(_damaged(chance), 20)
+        if sorted(parsed.order) != list(range(20)):
+            raise RuntimeError(f"no permutation: {parsed.order}")
+        repairs += parsed.repairs
+        clean += not parsed.repairs
+    yield from ([name, str(count)] for name, count in sorted(repairs.items()))
+    yield ["answers without any repair", str(clean)]
+
+
+def _damaged(chance: random.Random) -> str:
+    """Return an order of 20 passages, as models write it, with up to three things gone wrong."""
+    text = " > ".join(f"[{number}]" for number in chance.sample(range(1, 21), 20))
+    for damage in chance.choices(DAMAGES, k=chance.randint(0, 3)):
+        text = damage(text, chance)
+    return text
 
 
 def _row(kind: str, choices: dict[str, Any], options: argparse.Namespace, repairs: Counter[str]) -> Iterator[str]:

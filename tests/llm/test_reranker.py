@@ -57,6 +57,34 @@ def test_what_was_found_before_the_cap_is_kept() -> None:
     assert "44 documents were not read" in " ".join(pointwise.trace.degradations)
 
 
+def test_a_pointwise_cap_that_ends_within_a_batch_is_used_up() -> None:
+    given, relevance = candidates(20)
+    for cap in (3, 11):
+        ranking = of("llm-pointwise", oracle(relevance), budget=Budget(calls=cap)).rerank(given)
+        assert ranking.trace.steps[-1].counts["calls"] == cap
+        assert set(ranking.doc_ids[:cap]) == set(given.doc_ids[:cap])
+        assert f"{20 - cap} documents were not read" in " ".join(ranking.trace.degradations)
+
+
+def test_after_a_failure_no_other_question_is_begun() -> None:
+    class Gone:
+        fingerprint = "gone"
+
+        def __init__(self) -> None:
+            self.asked, self._lock = 0, threading.Lock()
+
+        def generate(self, prompt: Prompt) -> Completion:
+            with self._lock:
+                self.asked += 1
+            raise GenerationError("the server is gone")
+
+    gone = Gone()
+    prompts = [Prompt((Message("user", str(number)),)) for number in range(50)]
+    with pytest.raises(GenerationError, match="the server is gone"):
+        Setup(gone, concurrency=2).desk().ask(prompts)
+    assert gone.asked <= 2
+
+
 def test_caps_on_tokens_and_money_stop_before_the_call_that_would_pass_them() -> None:
     given, relevance = candidates(100)
     whole = of("llm-listwise", oracle(relevance), prices=PRICES).rerank(given).trace.steps[-1]

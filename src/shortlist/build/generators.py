@@ -10,8 +10,8 @@ from shortlist.protocols import Generator
 FACTORY = "shortlist.generators:load_language_model"
 
 
-def load_generator(model: str, *, server: str = "") -> Generator:
-    """Load a language model: `model` on an OpenAI-compatible `server`, or without one a GGUF file."""
+def load_generator(model: str, *, server: str = "", threads: int | None = None) -> Generator:
+    """Load a language model: `model` on an OpenAI-compatible `server`, or without one a GGUF file on `threads`."""
     module, name = FACTORY.split(":")
     factory: Callable[..., Generator] = getattr(importlib.import_module(module), name)
-    return factory(model, server=server or None)
+    return factory(model, server=server) if server else factory(model, threads=threads)

@@ -71,7 +71,7 @@ def answers(
     """
     asking = Asking(
         Plan(_numbers(numbers), words, permutations, seed),
-        load_generator(generator, server=server) if generator else None,
+        load_generator(generator, server=server, threads=threads) if generator else None,
         judge,
         answers_file=gold,
     )

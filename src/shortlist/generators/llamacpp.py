@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import threading
 import urllib.request
@@ -19,16 +20,20 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no pro
 class LlamaCppEndpoint:
     """Runs a model through xllamacpp, `concurrency` requests at once, each with `context` tokens for prompt and answer.
 
-    `threads` is how many cores it uses (None: llama.cpp decides). xllamacpp also listens on
-    a port of the loopback interface, where this process asks it for token ids; a random key
-    closes it to everybody else.
+    `threads` is how many cores it uses (None: all this process may use but one). Its threads
+    spin while they wait for one another: with as many as there are cores, one that another
+    program keeps off its core makes all of them wait, at every layer. xllamacpp also listens
+    on a port of the loopback interface, where this process asks it for token ids; a random
+    key closes it to everybody else.
     """
 
     def __init__(
         self, file: str | Path, *, context: int = 4096, threads: int | None = None, concurrency: int = 1
     ) -> None:
-        if context < 1 or concurrency < 1:
-            raise InputError(f"a model needs context and concurrency from 1; got {context} and {concurrency}")
+        if context < 1 or concurrency < 1 or (threads is not None and threads < 1):
+            raise InputError(
+                f"a model needs context, threads and concurrency from 1; got {context}, {threads} and {concurrency}"
+            )
         path = Path(file)
         if not path.is_file():
             raise ModelNotFoundError(f"there is no GGUF file at {path}; give the path of one, or name a server")
@@ -77,9 +82,13 @@ def _started(path: Path, key: str, context: int, threads: int | None, concurrenc
     params.verbosity, params.warmup, params.ui = 0, False, False
     params.cache_ram_mib = 0  # prompts share only their beginning, which stays in the slot anyway
     params.api_keys = [key]
-    if threads is not None:
-        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads or max(1, _usable_cores() - 1)
     try:
         return xllamacpp.Server(params)
     except RuntimeError as error:
         raise UnsupportedModelError(f"llama.cpp cannot run {path} with {context} tokens of context: {error}") from error
+
+
+def _usable_cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

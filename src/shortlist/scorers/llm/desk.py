@@ -42,7 +42,8 @@ class Desk:
 
     Questions that are asked together are asked all or not at all: BudgetSpentError is raised
     before the first of them when a cap would be passed. GenerationError of any of them is
-    raised after the others have ended. Every answer is counted in `usage`.
+    raised when those that had begun have ended; the others are not asked. Every answer is
+    counted in `usage`.
     """
 
     def __init__(
@@ -88,8 +89,19 @@ class Desk:
     def _several(self, one: Callable[[Asked], Answer], asked: Sequence[Asked]) -> list[Answer]:
         if len(asked) < 2 or self._concurrency < 2:
             return [one(question) for question in asked]
+        failed = threading.Event()
+
+        def unless_failed(question: Asked) -> list[Answer]:
+            if failed.is_set():
+                return []
+            try:
+                return [one(question)]
+            except BaseException:
+                failed.set()
+                raise
+
         with ThreadPoolExecutor(min(self._concurrency, len(asked)), thread_name_prefix="shortlist-llm") as pool:
-            return list(pool.map(one, asked))
+            return [answer for found in pool.map(unless_failed, asked) for answer in found]  # raises what failed
 
     def _generate(self, model: Generator, prompt: Prompt) -> Completion:
         completion = model.generate(prompt)

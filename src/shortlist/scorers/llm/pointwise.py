@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from shortlist.errors import InputError
+from shortlist.errors import BudgetSpentError, InputError
 from shortlist.scorers.llm.cost import Estimate
 from shortlist.scorers.llm.desk import Asking, Desk
 from shortlist.scorers.llm.fence import warned
@@ -140,11 +140,18 @@ class PointwiseLLM:
         values: dict[str, float] = {}
         try:
             for passages in _batches(task.passages):
-                values |= zip(passages, self._judge.scores(task, passages, desk), strict=True)
+                self._add(values, task, passages, desk)
         except STOPPING as error:
             missing = sum(passage not in values for passage in task.passages)
             return values, [f"{stopped(error, desk)}; {missing} documents were not read and stand behind the others"]
         return values, []
+
+    def _add(self, values: dict[str, float], task: Task, passages: Sequence[str], desk: Desk) -> None:
+        try:
+            values |= zip(passages, self._judge.scores(task, passages, desk), strict=True)
+        except BudgetSpentError:  # there is not enough left for all of them, but maybe for some
+            for passage in passages:
+                values[passage] = self._judge.scores(task, [passage], desk)[0]
 
 
 def _question(text: str, task: Task) -> Prompt:
