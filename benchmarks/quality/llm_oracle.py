@@ -43,6 +43,7 @@ METHODS: dict[str, tuple[str, dict[str, Any], str]] = {
     "query likelihood": ("llm-likelihood", {}, "n"),
 }
 
+FULL_WIDTH = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
 DAMAGES: tuple[Callable[[str, random.Random], str], ...] = (
     lambda text, chance: text[: chance.randrange(len(text) + 1)],
     lambda text, chance: text[chance.randrange(len(text) + 1) :],
@@ -58,7 +59,6 @@ DAMAGES: tuple[Callable[[str, random.Random], str], ...] = (
     lambda text, chance: "".join(chance.sample(text, len(text))),
     lambda _, chance: chance.choice(["", "I cannot rank these 20 passages.", "null", "[]", "\u2460 > \u2461"]),
 )
-FULL_WIDTH = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
 
 
 def main(arguments: Sequence[str]) -> None:
