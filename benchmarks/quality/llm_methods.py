@@ -6,8 +6,8 @@ BM25's first candidates (trec_dl19: the published run; elsewhere our own BM25 ov
 collection) are reordered by each method, by the bi-encoder and by the packaged
 cross-encoder. Queries are taken in a seeded random order, all systems on one before the
 next, until the minutes are over; the table says how many there were. Calls, tokens and
-seconds are means a query; seconds are of processor time, which other work on the machine
-does not lengthen (on one thread, what a quiet machine would take). Relevant documents are never put in.
+seconds are means a query; seconds are of processor time, so that waiting for a core does not
+count (crowded caches and threads that spin still do). Relevant documents are never put in.
 """
 
 from __future__ import annotations
