@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from shortlist.errors import InputError
 from shortlist.evaluation import Collection, Run, read_beir, read_qrels, read_run, write_qrels, write_run
 from shortlist.evaluation.collection import read_corpus, read_queries
+from shortlist.evaluation.qrels import Judgements, read_judgements
 from shortlist.evaluation.runs import line_of
 from shortlist.evaluation.trec import trec_order
 from shortlist.types import Document, Query
@@ -69,6 +71,19 @@ def test_json_lines_are_read(tmp_path: Path) -> None:
     (tmp_path / "r.jsonl").write_text('{"query_id": "1", "doc_id": "a b", "score": 2.5}\n', encoding="utf-8")
     assert read_qrels(tmp_path / "q.jsonl") == {"1": {"a b": 2}}
     assert read_run(tmp_path / "r.jsonl").scores == {"1": (2.5,)}
+
+
+def test_a_second_column_that_varies_names_subtopics(tmp_path: Path) -> None:
+    (tmp_path / "div.qrels").write_text("1 1 a 1\n1 2 a 0\n1 2 b 3\n", encoding="utf-8")
+    rows = [("a", "1", 1), ("a", "2", 0), ("b", "2", 3)]
+    lines = [{"query_id": "1", "doc_id": d, "subtopic": s, "relevance": grade} for d, s, grade in rows]
+    (tmp_path / "div.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    for name in ("div.qrels", "div.jsonl"):
+        found = read_judgements(tmp_path / name)
+        assert found.qrels == {"1": {"a": 1, "b": 3}}
+        assert found.subtopics == {"1": {"a": {"1": 1, "2": 0}, "b": {"2": 3}}}
+    (tmp_path / "adhoc.qrels").write_text("1 0 a 1\n1 0 b 0\n", encoding="utf-8")
+    assert read_judgements(tmp_path / "adhoc.qrels").subtopics == {}
 
 
 def test_beir_qrels_are_read_with_and_without_a_header(tmp_path: Path) -> None:
@@ -161,11 +176,11 @@ def test_a_sample_keeps_the_order_and_the_judgements_of_its_queries(tmp_path: Pa
 def test_collections_without_overlap_are_refused() -> None:
     query, document = Query("what?", "1"), Document("text", "a")
     with pytest.raises(InputError, match=r"none of the 1 queries has judgements.*'1'.*'2'"):
-        Collection.of("x", qrels={"2": {"a": 1}}, queries=[query])
+        Collection.of("x", judgements=Judgements({"2": {"a": 1}}), queries=[query])
     with pytest.raises(InputError, match="no query at all"):
-        Collection.of("x", qrels={"2": {"a": 1}}, queries=[])
+        Collection.of("x", judgements=Judgements({"2": {"a": 1}}), queries=[])
     with pytest.raises(InputError, match=r"none of the judged documents is in the corpus.*'b' in the qrels"):
-        Collection.of("x", qrels={"1": {"b": 1}}, queries=[query], documents={"a": document})
+        Collection.of("x", judgements=Judgements({"1": {"b": 1}}), queries=[query], documents={"a": document})
 
 
 BAD_ROWS = {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import string
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -131,8 +133,53 @@ def test_a_measure_that_nobody_knows_is_named() -> None:
 
 def test_a_measure_of_subtopics_is_refused_rather_than_computed_without_them() -> None:
     pytest.importorskip("ir_measures")
-    with pytest.raises(InputError, match="judgements by subtopic"):
+    with pytest.raises(InputError, match="second column of a TREC file"):
         per_query(Run("r", {"q": ("a",)}), {"q": {"a": 1}}, parse_measures(["alpha_nDCG@10"]))
+
+
+SUBTOPICS = st.dictionaries(DOC_IDS, st.dictionaries(st.sampled_from("123"), st.integers(0, 1), min_size=2), min_size=2)
+
+
+def alpha_dcg(doc_ids: Sequence[str], judged: Mapping[str, Mapping[str, int]], *, alpha: float) -> float:
+    """Clarke et al., SIGIR 2008: a subtopic that was seen n times gains (1 - alpha) ** n."""
+    seen: Counter[str] = Counter()
+    value = 0.0
+    for rank, doc_id in enumerate(doc_ids, 1):
+        covered = [subtopic for subtopic, grade in judged.get(doc_id, {}).items() if grade]
+        value += sum((1 - alpha) ** seen[subtopic] for subtopic in covered) / math.log2(rank + 1)
+        seen.update(covered)
+    return value
+
+
+@settings(max_examples=50)
+@given(SUBTOPICS, st.permutations(["a", "b", "c", "d1", "d2"]), st.permutations(["a", "b", "c", "d1", "d2"]))
+def test_gain_of_subtopics_is_in_proportion_to_its_definition_at_every_alpha(
+    subtopics: dict[str, dict[str, int]], first: list[str], second: list[str]
+) -> None:
+    pytest.importorskip("pyndeval")
+    qrels = {"q": {doc_id: max(grades.values()) for doc_id, grades in subtopics.items()}}
+    # asked for together, several settings of a measure give 0 for all but one in ir_measures
+    names = {"alpha_nDCG(alpha=0.3)@5": 0.3, "alpha_nDCG(alpha=0.9)@5": 0.9}
+    one, other = (
+        per_query(Run("r", {"q": tuple(order)}), qrels, parse_measures(names), subtopics={"q": subtopics})
+        for order in (first, second)
+    )
+    for name, alpha in names.items():
+        ours, theirs = (alpha_dcg(order, subtopics, alpha=alpha) for order in (first, second))
+        assert (one[name]["q"] > 0) == (ours > 0)
+        assert one[name]["q"] * theirs == pytest.approx(other[name]["q"] * ours, abs=1e-9)
+
+
+def test_the_other_spelling_of_alpha_ndcg_is_understood_and_its_best_order_is_1() -> None:
+    pytest.importorskip("pyndeval")
+    subtopics = {"q": {"a": {"1": 1}, "b": {"1": 1}, "c": {"2": 1}}}
+    qrels = {"q": {"a": 1, "b": 1, "c": 1}}
+    (measure,) = parse_measures(["alpha-nDCG@3"])
+    assert str(measure) == "alpha_nDCG@3"
+    orders = (("a", "c", "b"), ("a", "b", "c"))
+    best, worse = (per_query(Run("r", {"q": order}), qrels, [measure], subtopics=subtopics) for order in orders)
+    assert best[str(measure)]["q"] == pytest.approx(1.0)
+    assert 0.9 < worse[str(measure)]["q"] < 1.0
 
 
 def test_without_ir_measures_the_install_command_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from shortlist.errors import InputError
 from shortlist.evaluation.collection import Collection, read_answers, read_beir, read_corpus, read_queries
 from shortlist.evaluation.irds import read_irds
-from shortlist.evaluation.qrels import read_qrels
+from shortlist.evaluation.qrels import Judgements, read_judgements
 from shortlist.evaluation.request import Request
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.retrieval import Index
@@ -51,14 +51,17 @@ def read_collection(request: Request) -> Collection:
     whole = _whole(request)
     if whole is None and not request.qrels:
         raise InputError("no judgements were named; give a collection (a BEIR folder, irds:NAME), or a file of qrels")
-    qrels = read_qrels(Path(request.qrels)) if request.qrels else whole.qrels if whole else {}
+    if request.qrels:
+        judgements = read_judgements(Path(request.qrels))
+    else:
+        judgements = Judgements(whole.qrels, whole.subtopics) if whole else Judgements({})
     queries = read_queries(Path(request.queries)) if request.queries else whole.queries if whole else None
     documents = read_corpus(Path(request.corpus)) if request.corpus else whole.documents if whole else {}
     name = whole.name if whole else Path(request.qrels).name
     if queries is None:  # rankings are only measured: a query's text is not needed
-        queries = tuple(Query(query_id, query_id) for query_id in qrels)
+        queries = tuple(Query(query_id, query_id) for query_id in judgements.qrels)
     made = Collection.of(
-        name, qrels=qrels, queries=queries, documents=documents, answers=whole.answers if whole else None
+        name, judgements=judgements, queries=queries, documents=documents, answers=whole.answers if whole else None
     )
     return made.sampled(request.sample, seed=request.seed)
 

@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from shortlist import __version__
 from shortlist.build.collections import Filling, IndexedDocuments, index_folder, indexed, read_collection
-from shortlist.build.models import load_encoder
-from shortlist.build.reranker import Reranker
+from shortlist.build.models import load_encoder, load_second_stage, options_of
 from shortlist.build.search import joined
 from shortlist.errors import InputError
 from shortlist.evaluation.collection import Collection
@@ -24,7 +22,7 @@ from shortlist.evaluation.runs import read_run
 from shortlist.evaluation.spec import INDEXED, StageSpec, SystemSpec, parse_systems
 from shortlist.evaluation.systems import Given, Stage, System
 from shortlist.inference.biencoder import BiEncoder
-from shortlist.protocols import Retriever
+from shortlist.protocols import Reranker, Retriever
 from shortlist.retrieval import BM25, Dense, Index
 from shortlist.settings import Settings
 from shortlist.types import Document
@@ -75,7 +73,7 @@ def opened(request: Request, *, filling: Filling | None = None) -> Iterator[Read
         encoder = _encoder(request, specs, opened_parts)
         index = _index(request, specs, collection, encoder, opened_parts, filling)
         documents: Mapping[str, Document] = IndexedDocuments(index) if index is not None else collection.documents
-        load = _Models(request, encoder)
+        load = _Models(_settings(request), encoder)
         systems = [_system(spec, index, encoder, documents, load) for spec in specs]
         yield Ready(replace(collection, documents=collection.documents or documents), tuple(systems))
 
@@ -145,7 +143,7 @@ def _ranked(specs: Sequence[SystemSpec], collection: Collection) -> dict[str, Do
 class _Models:
     """Loads rerankers; a model of the same name and options is loaded once."""
 
-    request: Request
+    settings: Settings
     encoder: BiEncoder | None
     loaded: dict[str, Reranker] = field(default_factory=dict)
 
@@ -153,26 +151,17 @@ class _Models:
         options = {name: value for name, value in spec.options.items() if name != "price"}
         key = str(StageSpec(spec.name, 0, options))
         if key not in self.loaded:
+            given = {name: _number(name, value) if name in _NUMBERS else value for name, value in options.items()}
             try:
-                self.loaded[key] = Reranker.load(spec.name, **self._options(options))
+                self.loaded[key] = load_second_stage(
+                    spec.name, encoder=self.encoder, defaults=options_of(self.settings), **given
+                )
             except TypeError as error:  # a kind's factory has its own options
                 raise InputError(f"{key!r} cannot be loaded with these options: {error}") from error
         return self.loaded[key]
 
-    def _options(self, options: Mapping[str, str]) -> dict[str, Any]:
-        """Join the request's settings, which models on this machine take, and the stage's own options."""
-        shared = options.get("kind", "cross-encoder") in _ON_THIS_MACHINE
-        given: dict[str, Any] = {
-            name: getattr(self.request, name)
-            for name in ("engine", "precision", "threads")
-            if shared and getattr(self.request, name)
-        }
-        given |= {name: _number(name, value) if name in _NUMBERS else value for name, value in options.items()}
-        return {**given, **({"encoder": self.encoder} if self.encoder is not None else {})}
-
 
 _NUMBERS = {"threads", "max_length"}
-_ON_THIS_MACHINE = {"cross-encoder", "bi-encoder", "blend"}
 
 
 def _number(name: str, value: str) -> int:

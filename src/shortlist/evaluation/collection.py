@@ -10,7 +10,7 @@ from pathlib import Path
 
 from shortlist.errors import InputError
 from shortlist.evaluation.files import at, existing, read_lines, read_objects, text_of
-from shortlist.evaluation.qrels import Qrels, read_qrels
+from shortlist.evaluation.qrels import Judgements, Qrels, Subtopics, read_judgements
 from shortlist.types import Document, Query
 
 _SPLITS = ("test", "dev", "validation", "train")
@@ -30,13 +30,14 @@ class Collection:
     qrels: Qrels
     notes: tuple[str, ...] = ()
     answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    subtopics: Subtopics = field(default_factory=dict)
 
     @classmethod
     def of(
         cls,
         name: str,
         *,
-        qrels: Qrels,
+        judgements: Judgements,
         queries: Sequence[Query],
         documents: Mapping[str, Document] | None = None,
         answers: Mapping[str, tuple[str, ...]] | None = None,
@@ -45,6 +46,7 @@ class Collection:
 
         Raises InputError when no query has judgements, or when no judged document is there.
         """
+        qrels = judgements.qrels
         judged = tuple(query for query in queries if query.query_id in qrels)
         if not judged:
             ours, theirs = queries[0].query_id if queries else "no query at all", next(iter(qrels), "none at all")
@@ -58,7 +60,9 @@ class Collection:
         )
         if documents:
             notes += _unknown_documents(name, kept, documents)
-        return cls(name, documents or {}, judged, kept, tuple(notes), answers or {})
+        if judgements.subtopics:
+            notes.append("judged by subtopic; in measures without subtopics a document has its highest grade")
+        return cls(name, documents or {}, judged, kept, tuple(notes), answers or {}, judgements.subtopics)
 
     def sampled(self, count: int, *, seed: int) -> Collection:
         """Keep `count` queries, drawn without replacement, in their own order; 0 keeps all."""
@@ -73,6 +77,8 @@ class Collection:
             digest.update(f"\0{query.query_id}\0{query.text}".encode("utf-8", "surrogatepass"))
             judged = sorted(self.qrels[query.query_id].items())
             digest.update("".join(f"\1{doc_id}\2{grade}" for doc_id, grade in judged).encode("utf-8", "surrogatepass"))
+            for doc_id, grades in sorted(self.subtopics.get(query.query_id, {}).items()):
+                digest.update(f"\3{doc_id}\2{sorted(grades.items())}".encode("utf-8", "surrogatepass"))
         return digest.hexdigest()[:12]
 
 
@@ -95,13 +101,13 @@ def read_beir(folder: Path, *, split: str | None = None) -> Collection:
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; a BEIR collection is one with corpus.jsonl, queries.jsonl and qrels/")
-    qrels = read_qrels(folder / "qrels" / f"{split or _first_split(folder)}.tsv")
+    judgements = read_judgements(folder / "qrels" / f"{split or _first_split(folder)}.tsv")
     queries = read_queries(folder / "queries.jsonl")
     documents = read_corpus(folder / "corpus.jsonl")
     answers = folder / "answers.jsonl"
     return Collection.of(
         folder.name,
-        qrels=qrels,
+        judgements=judgements,
         queries=queries,
         documents=documents,
         answers=read_answers(answers) if answers.is_file() else None,

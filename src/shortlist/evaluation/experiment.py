@@ -79,7 +79,7 @@ def _result(
 ) -> SystemResult:
     answered = {query_id: one.answered for query_id, one in answers.items()}
     run = Run(system.name, {query_id: one.doc_ids for query_id, one in answered.items()})
-    values = per_query(run, collection.qrels, measures)
+    values = per_query(run, collection.qrels, measures, subtopics=collection.subtopics)
     return SystemResult(
         system.name,
         system.spec,
@@ -100,10 +100,11 @@ def _interval(values: Mapping[str, float], seed: int) -> tuple[float, float]:
 def _ceiling(
     answered: Mapping[str, Answered], collection: Collection, measures: Sequence[Measure], depth: int
 ) -> dict[str, float]:
-    """Measure the candidates in the order of their grades, and their recall."""
+    """Measure the candidates by falling grade, and their recall; not for subtopics, whose best order is another."""
     recall = Measure("R", depth, max(measure.rel for measure in measures))
+    asked = [measure for measure in dict.fromkeys((*measures, recall)) if not measure.is_of_subtopics]
     best = {query_id: _by_grade(one.candidates, collection.qrels[query_id]) for query_id, one in answered.items()}
-    ideal: PerQuery = per_query(Run("ceiling", best), collection.qrels, tuple(dict.fromkeys((*measures, recall))))
+    ideal: PerQuery = per_query(Run("ceiling", best), collection.qrels, asked)
     return {name: mean(found) for name, found in ideal.items()}
 
 

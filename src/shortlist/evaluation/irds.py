@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from shortlist._optional import require
 from shortlist.errors import InputError
 from shortlist.evaluation.collection import Collection
-from shortlist.evaluation.qrels import Qrels
+from shortlist.evaluation.qrels import Judgements, Qrels
 from shortlist.types import Document, Query
 
 
@@ -37,16 +38,27 @@ def read_irds(name: str) -> Collection:
 
 
 def _collection(name: str, dataset: Any) -> Collection:
-    qrels: Qrels = {}
-    negative = 0
-    for judgement in dataset.qrels_iter():
-        negative += judgement.relevance < 0
-        qrels.setdefault(judgement.query_id, {})[judgement.doc_id] = max(0, judgement.relevance)
+    judgements, negative = _judgements(dataset)
     queries = [Query(text, query_id) for query_id, text in _texts(dataset.queries_iter(), "query_id") if text.strip()]
     documents = {doc_id: Document(text, doc_id) for doc_id, text in _texts(dataset.docs_iter(), "doc_id")}
-    found = Collection.of(name, qrels=qrels, queries=queries, documents=documents)
+    found = Collection.of(name, judgements=judgements, queries=queries, documents=documents)
     note = (f"{negative} negative judgements (junk) count as 0",) if negative else ()
-    return Collection(found.name, found.documents, found.queries, found.qrels, (*found.notes, *note))
+    return replace(found, notes=(*found.notes, *note))
+
+
+def _judgements(dataset: Any) -> tuple[Judgements, int]:
+    """Return the judgements, by subtopic if the dataset tells them apart, and how many are negative (and count 0)."""
+    qrels: Qrels = {}
+    subtopics: dict[str, dict[str, dict[str, int]]] = {}
+    negative = 0
+    for judgement in dataset.qrels_iter():
+        query_id, doc_id, grade = judgement.query_id, judgement.doc_id, max(0, judgement.relevance)
+        negative += judgement.relevance < 0
+        known = qrels.setdefault(query_id, {})
+        known[doc_id] = max(grade, known.get(doc_id, 0))
+        if (subtopic := getattr(judgement, "subtopic_id", "")) != "":
+            subtopics.setdefault(query_id, {}).setdefault(doc_id, {})[str(subtopic)] = grade
+    return Judgements(qrels, subtopics), negative
 
 
 def _texts(rows: Iterable[Any], id_field: str) -> Iterable[tuple[str, str]]:

@@ -12,10 +12,12 @@ from shortlist.errors import InputError
 # ours, computed in trec.py; whatever else is named goes to ir_measures
 OWN = ("nDCG", "RR", "AP", "R", "P", "Judged")
 DEFAULT = ("nDCG@10", "R@100", "RR@10")
+# from judgements by subtopic; ir_measures computes them with pyndeval
+_OF_SUBTOPICS = {"alpha_nDCG", "alpha_DCG", "ERR_IA", "nERR_IA", "NRBP", "nNRBP", "AP_IA", "P_IA", "StRecall"}
 
-_ALIASES = {"NDCG": "nDCG", "MRR": "RR", "MAP": "AP", "Recall": "R", "Precision": "P"}
+_ALIASES = {"NDCG": "nDCG", "MRR": "RR", "MAP": "AP", "Recall": "R", "Precision": "P", "alpha-nDCG": "alpha_nDCG"}
 _NEEDS_CUTOFF = {"R", "P"}
-_SPELLING = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:\((?P<options>[^()]*)\))?(?:@(?P<cutoff>\d+))?")
+_SPELLING = re.compile(r"(?P<name>(?:alpha-)?[A-Za-z_]\w*)(?:\((?P<options>[^()]*)\))?(?:@(?P<cutoff>\d+))?")
 _REL = re.compile(r"\s*rel\s*=\s*(\d+)\s*")
 
 
@@ -40,6 +42,11 @@ class Measure:
     def is_own(self) -> bool:
         """Whether shortlist computes it itself; ir_measures computes the others."""
         return self.name in OWN and not self.options
+
+    @property
+    def is_of_subtopics(self) -> bool:
+        """Whether it is computed from judgements by subtopic, such as alpha_nDCG."""
+        return self.name in _OF_SUBTOPICS
 
 
 def parse_measure(text: str) -> Measure:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from shortlist.errors import InputError
 from shortlist.evaluation import beyond
 from shortlist.evaluation.measures import Measure
-from shortlist.evaluation.qrels import Qrels
+from shortlist.evaluation.qrels import Qrels, Subtopics
 from shortlist.evaluation.runs import Run
 from shortlist.evaluation.trec import measured
 
@@ -45,14 +45,15 @@ class Audit:
         return tuple(notes)
 
 
-def per_query(run: Run, qrels: Qrels, measures: Sequence[Measure]) -> PerQuery:
+def per_query(run: Run, qrels: Qrels, measures: Sequence[Measure], *, subtopics: Subtopics | None = None) -> PerQuery:
     """Return each measure of every query of the qrels; a query without a ranking counts 0.
 
-    The run's order is measured as it is. Raises InputError when run and qrels share no query.
+    The run's order is measured as it is. Raises InputError when run and qrels share no query,
+    and for a measure of subtopics (alpha_nDCG) without `subtopics`.
     """
     check_overlap(run, qrels)
     others = [measure for measure in measures if not measure.is_own]
-    foreign = beyond.per_query(run, qrels, others) if others else {}
+    foreign = beyond.per_query(run, qrels, others, subtopics or {}) if others else {}
     return {
         str(measure): {q: measured(measure, run.doc_ids.get(q, ()), judged) for q, judged in qrels.items()}
         if measure.is_own

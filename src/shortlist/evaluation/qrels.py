@@ -1,8 +1,9 @@
-"""Qrels in and out: TREC (four columns), BEIR (three, with a header), JSONL."""
+"""Qrels in and out: TREC (four columns, perhaps by subtopic), BEIR (three, with a header), JSONL."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from shortlist.errors import InputError
@@ -10,29 +11,51 @@ from shortlist.evaluation.files import at, existing, read_lines, read_objects, t
 
 Qrels = dict[str, dict[str, int]]  # query_id -> doc_id -> relevance
 
-_Judgement = tuple[int, str, str, object]  # line, query_id, doc_id, relevance
+Subtopics = Mapping[str, Mapping[str, Mapping[str, int]]]  # query_id -> doc_id -> subtopic -> relevance
+
+_Judgement = tuple[int, str, str, str, object]  # line, query_id, doc_id, subtopic, relevance
+
+
+@dataclass(frozen=True, slots=True)
+class Judgements:
+    """Qrels, and the same by subtopic where a file tells subtopics apart (empty otherwise)."""
+
+    qrels: Qrels
+    subtopics: Subtopics = field(default_factory=dict)
 
 
 def read_qrels(path: Path) -> Qrels:
+    """Read qrels without their subtopics; see `read_judgements`."""
+    return read_judgements(path).qrels
+
+
+def read_judgements(path: Path) -> Judgements:
     """Read qrels; the number of columns tells TREC from BEIR, the name's end JSONL. May be packed with gzip.
 
     TREC is `query_id iteration doc_id relevance`, BEIR `query-id corpus-id score` below a
-    header, JSONL objects with `query_id`, `doc_id` and `relevance`. Raises InputError that
-    names file, line and remedy for wrong columns, a pair judged twice, a relevance that is
-    no whole number from 0, and for a file without judgements.
+    header, JSONL objects with `query_id`, `doc_id`, `relevance` and perhaps `subtopic`. A TREC
+    file whose second column varies is judged by subtopic, as those of the diversity tasks are:
+    the qrels then hold each document's highest grade. Raises InputError that names file, line
+    and remedy for wrong columns, a pair judged twice, a relevance that is no whole number from
+    0, and for a file without judgements.
     """
     qrels: Qrels = {}
-    first_lines: dict[tuple[str, str], int] = {}
-    for number, query_id, doc_id, value in _judgements(path):
-        if (query_id, doc_id) in first_lines:
-            before = first_lines[query_id, doc_id]
+    subtopics: dict[str, dict[str, dict[str, int]]] = {}
+    names: set[str] = set()
+    first_lines: dict[tuple[str, str, str], int] = {}
+    for number, query_id, doc_id, subtopic, value in _judgements(path):
+        before = first_lines.setdefault((query_id, doc_id, subtopic), number)
+        if before != number:
             what = f"judges query {query_id!r} and document {doc_id!r} a second time (first in line {before})"
             raise at(path, number, what, "delete one of the lines")
-        first_lines[query_id, doc_id] = number
-        qrels.setdefault(query_id, {})[doc_id] = whole_relevance(path, number, value)
+        grade = whole_relevance(path, number, value)
+        names.add(subtopic)
+        subtopics.setdefault(query_id, {}).setdefault(doc_id, {})[subtopic] = grade
+        known = qrels.setdefault(query_id, {})
+        known[doc_id] = max(grade, known.get(doc_id, 0))
     if not qrels:
         raise InputError(f"{path} holds no judgements; is it the right file?")
-    return qrels
+    return Judgements(qrels, subtopics if len(names) > 1 else {})
 
 
 def write_qrels(path: Path, qrels: Mapping[str, Mapping[str, int]]) -> None:
@@ -57,7 +80,8 @@ def _judgements(path: Path) -> Iterator[_Judgement]:
     if existing(path).name.removesuffix(".gz").endswith(".jsonl"):
         for number, row in read_objects(path):
             value = row.get("relevance", row.get("score"))
-            yield number, text_of(path, number, row, "query_id"), text_of(path, number, row, "doc_id"), value
+            query_id, doc_id = (text_of(path, number, row, name) for name in ("query_id", "doc_id"))
+            yield number, query_id, doc_id, str(row.get("subtopic", "")), value
         return
     columns = 0
     for number, line in read_lines(path):
@@ -68,7 +92,7 @@ def _judgements(path: Path) -> Iterator[_Judgement]:
                 continue
         if len(parts) != columns:
             raise at(path, number, f"has {len(parts)} columns where the first line has {columns}", _LAYOUT)
-        yield number, parts[0].strip(), parts[-2].strip(), parts[-1].strip()
+        yield number, parts[0].strip(), parts[-2].strip(), parts[1] if columns == 4 else "", parts[-1].strip()
 
 
 _LAYOUT = "write 'query_id 0 doc_id relevance' (TREC) or 'query-id<TAB>corpus-id<TAB>score' (BEIR) in every line"
