@@ -189,6 +189,16 @@ def test_a_request_runs_indexes_and_models_by_name_and_replays(tmp_path: Path) -
     assert replayed(first, again).is_same
 
 
+def test_a_cross_encoder_and_a_blend_are_loaded_beside_an_encoder(tmp_path: Path) -> None:
+    folder = beir_folder(tmp_path / "made")
+    systems = ("dense@3 > shortlist-minilm-l6", "dense@3 > all-minilm-l6-v2[kind=bi-encoder] > shortlist-l6@2")
+    found = evaluate_request(
+        Request(systems, ("RR@10",), collection=str(folder), permutations=100, engine="onnxruntime")
+    )
+    assert [len(system.models) for system in found.systems] == [2, 3]
+    assert all(system.mean("RR@10") > 0.8 for system in found.systems)
+
+
 def test_runs_are_measured_without_any_texts(tmp_path: Path) -> None:
     folder = beir_folder(tmp_path)
     (tmp_path / "a.trec").write_text("1 Q0 tower 1 2 a\n1 Q0 iron 2 1 a\n", encoding="utf-8")

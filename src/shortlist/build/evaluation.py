@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from shortlist import __version__
 from shortlist.build.collections import Filling, IndexedDocuments, index_folder, indexed, read_collection
@@ -151,7 +152,9 @@ class _Models:
         options = {name: value for name, value in spec.options.items() if name != "price"}
         key = str(StageSpec(spec.name, 0, options))
         if key not in self.loaded:
-            given = {name: _number(name, value) if name in _NUMBERS else value for name, value in options.items()}
+            given: dict[str, Any] = {
+                name: _number(name, value) if name in _NUMBERS else value for name, value in options.items()
+            }
             try:
                 self.loaded[key] = load_second_stage(
                     spec.name, encoder=self.encoder, defaults=options_of(self.settings), **given
