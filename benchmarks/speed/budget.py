@@ -29,7 +29,7 @@ from benchmarks.provenance import as_markdown, provenance
 from benchmarks.quality.collection import load_collection
 from benchmarks.quality.tables import markdown
 from shortlist.build.models import load_model
-from shortlist.inference.session import usable_cores
+from shortlist.inference.cores import usable_cores
 from shortlist.pipeline import Budgeted, Level
 from shortlist.planning.calibrate import calibrate, probe
 from shortlist.protocols import Scorer

@@ -8,7 +8,7 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from shortlist.build.models import load_model, options_of
-from shortlist.inference.session import usable_cores
+from shortlist.inference.cores import usable_cores
 from shortlist.pipeline.budgeted import Level
 from shortlist.planning.calibrate import Watch, calibrate, probe
 from shortlist.planning.machine import Machine

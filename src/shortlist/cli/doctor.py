@@ -15,9 +15,9 @@ from shortlist.build import Reranker
 from shortlist.cli.options import Json
 from shortlist.cli.output import console, print_json
 from shortlist.errors import ShortlistError
+from shortlist.inference.cores import usable_cores
 from shortlist.inference.load import ENGINES
 from shortlist.inference.processor import processor_features
-from shortlist.inference.session import usable_cores
 from shortlist.weights import PackagedModel, packaged_models
 
 _PACKAGES = (

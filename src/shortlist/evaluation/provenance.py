@@ -9,8 +9,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from shortlist.inference.cores import usable_cores
 from shortlist.inference.processor import processor_features
-from shortlist.inference.session import usable_cores
 
 _PACKAGES = ("ir-measures", "numpy", "onnxruntime", "openvino", "qdrant-edge-py", "tokenizers", "torch")
 

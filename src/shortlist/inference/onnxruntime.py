@@ -10,7 +10,8 @@ import numpy as np
 from shortlist._optional import require
 from shortlist.errors import CorruptModelError, UnsupportedModelError
 from shortlist.inference.batches import Batch
-from shortlist.inference.session import Output, Precision, usable_cores
+from shortlist.inference.cores import usable_cores
+from shortlist.inference.session import Output, Precision
 
 
 class OnnxRuntimeSession:

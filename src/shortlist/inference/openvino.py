@@ -12,7 +12,8 @@ import numpy as np
 from shortlist._optional import require
 from shortlist.errors import CorruptModelError, UnsupportedModelError
 from shortlist.inference.batches import Batch
-from shortlist.inference.session import Output, Precision, usable_cores
+from shortlist.inference.cores import usable_cores
+from shortlist.inference.session import Output, Precision
 
 
 class OpenVinoSession:
@@ -30,7 +31,7 @@ class OpenVinoSession:
 
     @classmethod
     def load(cls, file: Path, *, precision: Precision = Precision.AUTO, threads: int | None = None) -> OpenVinoSession:
-        """Compile `file`, with one stream a core, and telemetry off.
+        """Compile `file`, with one stream a core, and telemetry off; what was compiled before is taken from the cache.
 
         Raises UnsupportedModelError when `precision` is bf16 and the processor has no
         bf16 arithmetic: it would be emulated, and slower than fp32. So it does for fp16.
@@ -40,15 +41,16 @@ class OpenVinoSession:
         core = openvino.Core()
         resolved = _resolve(precision, set(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")))
         streams = threads or usable_cores()
+        source: Any = str(file)
         try:
-            model = core.read_model(str(file))
+            if resolved is Precision.INT8:
+                from shortlist.inference.openvino_int8 import compress_weights
+
+                source = core.read_model(source)
+                compress_weights(source)
+            compiled = core.compile_model(source, "CPU", {**_options(resolved, streams), **_cache()})
         except RuntimeError as error:
             raise CorruptModelError(f"OpenVINO cannot read {file}: {error}") from error
-        if resolved is Precision.INT8:
-            from shortlist.inference.openvino_int8 import compress_weights
-
-            compress_weights(model)
-        compiled = core.compile_model(model, "CPU", _options(resolved, streams))
         _bind_numpy(openvino)
         return cls(
             compiled, engine=f"openvino {openvino.__version__.split('-')[0]}", precision=resolved, streams=streams
@@ -70,6 +72,18 @@ def _bind_numpy(openvino: Any) -> None:
     letting the GIL go: two threads that come to it first together wait for each other for ever.
     """
     _ = openvino.Tensor(np.zeros(1, dtype=np.float32)).data
+
+
+def _cache() -> dict[str, str]:
+    """Where OpenVINO keeps compiled models, by their content, options and its own version; nothing if not writable."""
+    from platformdirs import user_cache_path
+
+    folder = user_cache_path("shortlist") / "compiled"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return {}
+    return {"CACHE_DIR": str(folder)} if os.access(folder, os.W_OK) else {}
 
 
 def _resolve(asked: Precision, capabilities: set[str]) -> Precision:

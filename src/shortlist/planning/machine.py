@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from shortlist.inference.cores import usable_cores
 from shortlist.inference.processor import processor_features, processor_name
-from shortlist.inference.session import usable_cores
 
 _PACKAGES = ("numpy", "onnxruntime", "openvino", "shortlist", "tokenizers", "torch")
 
