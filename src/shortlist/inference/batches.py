@@ -22,26 +22,32 @@ class Batch:
     token_type_ids: Matrix
 
 
-def plan_batches(lengths: Sequence[int], *, token_budget: int) -> list[list[int]]:
+def plan_batches(lengths: Sequence[int], *, token_budget: int, length_step: int = 1) -> list[list[int]]:
     """Group the places of sequences, longest first, so that no batch holds over `token_budget` padded tokens.
 
     A sequence longer than the budget has a batch of its own. Every place is in exactly
-    one batch. Neighbours in length share a batch, so that padding stays small.
+    one batch. Neighbours in length share a batch, so that padding stays small. Batches will
+    be padded to a multiple of `length_step`.
     """
     order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
     batches: list[list[int]] = []
     for place in order:
         current = batches[-1] if batches else None
-        if current is not None and (len(current) + 1) * lengths[current[0]] <= token_budget:
+        if current is not None and (len(current) + 1) * padded_length(lengths[current[0]], length_step) <= token_budget:
             current.append(place)
         else:
             batches.append([place])
     return batches
 
 
-def pad(inputs: Sequence[ModelInput], *, pad_id: int) -> Batch:
-    """Pad sequences on the right to the longest."""
-    shape = (len(inputs), max(len(i) for i in inputs))
+def padded_length(length: int, step: int) -> int:
+    """Round a length up to a multiple of `step`."""
+    return -(-length // step) * step
+
+
+def pad(inputs: Sequence[ModelInput], *, pad_id: int, length_step: int = 1) -> Batch:
+    """Pad sequences on the right to the longest, rounded up to a multiple of `length_step`."""
+    shape = (len(inputs), padded_length(max(len(i) for i in inputs), length_step))
     ids, mask, types = np.full(shape, pad_id, np.int64), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     for row, one in enumerate(inputs):
         ids[row, : len(one)] = one.ids

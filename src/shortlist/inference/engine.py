@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shortlist.errors import OutOfMemoryError
-from shortlist.inference.batches import pad, plan_batches
+from shortlist.inference.batches import Batch, pad, plan_batches
 from shortlist.inference.session import Output, Session
 from shortlist.inference.tokens import ModelInput, Tokenizer
 
@@ -28,13 +28,18 @@ class Inferred:
 class Engine:
     """A tokenizer and a session, with length-sorted batches spread over the session's streams.
 
+    Batches are padded to multiples of `length_step`, so that there are few shapes. With a `token_budget` of 1
+    every sequence has a batch of its own, and its row is the same to the bit whatever it comes with.
     Safe to call from several threads; they share the streams. `close` ends the threads.
     """
 
-    def __init__(self, tokenizer: Tokenizer, session: Session, *, token_budget: int = TOKEN_BUDGET) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, session: Session, *, token_budget: int = TOKEN_BUDGET, length_step: int = 1
+    ) -> None:
         self.tokenizer = tokenizer
         self.session = session
         self._token_budget = token_budget
+        self._length_step = length_step
         self._pool = ThreadPoolExecutor(session.streams, thread_name_prefix="shortlist-infer")
 
     def run(self, inputs: Sequence[ModelInput]) -> Output:
@@ -53,7 +58,7 @@ class Engine:
         keys = [_key(one) for one in inputs]
         distinct = list(dict(zip(keys, inputs, strict=True)).values())
         row = {key: place for place, key in enumerate(dict.fromkeys(keys))}
-        plan = plan_batches([len(i) for i in distinct], token_budget=self._token_budget)
+        plan = self._plan(distinct)
         outputs = list(self._pool.map(lambda places: self._fitting(chosen, [distinct[p] for p in places]), plan))
         parts = [part for parts in outputs for part in parts]
         rows = np.empty((len(distinct), parts[0].shape[1]), dtype=np.float32)
@@ -66,7 +71,7 @@ class Engine:
         Equal inputs are computed once here too.
         """
         distinct = list({_key(one): one for one in inputs}.values())
-        plan = plan_batches([len(i) for i in distinct], token_budget=self._token_budget)
+        plan = self._plan(distinct)
         outputs = self._pool.map(lambda places: self._infer([distinct[p] for p in places]), plan)
         found = {
             _key(distinct[place]): rows[: len(distinct[place])]
@@ -75,13 +80,20 @@ class Engine:
         }
         return [found[_key(one)] for one in inputs]
 
+    def _plan(self, inputs: Sequence[ModelInput]) -> list[list[int]]:
+        lengths = [len(one) for one in inputs]
+        return plan_batches(lengths, token_budget=self._token_budget, length_step=self._length_step)
+
+    def _pad(self, inputs: Sequence[ModelInput]) -> Batch:
+        return pad(inputs, pad_id=self.tokenizer.pad_id, length_step=self._length_step)
+
     def _infer(self, inputs: Sequence[ModelInput]) -> Output:
-        return self.session.infer(pad(inputs, pad_id=self.tokenizer.pad_id))
+        return self.session.infer(self._pad(inputs))
 
     def _fitting(self, session: Session, inputs: Sequence[ModelInput]) -> list[Output]:
         """Infer one batch, or its halves in turn when it does not fit into memory."""
         try:
-            return [session.infer(pad(inputs, pad_id=self.tokenizer.pad_id))]
+            return [session.infer(self._pad(inputs))]
         except OutOfMemoryError:
             if len(inputs) == 1:
                 raise

@@ -13,7 +13,8 @@ from shortlist.errors import InputError, MissingExtraError, UnsupportedModelErro
 from shortlist.inference.engine import TOKEN_BUDGET, Engine
 from shortlist.inference.models import ModelFolder, find_model
 from shortlist.inference.processor import processor_features
-from shortlist.inference.session import Precision, Session
+from shortlist.inference.session import GraphSession, Precision, Session
+from shortlist.inference.stages import Stages
 from shortlist.inference.tokens import Tokenizer
 
 Head = Literal["classification", "mean_pooling", "token_embeddings"]
@@ -25,6 +26,9 @@ ENGINES: dict[str, tuple[str, str]] = {
 }
 TORCH = "torch"
 
+# OpenVINO makes a kernel for every new shape of a batch; see docs/speed.md, "Few shapes".
+_LENGTH_STEP = 8
+
 # A GPU idles on batches that keep a core busy. Not measured: no GPU was at hand. What does not fit is halved.
 _GPU_TOKEN_BUDGET = 16 * TOKEN_BUDGET
 
@@ -34,6 +38,15 @@ class LoadedModel:
     """A running engine with the files it came from."""
 
     engine: Engine
+    folder: ModelFolder
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedStages:
+    """A model cut at its exits, running, with the files it came from."""
+
+    stages: Stages
     folder: ModelFolder
     fingerprint: str
 
@@ -105,12 +118,38 @@ def load_engine(
     return loaded_model(tokenizer, _open(runtime, folder, weights, head), folder, weights)
 
 
+def load_stages(name: str, runtime: Runtime) -> LoadedStages:
+    """Load a BERT classifier with exit heads, exported once into the cache with one graph a stage.
+
+    Raises UnsupportedModelError when the model has none, or for engine="torch".
+    """
+    from shortlist.inference.export.stages import EXIT_HEADS, exit_layers, export_stages
+
+    folder = find_model(name)
+    layers = exit_layers(folder.path)
+    if not layers or runtime.engine == TORCH:
+        raise UnsupportedModelError(
+            f"{name} cannot be run in stages: that takes {EXIT_HEADS} in its folder (found for layers {layers})"
+            f" and an engine of exported graphs, {' or '.join(ENGINES)}; got engine={runtime.engine!r}"
+        )
+    tokenizer = Tokenizer.load(folder.path / "tokenizer.json", pad_id=folder.pad_id)
+    weights = folder.fingerprint()
+    out = _exports(weights, "stages")
+    files = [out / f"stage-{stage}.onnx" for stage in range(len(layers) + 1)]
+    if not all(file.is_file() for file in files):
+        export_stages(folder.path, out)
+    sessions: list[GraphSession] = [_on_graph_runtime(runtime, file) for file in files]
+    fingerprint = f"{weights}:{sessions[0].engine}:{sessions[0].precision.value}"
+    return LoadedStages(Stages(tokenizer, sessions), folder, fingerprint)
+
+
 def loaded_model(tokenizer: Tokenizer, session: Session, folder: ModelFolder, weights: str) -> LoadedModel:
     """Put an engine together; `weights` is the folder's fingerprint."""
     budget = _GPU_TOKEN_BUDGET if session.device.startswith("cuda") else TOKEN_BUDGET
     where = "" if session.device == "cpu" else f":{session.device}"
     fingerprint = f"{weights}:{session.engine}:{session.precision.value}{where}"
-    return LoadedModel(Engine(tokenizer, session, token_budget=budget), folder, fingerprint)
+    step = _LENGTH_STEP if session.engine.startswith("openvino") and folder.max_length % _LENGTH_STEP == 0 else 1
+    return LoadedModel(Engine(tokenizer, session, token_budget=budget, length_step=step), folder, fingerprint)
 
 
 def available_engines() -> tuple[str, ...]:
@@ -169,7 +208,7 @@ def _on_torch(runtime: Runtime, folder: ModelFolder, head: Head) -> Session:
     )
 
 
-def _on_graph_runtime(runtime: Runtime, file: Path) -> Session:
+def _on_graph_runtime(runtime: Runtime, file: Path) -> GraphSession:
     engine = runtime.engine
     if engine == "auto":
         installed = available_engines()
@@ -178,16 +217,22 @@ def _on_graph_runtime(runtime: Runtime, file: Path) -> Session:
         engine = "openvino" if file.suffix == ".xml" else installed[0]
     module, attribute = ENGINES[engine][1].split(":")
     session_class: Any = getattr(importlib.import_module(module), attribute)
-    session: Session = session_class.load(file, precision=runtime.precision, threads=runtime.threads)
+    session: GraphSession = session_class.load(file, precision=runtime.precision, threads=runtime.threads)
     return session
 
 
 def _exported(folder: ModelFolder, weights: str, head: Head) -> Path:
-    from platformdirs import user_cache_path
+    from shortlist.inference.export import export_onnx
 
-    from shortlist.inference.export import EXPORT_VERSION, export_onnx
-
-    out = user_cache_path("shortlist") / "exports" / f"{weights.replace('/', '--')}-{head}-v{EXPORT_VERSION}"
+    out = _exports(weights, head)
     if not (out / "model.onnx").is_file():
         export_onnx(folder.path, out, head=head)
     return out / "model.onnx"
+
+
+def _exports(weights: str, what: str) -> Path:
+    from platformdirs import user_cache_path
+
+    from shortlist.inference.export import EXPORT_VERSION
+
+    return user_cache_path("shortlist") / "exports" / f"{weights.replace('/', '--')}-{what}-v{EXPORT_VERSION}"

@@ -11,7 +11,7 @@ from shortlist._optional import require
 from shortlist.errors import CorruptModelError, UnsupportedModelError
 from shortlist.inference.batches import Batch
 from shortlist.inference.cores import usable_cores
-from shortlist.inference.session import Output, Precision
+from shortlist.inference.session import Feeds, Output, Precision
 
 
 class OnnxRuntimeSession:
@@ -59,5 +59,8 @@ class OnnxRuntimeSession:
 
     def infer(self, batch: Batch) -> Output:
         """Run one batch."""
-        output = self._session.run(None, {name: getattr(batch, name) for name in self._inputs})[0]
-        return np.asarray(output, dtype=np.float32)
+        return self.run({name: getattr(batch, name) for name in self._inputs})[0]
+
+    def run(self, feeds: Feeds) -> list[Output]:
+        """Run a graph of any inputs and return all its outputs, as fp32."""
+        return [np.asarray(values, dtype=np.float32) for values in self._session.run(None, dict(feeds))]

@@ -13,7 +13,7 @@ from shortlist._optional import require
 from shortlist.errors import CorruptModelError, UnsupportedModelError
 from shortlist.inference.batches import Batch
 from shortlist.inference.cores import usable_cores
-from shortlist.inference.session import Output, Precision
+from shortlist.inference.session import Feeds, Output, Precision
 
 
 class OpenVinoSession:
@@ -58,11 +58,14 @@ class OpenVinoSession:
 
     def infer(self, batch: Batch) -> Output:
         """Run one batch."""
+        return self.run({name: getattr(batch, name) for name in self._inputs})[0]
+
+    def run(self, feeds: Feeds) -> list[Output]:
+        """Run a graph of any inputs and return all its outputs, as fp32."""
         request = getattr(self._local, "request", None)
         if request is None:
             request = self._local.request = self._compiled.create_infer_request()
-        result = request.infer({name: getattr(batch, name) for name in self._inputs})
-        return np.array(next(iter(result.values())), dtype=np.float32)
+        return [np.array(values, dtype=np.float32) for values in request.infer(dict(feeds)).values()]
 
 
 def _bind_numpy(openvino: Any) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,8 @@ import numpy.typing as npt
 from shortlist.inference.batches import Batch
 
 Output = npt.NDArray[np.float32]
+Feeds = Mapping[str, npt.NDArray[Any]]
+"""A graph's inputs by name."""
 
 
 class Precision(str, Enum):
@@ -55,4 +58,12 @@ class Session(Protocol):
         Raises OutOfMemoryError when the batch is too large for the device, and the same
         rows in smaller batches may fit.
         """
+        ...
+
+
+class GraphSession(Session, Protocol):
+    """A session whose graph may have other inputs than a batch's, and more outputs than one."""
+
+    def run(self, feeds: Feeds) -> list[Output]:
+        """Return all outputs as fp32, in the graph's order; may be called from several threads at once."""
         ...

@@ -16,7 +16,7 @@ from shortlist.inference.export.family import Encoded, Family
 from shortlist.inference.export.graph import Graph, Value
 from shortlist.inference.export.heads import mean_over_mask, unit_length
 from shortlist.inference.export.modules import pooled, projected
-from shortlist.inference.export.saving import LARGEST_SINGLE_FILE, save
+from shortlist.inference.export.saving import LARGEST_SINGLE_FILE, save, token_ports
 from shortlist.inference.modules import Module, read_modules
 
 # Raised whenever the graph of the same model changes, so that a cache of exports can tell old ones.
@@ -79,8 +79,8 @@ def export_onnx(
     path = save(
         draft.graph,
         out,
-        inputs=draft.inputs,
-        output=output,
+        inputs=token_ports(draft.inputs),
+        outputs=[output],
         notes=notes,
         largest_single_file=largest_single_file,
     )

@@ -33,14 +33,20 @@ def bert_shape(config: Config, *, epsilon: float = 1e-12) -> Shape:
     )
 
 
-def _encode(draft: Draft, first_only: bool) -> Encoded:
-    shape, graph = bert_shape(draft.config), draft.graph
+def bert_embeddings(draft: Draft, shape: Shape) -> tuple[Value, int]:
+    """Return what the first layer reads, `[batch, length, hidden]`, and how many positions there are."""
+    graph = draft.graph
     x = words(draft, "embeddings.word_embeddings.weight", width=shape.hidden)
     positions, max_length = first_positions(draft, "embeddings.position_embeddings.weight", width=shape.hidden)
     types = draft.config.integer("type_vocab_size", 2)
     typed = token_types(draft, "embeddings.token_type_embeddings.weight", width=shape.hidden, types=types)
     x = graph.op("Add", graph.op("Add", x, typed), positions)
-    x = draft.norm(x, "embeddings.LayerNorm", size=shape.hidden, epsilon=shape.epsilon)
+    return draft.norm(x, "embeddings.LayerNorm", size=shape.hidden, epsilon=shape.epsilon), max_length
+
+
+def _encode(draft: Draft, first_only: bool) -> Encoded:
+    shape = bert_shape(draft.config)
+    x, max_length = bert_embeddings(draft, shape)
     return Encoded(encoder(draft, x, shape, BERT_NAMES, first_only=first_only), shape.hidden, max_length)
 
 

@@ -68,14 +68,16 @@ BERT_NAMES = Names(
 Attention = Callable[[Draft, Value, Value, Names], Value]
 
 
-def encoder(draft: Draft, x: Value, shape: Shape, names: Names, *, first_only: bool) -> Value:
-    """Run all layers with plain attention; `first_only` gives `[batch, 1, hidden]` instead of all positions."""
+def encoder(
+    draft: Draft, x: Value, shape: Shape, names: Names, *, first_only: bool, layers: range | None = None
+) -> Value:
+    """Run all layers, or some, with plain attention; `first_only` has the last one give `[batch, 1, hidden]`."""
     bias = mask_bias(draft)
 
     def attention(draft: Draft, queries: Value, x: Value, names: Names) -> Value:
         return plain_attention(draft, queries, x, names, bias, shape)
 
-    for i in range(shape.layers):
+    for i in layers or range(shape.layers):
         x = layer(draft, x, shape, names.at(i), attention, first_only=first_only and i == shape.layers - 1)
     return x
 

@@ -19,23 +19,34 @@ LARGEST_SINGLE_FILE = 1_500_000_000
 _ALIGNMENT = 4096  # bytes; runtimes map constants only from page borders
 _SMALL = 1024  # bytes; shapes and scalars stay in the graph, where runtimes look for them
 
+Port = tuple[str, int, tuple[str | int, ...]]
+"""An input: its name, ONNX's number of its type, its shape."""
+Output = tuple[str, Value, tuple[str | int, ...]]
+"""An output, which is fp32: its name, its value, its shape."""
+
+
+def token_ports(names: Sequence[str]) -> list[Port]:
+    """Return inputs of one int64 a token, `[batch, length]`."""
+    return [(name, ONNX_INT64, ("batch", "length")) for name in names]
+
 
 def save(
     graph: Graph,
     out: Path,
     *,
-    inputs: Sequence[str],
-    output: tuple[str, Value, tuple[str | int, ...]],
+    inputs: Sequence[Port],
+    outputs: Sequence[Output],
     notes: Mapping[str, str],
+    name: str = "model.onnx",
     largest_single_file: int = LARGEST_SINGLE_FILE,
 ) -> Path:
-    """Write `model.onnx` into the folder `out`, and `model.onnx.data` when the constants are too large for one file.
+    """Write `name` into the folder `out`, and `name` with `.data` when the constants are too large for one file.
 
-    `output` is its name, its value and its shape. The model file is replaced last and at once, so an
+    The model file is replaced last and at once, so an
     interrupted export leaves none or the old one. Raises ModelError when a file cannot be written.
     """
     onnx = require("onnx", extra="hub")
-    path, data = out / "model.onnx", out / "model.onnx.data"
+    path, data = out / name, out / f"{name}.data"
     apart = sum(array.nbytes for array in graph.constants.values()) > largest_single_file
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -44,7 +55,7 @@ def save(
                 constants = [_written(onnx, file, data.name, *item) for item in graph.constants.items()]
         else:
             constants = [onnx.numpy_helper.from_array(array, name) for name, array in graph.constants.items()]
-        model = _model(onnx, graph, constants, inputs, output, notes)
+        model = _model(onnx, graph, constants, inputs, outputs, notes)
         with _replacing(path) as file:
             file.write(model.SerializeToString(deterministic=True))
         if not apart:
@@ -58,20 +69,25 @@ def _model(
     onnx: Any,
     graph: Graph,
     constants: list[Any],
-    inputs: Sequence[str],
-    output: tuple[str, Value, tuple[str | int, ...]],
+    inputs: Sequence[Port],
+    outputs: Sequence[Output],
     notes: Mapping[str, str],
 ) -> Any:
-    make, (name, value, shape) = onnx.helper, output
+    make = onnx.helper
+    named: list[tuple[str, tuple[str, ...], str, dict[str, Any]]] = [
+        ("Identity", (value,), name, {}) for name, value, _ in outputs
+    ]
+        ("Identity", (value,), name, {}) for name, value, _ in outputs
+    ]
     nodes = [
         make.make_node(kind, names, [result], name=result, **attributes)
-        for kind, names, result, attributes in (*graph.nodes, ("Identity", (value,), name, {}))
+        for kind, names, result, attributes in (*graph.nodes, *named)
     ]
     body = make.make_graph(
         nodes,
         "shortlist",
-        [make.make_tensor_value_info(each, ONNX_INT64, ["batch", "length"]) for each in inputs],
-        [make.make_tensor_value_info(name, ONNX_FLOAT, shape)],
+        [make.make_tensor_value_info(*port) for port in inputs],
+        [make.make_tensor_value_info(name, ONNX_FLOAT, shape) for name, _, shape in outputs],
         constants,
     )
     model = make.make_model(
