@@ -77,8 +77,6 @@ def _model(
     named: list[tuple[str, tuple[str, ...], str, dict[str, Any]]] = [
         ("Identity", (value,), name, {}) for name, value, _ in outputs
     ]
-        ("Identity", (value,), name, {}) for name, value, _ in outputs
-    ]
     nodes = [
         make.make_node(kind, names, [result], name=result, **attributes)
         for kind, names, result, attributes in (*graph.nodes, *named)
