@@ -36,7 +36,9 @@ class Settings:
     `device`: where the reranker runs, "auto", "cpu", "cuda" or "cuda:1"; a GPU needs torch.
     `threads`: 0 for as many as this process has cores. `long_documents`: see `LongDocuments`;
     "auto" is the model's own way, for most "head".
-    `depth`: candidates from the first stage. `top_k`: how many come out.
+    `generator`: what `ask` lets answer, a GGUF file, or a model's name on `server`, the address of an
+    OpenAI-compatible one; "none" for neither. `depth`: candidates from the first stage. `top_k`: how many
+    come out.
     """
 
     model: str = DEFAULT_MODEL
@@ -49,6 +51,8 @@ class Settings:
     depth: int = 100
     top_k: int = 5
     fallback: tuple[str, ...] = ()
+    generator: str = "none"
+    server: str = "none"
 
     @classmethod
     def load(cls, *, file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

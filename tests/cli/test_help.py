@@ -19,6 +19,7 @@ COMMANDS = [
     "index",
     "search",
     "serve",
+    "ask",
     "rerank",
     "calibrate",
     "plan",

@@ -16,12 +16,13 @@ from shortlist.build.answers import Asking, study_request
 from shortlist.errors import InputError
 from shortlist.evaluation import Run, read_beir
 from shortlist.evaluation.answers.asking import ask, is_abstention, read_answer, shown
-from shortlist.evaluation.answers.faithfulness import GeneratorJudge, ScorerJudge, Statement, faithfulness
+from shortlist.evaluation.answers.faithfulness import faithfulness
 from shortlist.evaluation.answers.report import answers_report
 from shortlist.evaluation.answers.squad import contains, exact_match, normalised, token_f1
 from shortlist.evaluation.answers.study import ANSWERED, EXACT, F1, FAITHFUL, IN_CONTEXT, Plan, study_answers
 from shortlist.evaluation.request import Request
 from shortlist.evaluation.systems import Given, Stage, System
+from shortlist.generation.support import GeneratorJudge, ScorerJudge, Statement
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.types import Completion, Document, Prompt

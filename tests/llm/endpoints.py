@@ -28,6 +28,16 @@ class InMemory:
 
     complete = chat
 
+    def stream(self, request: Json, receive: Callable[[Json], bool]) -> None:
+        """Hand over the answer in one chunk a word, and one with the usage."""
+        self.requests.append(request)
+        choice = self._answer["choices"][0]
+        for word in (choice["message"]["content"] or "").split(" "):
+            if receive({"choices": [{"delta": {"content": word + " "}, "finish_reason": None}]}):
+                return
+        receive({"choices": [{"delta": {}, "finish_reason": choice["finish_reason"]}]})
+        receive({"choices": [], "usage": self._answer["usage"]})
+
     def tokenize(self, text: str) -> list[int]:
         """Return an id a word: its length."""
         return [len(word) for word in text.split()]

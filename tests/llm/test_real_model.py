@@ -12,8 +12,8 @@ import pytest
 from shortlist import Document, Query, Ranking
 from shortlist.errors import GenerationError
 from shortlist.generators import LanguageModel, load_language_model
+from shortlist.passages.quoting import harmless
 from shortlist.scorers.llm import Budget, PointwiseLLM
-from shortlist.scorers.llm.fence import harmless
 from shortlist.scorers.registry import load_reranker
 from shortlist.testing import check_generator, check_likelihood_model
 from shortlist.types import Message, Prompt

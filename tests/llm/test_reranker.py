@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from shortlist import Document, Query, Ranking, Reranker, ScoreKind
 from shortlist.errors import BudgetSpentError, GenerationError, InputError, UnsupportedModelError
+from shortlist.passages.quoting import harmless, shortened
 from shortlist.scorers.llm import Budget, LLMReranker, PointwiseLLM, Prices, RankedWindow, listwise
 from shortlist.scorers.llm.consistency import mean_ranks
-from shortlist.scorers.llm.fence import NOTE, harmless, shortened
+from shortlist.scorers.llm.fence import NOTE
 from shortlist.scorers.llm.setup import Setup
 from shortlist.scorers.registry import load_reranker, reranker_kinds
 from shortlist.types import Completion, Message, Prompt

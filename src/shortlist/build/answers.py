@@ -10,13 +10,13 @@ from shortlist.build.collections import Filling, answers_of
 from shortlist.build.evaluation import opened
 from shortlist.build.models import load_model
 from shortlist.errors import InputError
-from shortlist.evaluation.answers.faithfulness import GeneratorJudge, Judge, ScorerJudge, Statement
 from shortlist.evaluation.answers.study import AnswerStudy, Plan, Watch, study_answers
 from shortlist.evaluation.collection import Collection
 from shortlist.evaluation.experiment import about
 from shortlist.evaluation.provenance import provenance
 from shortlist.evaluation.request import Request
 from shortlist.evaluation.systems import System, answer
+from shortlist.generation.support import GeneratorJudge, Judge, ScorerJudge, Statement
 from shortlist.protocols import Generator
 
 JUDGES = ("cross-encoder", "generator", "none")

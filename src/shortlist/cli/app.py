@@ -10,6 +10,7 @@ import typer
 
 import shortlist
 from shortlist.cli import (
+    ask,
     calibrate,
     doctor,
     evaluate,
@@ -46,6 +47,7 @@ app = typer.Typer(
 )
 app.command("index")(index.index)
 app.command("search")(search.search)
+app.command("ask")(ask.ask)
 app.command("rerank")(rerank.rerank)
 app.command("calibrate")(calibrate.calibrate)
 app.command("plan")(plan.plan)

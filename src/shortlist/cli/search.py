@@ -94,8 +94,8 @@ def search(
     )
     how: dict[str, Any] = {"first_stage": first_stage, "rerank": rerank, "faster": faster or ()}
     how |= {"budgets": budget_ms is not None}
-    how |= {"where": {**_where(where), **_within(path)}, "gate": None if gate is None else load_gate(gate)}
-    with open_pipeline(_ready_index(path, chosen), settings=chosen, **how) as pipeline:
+    how |= {"where": {**_where(where), **within(path)}, "gate": None if gate is None else load_gate(gate)}
+    with open_pipeline(ready_index(path, chosen), settings=chosen, **how) as pipeline:
         ranking = pipeline.search(
             asked,
             top_k=chosen.top_k,
@@ -108,7 +108,7 @@ def search(
     print_degradations(ranking)
 
 
-def _ready_index(path: Path, chosen: Settings) -> Path:
+def ready_index(path: Path, chosen: Settings) -> Path:
     """Return the index at a path, after bringing it up to date when the path is one of documents."""
     if is_index(path) or not path.exists():
         return path
@@ -130,7 +130,7 @@ def _ready_index(path: Path, chosen: Settings) -> Path:
     return target
 
 
-def _within(path: Path) -> dict[str, Any]:
+def within(path: Path) -> dict[str, Any]:
     """Keep to the file that was named; its index holds its neighbours too, once they were indexed."""
     return {PATH: path.name} if path.is_file() else {}
 

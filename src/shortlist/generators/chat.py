@@ -5,13 +5,14 @@ The format: https://platform.openai.com/docs/api-reference/chat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from shortlist.errors import GenerationError
 from shortlist.types import Completion, Prompt, TokenLogprobs
 
 Json = Mapping[str, Any]
+Receive = Callable[[Json], bool]
 
 
 class Endpoint(Protocol):
@@ -24,6 +25,10 @@ class Endpoint(Protocol):
 
     def chat(self, request: Json) -> Json:
         """Send a chat-completion request; the endpoint adds the model's name."""
+        ...
+
+    def stream(self, request: Json, receive: Receive) -> None:
+        """Send a chat-completion request and hand over every chunk of the answer, until `receive` wants to stop."""
         ...
 
     def complete(self, request: Json) -> Json:

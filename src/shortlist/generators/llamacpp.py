@@ -12,7 +12,7 @@ from typing import Any
 
 from shortlist._optional import require
 from shortlist.errors import GenerationError, InputError, ModelNotFoundError, UnsupportedModelError
-from shortlist.generators.chat import Json, token_ids
+from shortlist.generators.chat import Json, Receive, token_ids
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy stands between us and ourselves
 
@@ -45,6 +45,14 @@ class LlamaCppEndpoint:
     def chat(self, request: Json) -> Json:
         """Run a chat-completion request; raises GenerationError with what llama.cpp said."""
         return self._run(self._server.handle_chat_completions, request)
+
+    def stream(self, request: Json, receive: Receive) -> None:
+        """Run a chat-completion request and hand over its chunks; raises GenerationError with what llama.cpp said."""
+        with self._turns:
+            try:
+                self._server.handle_chat_completions(dict(request), receive)
+            except RuntimeError as error:
+                raise GenerationError(f"{self.fingerprint} did not answer: {error!s:.300}") from error
 
     def complete(self, request: Json) -> Json:
         """Run a text-completion request; raises GenerationError with what llama.cpp said."""

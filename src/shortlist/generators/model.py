@@ -1,10 +1,11 @@
-"""A language model at an endpoint: it continues chats, and says how likely a given answer is."""
+"""A language model at an endpoint: it continues chats, whole or in pieces, and says how likely an answer is."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from shortlist.generators.chat import Endpoint, chat_request, completion_of
+from shortlist.generators.streaming import Chunks, Write, stream_request
 from shortlist.types import Completion, Likelihood, Prompt
 
 
@@ -31,6 +32,16 @@ class LanguageModel:
     def generate(self, prompt: Prompt) -> Completion:
         """Return the model's answer; raises GenerationError when there is none."""
         return completion_of(self._endpoint.chat(chat_request(prompt)), with_logprobs=prompt.top_logprobs > 0)
+
+    def stream(self, prompt: Prompt, write: Write) -> Completion:
+        """Hand the answer's text to `write` as it comes, and return all of it; raises as `generate` does."""
+        chunks = Chunks(write)
+        self._endpoint.stream(stream_request(prompt), chunks.receive)
+        return chunks.completion()
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens a text is; raises GenerationError where the server does not tell (llama.cpp does)."""
+        return len(self._endpoint.tokenize(text)) if text else 0
 
     def log_likelihood(self, prompt: Prompt, continuation: str) -> Likelihood:
         """Return the log probabilities of the tokens of `continuation` as the answer to `prompt`."""

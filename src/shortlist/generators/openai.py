@@ -8,7 +8,7 @@ from typing import Any
 
 from shortlist._optional import require
 from shortlist.errors import GenerationError, InputError
-from shortlist.generators.chat import Json, token_ids
+from shortlist.generators.chat import Json, Receive, token_ids
 
 _NO_KEY = "none"  # the client insists on one; servers of one's own mostly do not look at it
 
@@ -55,6 +55,17 @@ class OpenAIEndpoint:
         """Send a chat-completion request; raises GenerationError with what the server said."""
         return self._send(self._client.chat.completions, "messages", request)
 
+    def stream(self, request: Json, receive: Receive) -> None:
+        """Send a chat-completion request and hand over its chunks; raises GenerationError with what the server said."""
+        with self._turns:
+            try:
+                with self._create(self._client.chat.completions, "messages", request) as chunks:
+                    for chunk in chunks:
+                        if receive(chunk.to_dict()):
+                            return
+            except (self._openai.OpenAIError, ValueError, OSError) as error:
+                raise GenerationError(f"{self.fingerprint} did not answer: {_reason(error)}") from error
+
     def complete(self, request: Json) -> Json:
         """Send a text-completion request; raises GenerationError with what the server said."""
         return self._send(self._client.completions, "prompt", request)
@@ -70,14 +81,17 @@ class OpenAIEndpoint:
         self._client.close()
 
     def _send(self, resource: Any, key: str, request: Json) -> Json:
-        rest = {**request, **self._body}
-        named = {key: rest.pop(key)}
-        rest = {name: value for name, value in rest.items() if value is not None}
-        answer = self._told(lambda: resource.create(model=self._model, **named, extra_body=rest))
+        answer = self._told(lambda: self._create(resource, key, request))
         if not hasattr(answer, "to_dict"):
             raise GenerationError(f"{self.fingerprint} answered what is no JSON object: {answer!r:.200}")
         told: Json = answer.to_dict()
         return told
+
+    def _create(self, resource: Any, key: str, request: Json) -> Any:
+        rest = {**request, **self._body}
+        named = {name: rest.pop(name) for name in (key, "stream") if name in rest}
+        rest = {name: value for name, value in rest.items() if value is not None}
+        return resource.create(model=self._model, **named, extra_body=rest)
 
     def _told(self, send: Callable[[], Any]) -> Any:
         with self._turns:

@@ -1,111 +1,17 @@
-"""The share of an answer's sentences that the passages support, by a cross-encoder or by a language model."""
+"""The share of an answer's sentences that the passages support."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
-import numpy as np
-
-from shortlist.errors import InputError
-from shortlist.protocols import Generator, Scorer
-from shortlist.types import Document, Message, Prompt, Query
-
-_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)")
-
-
-class Judge(Protocol):
-    """Says whether passages support a statement; `method` says how, for the report."""
-
-    @property
-    def method(self) -> str:
-        """The method in words."""
-        ...
-
-    def supports(self, question: str, sentence: str, passages: Sequence[Document]) -> bool:
-        """Tell whether one of the passages supports a sentence of the answer to a question."""
-        ...
+from shortlist.generation.citations import cited
+from shortlist.generation.support import Judge
+from shortlist.types import Document
 
 
 def faithfulness(judge: Judge, question: str, answer: str, passages: Sequence[Document]) -> float:
     """Return the supported share of the answer's sentences, in 0..1."""
-    sentences = [sentence for sentence in _SENTENCE.split(answer) if sentence.strip()]
+    sentences = [sentence.text for sentence in cited(answer) if sentence.text]
     if not sentences:
         return 0.0
     return sum(judge.supports(question, sentence, passages) for sentence in sentences) / len(sentences)
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A statement with a passage, and whether the passage supports it."""
-
-    question: str
-    answer: str
-    passage: Document
-    is_supported: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ScorerJudge:
-    """A scorer with a threshold: `question answer` is supported when a passage scores at least so much."""
-
-    scorer: Scorer
-    threshold: float
-    accuracy: float
-    statements: int
-
-    @property
-    def method(self) -> str:
-        """The method in words, with how well it parts what is known."""
-        return (
-            f"a sentence is supported when {self.scorer.fingerprint} scores 'question sentence' with a passage at"
-            f" {self.threshold:.2f} or more; the threshold parts {self.statements} gold answers with their own passage"
-            f" from the same with another retrieved one best (balanced accuracy {self.accuracy:.3f} on those)"
-        )
-
-    @classmethod
-    def fitted(cls, scorer: Scorer, statements: Sequence[Statement]) -> ScorerJudge:
-        """Choose the threshold with the highest balanced accuracy on known statements.
-
-        Raises InputError when all are supported or none is.
-        """
-        scores = np.array([_score(scorer, s.question, s.answer, [s.passage]) for s in statements])
-        truth = np.array([s.is_supported for s in statements], dtype=bool)
-        if not truth.any() or truth.all():
-            raise InputError("a threshold needs statements that are supported and some that are not")
-        candidates = np.unique(scores)
-        accuracies = [((scores[truth] >= t).mean() + (scores[~truth] < t).mean()) / 2 for t in candidates]
-        best = int(np.argmax(accuracies))
-        return cls(scorer, float(candidates[best]), float(accuracies[best]), len(statements))
-
-    def supports(self, question: str, sentence: str, passages: Sequence[Document]) -> bool:
-        """Tell whether the best passage reaches the threshold."""
-        return bool(passages) and _score(self.scorer, question, sentence, passages) >= self.threshold
-
-
-@dataclass(frozen=True, slots=True)
-class GeneratorJudge:
-    """A language model that is asked for yes or no."""
-
-    generator: Generator
-
-    @property
-    def method(self) -> str:
-        """The method in words."""
-        return f"{self.generator.fingerprint} is asked whether the passages support a sentence, and must begin with yes"
-
-    def supports(self, question: str, sentence: str, passages: Sequence[Document]) -> bool:
-        """Tell whether the model's answer begins with yes."""
-        texts = "\n\n".join(passage.full_text for passage in passages)
-        asked = (
-            f"Passages:\n\n{texts}\n\nQuestion: {question}\nAnswer: {sentence}\n\n"
-            "Do the passages support this answer? Reply with yes or no."
-        )
-        said = self.generator.generate(Prompt((Message("user", asked),), max_tokens=4)).text
-        return said.strip().lower().startswith("yes")
-
-
-def _score(scorer: Scorer, question: str, sentence: str, passages: Sequence[Document]) -> float:
-    return float(scorer.score(Query(f"{question} {sentence}"), passages).values.max())

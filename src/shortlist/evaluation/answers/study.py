@@ -11,12 +11,13 @@ import numpy as np
 
 from shortlist.errors import InputError
 from shortlist.evaluation.answers.asking import ask, is_abstention, read_answer, shown
-from shortlist.evaluation.answers.faithfulness import Judge, faithfulness
+from shortlist.evaluation.answers.faithfulness import faithfulness
 from shortlist.evaluation.answers.squad import contains, exact_match, token_f1
 from shortlist.evaluation.outcome import mean
 from shortlist.evaluation.provenance import provenance
 from shortlist.evaluation.significance import Comparison, bootstrap_interval, compare, corrected
 from shortlist.evaluation.systems import System, answer
+from shortlist.generation.support import Judge
 from shortlist.protocols import Generator
 from shortlist.types import Completion, Document, Prompt, Query
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from shortlist.errors import BudgetSpentError, GenerationError, InputError, ShortlistError
+from shortlist.passages.quoting import harmless
 from shortlist.protocols import Generator, LikelihoodModel
 from shortlist.scorers.llm.cost import Budget, Estimate, Prices
 from shortlist.scorers.llm.desk import Desk
-from shortlist.scorers.llm.fence import harmless, passages_of
+from shortlist.scorers.llm.fence import passages_of
 from shortlist.scorers.llm.method import Task
 from shortlist.scorers.llm.parsing import REPAIRS
 from shortlist.scorers.llm.rehearsal import Rehearsal

@@ -1,0 +1,61 @@
+"""OpenAI's streamed chat completions: chunks become text as it is written, and a Completion at the end.
+
+The format: https://platform.openai.com/docs/api-reference/chat-streaming
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from shortlist.errors import GenerationError
+from shortlist.generators.chat import Json, chat_request
+from shortlist.types import Completion, Prompt
+
+Write = Callable[[str], None]
+
+
+def stream_request(prompt: Prompt) -> dict[str, Any]:
+    """Return the request for a streamed answer, which ends with a chunk that tells the usage."""
+    return {**chat_request(prompt), "stream": True, "stream_options": {"include_usage": True}}
+
+
+@dataclass(slots=True)
+class Chunks:
+    """Receives the chunks of one answer, and hands their text on; what `write` raises comes out again."""
+
+    write: Write
+    parts: list[str] = field(default_factory=list)
+    usage: dict[str, Any] = field(default_factory=dict)
+    is_cut: bool = False
+    failure: BaseException | None = None
+
+    def receive(self, chunk: Json) -> bool:
+        """Take a chunk; return whether to stop. Raises nothing: the caller may be another language's thread."""
+        try:
+            self._take(chunk)
+        except BaseException as error:
+            self.failure = self.failure or error
+        return self.failure is not None
+
+    def _take(self, chunk: Json) -> None:
+        if "error" in chunk:
+            raise GenerationError(f"the server stopped: {chunk['error']!s:.300}")
+        try:
+            choices = chunk["choices"]
+            text = "".join(choice["delta"].get("content") or "" for choice in choices[:1])
+            self.is_cut |= any(choice.get("finish_reason") == "length" for choice in choices[:1])
+            self.usage.update(chunk.get("usage") or {})
+        except (LookupError, TypeError, AttributeError) as error:
+            raise GenerationError(f"a piece of the answer is no chat completion chunk: {chunk!r:.200}") from error
+        if text:
+            self.parts.append(text)
+            self.write(text)
+
+    def completion(self) -> Completion:
+        """Return the whole answer; raises what went wrong on the way."""
+        if self.failure is not None:
+            raise self.failure
+        read, wrote = (int(self.usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens"))
+        return Completion("".join(self.parts), read, wrote, self.is_cut)
