@@ -20,6 +20,7 @@ COMMANDS = [
     "search",
     "serve",
     "ask",
+    "mcp",
     "rerank",
     "calibrate",
     "plan",

@@ -15,6 +15,7 @@ from shortlist.cli import (
     doctor,
     evaluate,
     index,
+    mcp,
     models,
     pack,
     plan,
@@ -48,6 +49,7 @@ app = typer.Typer(
 app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("ask")(ask.ask)
+app.command("mcp")(mcp.mcp)
 app.command("rerank")(rerank.rerank)
 app.command("calibrate")(calibrate.calibrate)
 app.command("plan")(plan.plan)

@@ -26,29 +26,40 @@ from shortlist.types import Query
 _SPARE = 2  # how many ranked documents for each passage: near-duplicates of it count as one
 
 
+_GeneratorName = Annotated[
+    str | None, typer.Option("--generator", "-g", help="What answers: a GGUF file, or a model on --server.")
+]
+_Server = Annotated[
+    str | None, typer.Option(help="Address of an OpenAI-compatible server, with its /v1. [default: none]")
+]
+_Generate = Annotated[
+    bool, typer.Option("--generate/--no-generate", help="Whether a model answers, or the passages are all.")
+]
+_ShowContext = Annotated[bool, typer.Option("--show-context", help="Print what the model is given.")]
+_Passages = Annotated[int, typer.Option("--passages", "-n", min=1, help="Different passages in the context.")]
+_ContextTokens = Annotated[int, typer.Option(min=1, help="Tokens of the passages, fences included.")]
+_Order = Annotated[str, typer.Option(help=f"{', '.join(one.value for one in Order)}.")]
+_MaxTokens = Annotated[int, typer.Option(min=1, help="Length of the answer.")]
+_Floor = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Chance of an answer below which none is given. [default: measured]"),
+]
+
+
 def ask(
     question: Annotated[str, typer.Argument(help="What to answer, in plain words.", show_default=False)],
     path: Annotated[
         Path, typer.Argument(help="An index, or a folder or file: it is indexed first, or brought up to date.")
     ] = Path(INDEX_FOLDER),
-    generator: Annotated[
-        str | None, typer.Option("--generator", "-g", help="What answers: a GGUF file, or a model on --server.")
-    ] = None,
-    server: Annotated[
-        str | None, typer.Option(help="Address of an OpenAI-compatible server, with its /v1. [default: none]")
-    ] = None,
-    generate: Annotated[
-        bool, typer.Option("--generate/--no-generate", help="Whether a model answers, or the passages are all.")
-    ] = True,
-    show_context: Annotated[bool, typer.Option("--show-context", help="Print what the model is given.")] = False,
-    passages: Annotated[int, typer.Option("--passages", "-n", min=1, help="Different passages in the context.")] = 8,
-    context_tokens: Annotated[int, typer.Option(min=1, help="Tokens of the passages, fences included.")] = 2000,
-    order: Annotated[str, typer.Option(help=f"{', '.join(one.value for one in Order)}.")] = Order.BEST_FIRST.value,
-    max_tokens: Annotated[int, typer.Option(min=1, help="Length of the answer.")] = 256,
-    floor: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Chance of an answer below which none is given. [default: measured]"),
-    ] = None,
+    generator: _GeneratorName = None,
+    server: _Server = None,
+    generate: _Generate = True,
+    show_context: _ShowContext = False,
+    passages: _Passages = 8,
+    context_tokens: _ContextTokens = 2000,
+    order: _Order = Order.BEST_FIRST.value,
+    max_tokens: _MaxTokens = 256,
+    floor: _Floor = None,
     depth: Depth = None,
     model: Model = None,
     engine: Engine = None,

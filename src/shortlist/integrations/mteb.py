@@ -9,8 +9,8 @@ https://github.com/embeddings-benchmark/mteb, `mteb.models.CrossEncoderProtocol`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, groupby
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from shortlist._optional import require
 from shortlist.build.models import load_model
+from shortlist.integrations.rows import pair_scores
 from shortlist.protocols import Scorer
 from shortlist.settings import DEFAULT_MODEL
-from shortlist.types import Document, Query
 
 Batches = Iterable[Mapping[str, Any]]  # of a data loader: each a mapping with the list `text`
 
@@ -44,17 +44,8 @@ class MtebCrossEncoder:
 
         What else mteb passes on (task, split, batch size) is not needed.
         """
-        pairs = zip(_texts(inputs1), _texts(inputs2), strict=True)
-        scored = [self._score(query, [text for _, text in group]) for query, group in groupby(pairs, key=_query)]
-        return np.concatenate(scored) if scored else np.empty(0, dtype=np.float32)
-
-    def _score(self, query: str, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        return self._scorer.score(Query(query), [Document(text, str(i)) for i, text in enumerate(texts)]).values
+        return pair_scores(self._scorer, list(zip(_texts(inputs1), _texts(inputs2), strict=True)))
 
 
 def _texts(batches: Batches) -> Iterator[str]:
     return chain.from_iterable(batch["text"] for batch in batches)
-
-
-def _query(pair: tuple[str, str]) -> str:
-    return pair[0]

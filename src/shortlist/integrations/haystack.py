@@ -1,0 +1,82 @@
+"""Haystack: a ranker and a retriever component (haystack-ai 3).
+
+    from shortlist.integrations.haystack import ShortlistRanker
+    pipeline.add_component("ranker", ShortlistRanker(top_k=5))
+
+https://docs.haystack.deepset.ai/docs/custom-components
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from shortlist._optional import require
+from shortlist.build import Reranker
+from shortlist.integrations.rows import Rows, areranked, reranked
+from shortlist.pipeline import Pipeline
+from shortlist.settings import DEFAULT_MODEL
+
+_haystack = require("haystack", extra="haystack")
+if TYPE_CHECKING:
+    from haystack import Document
+else:
+    Document = _haystack.Document
+
+
+@_haystack.component
+class ShortlistRanker:
+    """Keeps the best `top_k` documents, best first; ids and meta stay, `score` is the reranker's. Serialisable."""
+
+    def __init__(self, model: str = DEFAULT_MODEL, top_k: int | None = 5) -> None:
+        self.model, self.top_k = model, top_k
+        self._reranker = Reranker(model)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a pipeline's YAML keeps."""
+        made: dict[str, Any] = _haystack.default_to_dict(self, model=self.model, top_k=self.top_k)
+        return made
+
+    @_haystack.component.output_types(documents=list[Document])
+    def run(self, query: str, documents: list[Document], top_k: int | None = None) -> dict[str, Any]:
+        """Rerank documents."""
+        rows = reranked(self._reranker, query, _texts(documents), top_k=top_k or self.top_k)
+        return {"documents": _kept(documents, rows)}
+
+    @_haystack.component.output_types(documents=list[Document])
+    async def run_async(self, query: str, documents: list[Document], top_k: int | None = None) -> dict[str, Any]:
+        """Rerank documents without blocking the event loop."""
+        rows = await areranked(self._reranker, query, _texts(documents), top_k=top_k or self.top_k)
+        return {"documents": _kept(documents, rows)}
+
+
+@_haystack.component
+class ShortlistRetriever:
+    """Searches an index that `open_pipeline` opened; place and title are in the meta."""
+
+    def __init__(self, pipeline: Pipeline, top_k: int = 5, depth: int = 100) -> None:
+        self._pipeline, self._top_k, self._depth = pipeline, top_k, depth
+
+    @_haystack.component.output_types(documents=list[Document])
+    def run(self, query: str, top_k: int | None = None) -> dict[str, Any]:
+        """Retrieve and rerank."""
+        ranking = self._pipeline.search(query, top_k=top_k or self._top_k, depth=self._depth)
+        found = []
+        for item in ranking:
+            about = {**item.document.metadata, "title": item.document.title, "place": str(item.document.place or "")}
+            found.append(Document(id=item.doc_id, content=item.document.text, meta=about, score=item.score))
+        return {"documents": found}
+
+    @_haystack.component.output_types(documents=list[Document])
+    async def run_async(self, query: str, top_k: int | None = None) -> dict[str, Any]:
+        """Retrieve and rerank without blocking the event loop."""
+        return await asyncio.to_thread(self.run, query, top_k)
+
+
+def _texts(documents: list[Any]) -> list[str]:
+    return [document.content or "" for document in documents]
+
+
+def _kept(documents: list[Any], rows: Rows) -> list[Any]:
+    return [replace(documents[row], score=score) for row, score in rows]

@@ -1,0 +1,73 @@
+"""LlamaIndex: a node postprocessor that reranks, and a retriever over an index (llama-index-core 0.14).
+
+    from shortlist.integrations.llama_index import ShortlistRerank
+    index.as_query_engine(node_postprocessors=[ShortlistRerank(top_n=5)])
+
+https://developers.llamaindex.ai/python/framework/module_guides/querying/node_postprocessors/
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from pydantic import Field
+
+from shortlist._optional import require
+from shortlist.build import Reranker
+from shortlist.errors import InputError
+from shortlist.integrations.rows import Rows, areranked, reranked
+from shortlist.pipeline import Pipeline
+
+_core = require("llama_index.core.retrievers", extra="llama-index")
+_schema = require("llama_index.core.schema", extra="llama-index")
+_postprocessors = require("llama_index.core.postprocessor.types", extra="llama-index")
+_BaseNodePostprocessor: Any = _postprocessors.BaseNodePostprocessor
+_BaseRetriever: Any = _core.BaseRetriever
+
+
+class ShortlistRerank(_BaseNodePostprocessor):
+    """Keeps the best `top_n` nodes, best first; nodes are the very ones that came, with the reranker's score."""
+
+    reranker: Any = Field(default_factory=Reranker, exclude=True)
+    top_n: int | None = 5
+
+    def _postprocess_nodes(self, nodes: list[Any], query_bundle: Any = None) -> list[Any]:
+        return _kept(nodes, reranked(self.reranker, _query(query_bundle), _texts(nodes), top_k=self.top_n))
+
+    async def _apostprocess_nodes(self, nodes: list[Any], query_bundle: Any = None) -> list[Any]:
+        return _kept(nodes, await areranked(self.reranker, _query(query_bundle), _texts(nodes), top_k=self.top_n))
+
+
+class ShortlistRetriever(_BaseRetriever):
+    """Searches an index that `open_pipeline` opened."""
+
+    def __init__(self, pipeline: Pipeline, *, top_k: int = 5, depth: int = 100) -> None:
+        super().__init__()
+        self._pipeline, self._top_k, self._depth = pipeline, top_k, depth
+
+    def _retrieve(self, query_bundle: Any) -> list[Any]:
+        ranking = self._pipeline.search(query_bundle.query_str, top_k=self._top_k, depth=self._depth)
+        found = []
+        for item in ranking:
+            about = {**item.document.metadata, "title": item.document.title, "place": str(item.document.place or "")}
+            node = _schema.TextNode(text=item.document.text, id_=item.doc_id, metadata=about)
+            found.append(_schema.NodeWithScore(node=node, score=item.score))
+        return found
+
+    async def _aretrieve(self, query_bundle: Any) -> list[Any]:
+        return await asyncio.to_thread(self._retrieve, query_bundle)
+
+
+def _query(query_bundle: Any) -> str:
+    if query_bundle is None:
+        raise InputError("reranking needs the query; pass query_bundle or query_str to postprocess_nodes")
+    return str(query_bundle.query_str)
+
+
+def _texts(nodes: list[Any]) -> list[str]:
+    return [node.node.get_content(metadata_mode=_schema.MetadataMode.NONE) for node in nodes]
+
+
+def _kept(nodes: list[Any], rows: Rows) -> list[Any]:
+    return [_schema.NodeWithScore(node=nodes[row].node, score=score) for row, score in rows]

@@ -1,0 +1,43 @@
+"""What all adapters share: texts of a host are ranked by their row, so that its own objects come back untouched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+
+from shortlist.pipeline.awaiting import arerank
+from shortlist.protocols import Reranker, Scorer
+from shortlist.types import Document, Query, Ranking
+
+Rows = list[tuple[int, float]]
+
+
+def candidates(query: str, texts: Sequence[str]) -> Ranking:
+    """Return texts as candidates that are named by their row: a text that is there twice stays two."""
+    return Ranking.in_order(Query(query), [Document(text, str(row)) for row, text in enumerate(texts)])
+
+
+def reranked(reranker: Reranker, query: str, texts: Sequence[str], *, top_k: int | None = None) -> Rows:
+    """Return the rows of the texts, best first, each with its score."""
+    return _rows(reranker.rerank(candidates(query, texts), top_k=top_k))
+
+
+async def areranked(reranker: Reranker, query: str, texts: Sequence[str], *, top_k: int | None = None) -> Rows:
+    """Return what `reranked` does, without blocking the event loop."""
+    return _rows(await arerank(reranker, candidates(query, texts), top_k=top_k))
+
+
+def pair_scores(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.float32]:
+    """Return one score a pair of query and text, `[pairs]`; pairs of one query in a row are scored together."""
+    scored = [
+        scorer.score(Query(query), [Document(text, str(row)) for row, (_, text) in enumerate(group)]).values
+        for query, group in groupby(pairs, key=lambda pair: pair[0])
+    ]
+    return np.concatenate(scored) if scored else np.empty(0, dtype=np.float32)
+
+
+def _rows(ranking: Ranking) -> Rows:
+    return [(int(item.doc_id), item.score) for item in ranking]

@@ -1,0 +1,65 @@
+"""Drop-ins behave as what they stand in for; what was given stays as it was."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from shortlist.errors import InputError
+from shortlist.integrations import flashrank, rerankers
+from shortlist.integrations.sentence_transformers import CrossEncoder
+
+TEXTS = ["cats hunt", "the tower is tall", "the tower is tall"]
+
+
+def test_a_cross_encoder_predicts_and_ranks() -> None:
+    model = CrossEncoder("lexical", kind="lexical")
+    scores = model.predict([("tower", text) for text in TEXTS])
+    assert scores.dtype == np.float32
+    assert scores[1] == scores[2] > scores[0]
+    assert model.predict(("tower", TEXTS[1])) == scores[1]
+    assert model.predict([], convert_to_numpy=False) == []
+    assert model.predict([("tower", TEXTS[1])], activation_fn=lambda x: x * 0)[0] == 0
+    ranked = model.rank("tower", TEXTS, top_k=2, return_documents=True)
+    assert [(one["corpus_id"], one["text"]) for one in ranked] == [(1, TEXTS[1]), (2, TEXTS[2])]
+    assert model.rank("tower", []) == []
+    with pytest.raises(InputError, match="pair 0 is no pair"):
+        model.predict([("one",)])
+
+
+def test_it_is_called_as_the_real_cross_encoder_is() -> None:
+    """Every parameter of ours is one of theirs, and those that may be given by their place stand at the same."""
+    import inspect
+
+    real = pytest.importorskip("sentence_transformers").CrossEncoder
+    for name, by_place in (("rank", 5), ("predict", 2)):
+        theirs, ours = (list(inspect.signature(getattr(one, name)).parameters) for one in (real, CrossEncoder))
+        assert theirs[:by_place] == ours[:by_place]
+        assert set(ours) - {"how"} <= set(theirs)
+
+
+def test_flashranks_passages_come_back_copied_with_all_their_keys() -> None:
+    passages = [{"id": place, "text": text, "meta": {"n": place}} for place, text in enumerate(TEXTS)]
+    ranker = flashrank.Ranker("lexical", kind="lexical")
+    found = ranker.rerank(flashrank.RerankRequest(query="tower", passages=passages))
+    assert [one["id"] for one in found] == [1, 2, 0]
+    assert found[0]["meta"] is passages[1]["meta"]
+    assert all("score" not in passage for passage in passages)
+    with pytest.raises(InputError, match="passage 0 has no string 'text'"):
+        ranker.rerank(flashrank.RerankRequest("tower", [{"id": 1}]))
+
+
+def test_rerankers_results_keep_ids_and_equal_texts_apart() -> None:
+    ranker = rerankers.Reranker("lexical", kind="lexical", model_type="cross-encoder")
+    found = ranker.rank("tower", TEXTS, doc_ids=["a", "b", "c"], metadata=[{"n": 0}, {"n": 1}, {"n": 2}])
+    told = [(one.doc_id, one.rank, one.document.metadata["n"]) for one in found]
+    assert told == [("b", 1, 1), ("c", 2, 2), ("a", 3, 0)]
+    assert [one.text for one in found.top_k(1)] == [TEXTS[1]]
+    assert found.get_score_by_docid("a") == found[2].score
+    assert found.get_score_by_docid("z") is None
+    again = asyncio.run(ranker.rank_async("tower", TEXTS))
+    assert [one.doc_id for one in again] == [1, 2, 0]
+    with pytest.raises(InputError, match="3 documents came with 1 doc_ids"):
+        ranker.rank("tower", TEXTS, doc_ids=["a"])

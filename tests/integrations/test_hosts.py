@@ -1,0 +1,183 @@
+"""The hosts themselves run our adapters; each test skips where its host is not installed."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shortlist import Pipeline, index_paths, open_pipeline
+from shortlist.errors import InputError
+from shortlist.scorers.lexical import Lexical
+from shortlist.scorers.pointwise import Pointwise
+
+pytestmark = [pytest.mark.filterwarnings("ignore")]  # of the hosts and what they import
+
+RERANKER = Pointwise(Lexical())
+TEXTS = ["cats hunt at night", "the tower is tall", "the tower is tall"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hosts")
+    (folder / "tower.md").write_text("# Height\n\nThe tower is 330 metres tall.\n", encoding="utf-8")
+    (folder / "cats.md").write_text("Cats hunt at night.\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pipeline(folder: Path) -> Iterator[Pipeline]:
+    index_paths([folder], folder / ".shortlist")
+    with open_pipeline(folder / ".shortlist", first_stage="bm25", rerank=False) as opened:
+        yield opened
+
+
+def test_langchain(pipeline: Pipeline) -> None:
+    documents = pytest.importorskip("langchain_core.documents")
+    from shortlist.integrations.langchain import ShortlistCompressor, ShortlistRetriever
+
+    given = [documents.Document(text, id=str(n), metadata={"n": n}) for n, text in enumerate(TEXTS)]
+    compressor = ShortlistCompressor(reranker=RERANKER, top_k=2)
+    found = compressor.compress_documents(given, "tower")
+    assert [(one.id, one.metadata["n"]) for one in found] == [("1", 1), ("2", 2)]
+    assert "relevance_score" not in given[1].metadata
+    assert asyncio.run(compressor.acompress_documents(given, "tower")) == found
+    retriever = ShortlistRetriever(pipeline=pipeline, top_k=1)
+    assert "330" in retriever.invoke("tower")[0].page_content
+    assert asyncio.run(retriever.ainvoke("tower"))[0].metadata["place"].startswith("tower.md:")
+
+
+def test_llama_index(pipeline: Pipeline) -> None:
+    schema = pytest.importorskip("llama_index.core.schema")
+    from shortlist.integrations.llama_index import ShortlistRerank, ShortlistRetriever
+
+    nodes = [
+        schema.NodeWithScore(node=schema.TextNode(text=text, id_=str(n), metadata={"n": n}), score=0.5)
+        for n, text in enumerate(TEXTS)
+    ]
+    rerank = ShortlistRerank(reranker=RERANKER, top_n=2)
+    found = rerank.postprocess_nodes(nodes, query_str="tower")
+    assert [(one.node.node_id, one.node.metadata) for one in found] == [("1", {"n": 1}), ("2", {"n": 2})]
+    assert found[0].node is nodes[1].node
+    again = asyncio.run(rerank.apostprocess_nodes(nodes, query_str="tower"))
+    assert [one.node.node_id for one in again] == ["1", "2"]
+    with pytest.raises(InputError, match="needs the query"):
+        rerank.postprocess_nodes(nodes)
+    retriever = ShortlistRetriever(pipeline, top_k=1)
+    assert retriever.retrieve("tower")[0].node.metadata["place"].startswith("tower.md:")
+    assert len(asyncio.run(retriever.aretrieve("tower"))) == 1
+
+
+def test_haystack(pipeline: Pipeline) -> None:
+    haystack = pytest.importorskip("haystack")
+    from shortlist.integrations.haystack import ShortlistRanker, ShortlistRetriever
+
+    given = [haystack.Document(content=text, id=str(n), meta={"n": n}) for n, text in enumerate(TEXTS)]
+    host = haystack.Pipeline()
+    host.add_component("retriever", ShortlistRetriever(pipeline, top_k=2))
+    host.add_component("ranker", ShortlistRanker(top_k=1))
+    host.connect("retriever.documents", "ranker.documents")
+    found = host.run({"retriever": {"query": "tower"}, "ranker": {"query": "tower"}})["ranker"]["documents"]
+    assert found[0].meta["place"].startswith("tower.md:")
+    ranker = haystack.default_from_dict(ShortlistRanker, ShortlistRanker(top_k=2).to_dict())
+    found = asyncio.run(ranker.run_async("tower", given))["documents"]
+    assert [(one.id, one.meta["n"]) for one in found] == [("1", 1), ("2", 2)]
+    assert given[1].score is None
+
+
+def test_dspy(pipeline: Pipeline) -> None:
+    pytest.importorskip("dspy")
+    from shortlist.integrations.dspy import ShortlistRetrieve
+
+    found = ShortlistRetrieve(pipeline, k=1)("tower")
+    assert "330" in found.passages[0]
+    assert found.places[0].startswith("tower.md:")
+
+
+def test_qdrant() -> None:
+    client_module = pytest.importorskip("qdrant_client")
+    from qdrant_client import models
+
+    from shortlist.integrations.qdrant import arerank_points, rerank_points
+
+    client = client_module.QdrantClient(":memory:")
+    client.create_collection("t", vectors_config=models.VectorParams(size=2, distance=models.Distance.DOT))
+    points = [models.PointStruct(id=n, vector=[1, n], payload={"text": text, "n": n}) for n, text in enumerate(TEXTS)]
+    client.upsert("t", points)
+    given = client.query_points("t", query=[1.0, -1.0], with_payload=True).points
+    assert given[0].id == 0
+    found = rerank_points(RERANKER, "tower", given, top_k=2)
+    assert [(one.id, one.payload["n"]) for one in found] == [(1, 1), (2, 2)]
+    assert asyncio.run(arerank_points(RERANKER, "tower", given, top_k=2)) == found
+    with pytest.raises(InputError, match="has no text at 'body'"):
+        rerank_points(RERANKER, "tower", given, text="body")
+
+
+def test_lancedb(tmp_path: Path) -> None:
+    lancedb = pytest.importorskip("lancedb")
+    from shortlist.integrations.lancedb import ShortlistReranker
+
+    rows = [{"text": text, "n": n, "vector": [1.0, float(n)]} for n, text in enumerate(TEXTS)]
+    table = lancedb.connect(tmp_path).create_table("t", rows)
+    found = table.search([1.0, 0.0]).rerank(ShortlistReranker(RERANKER), query_string="tower").limit(3).to_list()
+    assert [one["n"] for one in found] == [1, 2, 0]
+    table.create_fts_index("text")
+    found = table.search("tower", query_type="fts").rerank(ShortlistReranker(RERANKER)).to_list()
+    assert {one["n"] for one in found} == {1, 2}
+
+
+def check_tools(told: dict[str, Any]) -> None:
+    assert told["tools"] == ["ask", "rerank", "search"]
+    assert told["search"]["results"][0]["place"].startswith("tower.md:")
+    assert [one["doc_id"] for one in told["rerank"]["results"]] == ["1"]
+    assert '<passage id="1"' in told["ask"]["context"]
+
+
+async def used(target: Any) -> dict[str, Any]:
+    """Call every tool with the SDK's own client."""
+    from mcp import Client
+
+    async with Client(target) as client:
+        tools = sorted(tool.name for tool in (await client.list_tools()).tools)
+        calls = {
+            "search": {"query": "how tall is the tower?", "top_k": 1},
+            "rerank": {"query": "how tall is the tower?", "documents": TEXTS[:2], "top_k": 1},
+            "ask": {"question": "How tall is the tower?"},
+        }
+        told = {name: (await client.call_tool(name, arguments)).structured_content for name, arguments in calls.items()}
+    return {"tools": tools, **told}
+
+
+def test_mcp_over_stdio(folder: Path, pipeline: Pipeline) -> None:
+    mcp = pytest.importorskip("mcp")
+    code = f"from shortlist.cli import main; main(['mcp', {str(folder / '.shortlist')!r}, '--engine', 'onnxruntime'])"
+    check_tools(asyncio.run(used(mcp.StdioServerParameters(command=sys.executable, args=["-c", code]))))
+
+
+def test_mcp_over_streamable_http(folder: Path, pipeline: Pipeline) -> None:
+    pytest.importorskip("mcp")
+    import socket
+
+    import uvicorn
+
+    from shortlist.integrations.mcp import mcp_server
+
+    async def served() -> dict[str, Any]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        app = mcp_server(pipeline).streamable_http_app()
+        server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
+        running = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0)
+        told = await used(f"http://127.0.0.1:{port}/mcp")
+        server.should_exit = True
+        await running
+        return told
+
+    check_tools(asyncio.run(served()))
