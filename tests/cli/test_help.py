@@ -26,6 +26,7 @@ COMMANDS = [
     "plan",
     "evaluate",
     "models",
+    "train",
     "verify",
     "pull",
     "pack",

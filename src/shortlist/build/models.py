@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from shortlist.build.recipes import find_recipe, recipe_of_kind
 from shortlist.errors import InputError
 from shortlist.inference.biencoder import BiEncoder
+from shortlist.inference.modules import read_json
 from shortlist.protocols import Generator, LikelihoodModel, Reranker, Scorer
 from shortlist.scorers.blend import Blend
 from shortlist.scorers.cosine import Cosine
@@ -84,6 +86,11 @@ def load_model(
         if kind == "blend":
             parts, given = packaged.card["parts"], {**(defaults or {}), **options}
             return Blend([(_part(part, encoder, given), float(part["weight"])) for part in parts])
+    trained = read_json(Path(name) / "card.json", dict) if kind is None and Path(name).is_dir() else {}
+    if trained.get("kind") == "blend":  # of `shortlist train`; "." is the folder's own model
+        parts, given = trained["parts"], {**(defaults or {}), **options}
+        named = [{**part, "model": name if part["model"] == "." else part["model"]} for part in parts]
+        return Blend([(_part(part, encoder, given), float(part["weight"])) for part in named])
     if kind == "bi-encoder":
         return _part({"kind": kind, "model": name}, encoder, {**(defaults or {}), **options})
     recipe = find_recipe(name, **options) if kind is None else recipe_of_kind(kind, name)

@@ -24,6 +24,7 @@ from shortlist.cli import (
     rerank,
     search,
     serve,
+    train,
     unpack,
     verify,
 )
@@ -54,6 +55,7 @@ app.command("rerank")(rerank.rerank)
 app.command("calibrate")(calibrate.calibrate)
 app.command("plan")(plan.plan)
 app.command("serve")(serve.serve)
+app.command("train")(train.train)
 app.command("models")(models.models)
 app.command("verify")(verify.verify)
 app.command("pull")(pull.pull)

@@ -34,7 +34,7 @@ class BiEncoderStudent:
 
     def __init__(self, module: nn.Module, tokenizer: Tokenizer, tokenizer_file: Path, recipe: Recipe) -> None:
         self.module = module
-        self._tokenizer, self._tokenizer_file, self._recipe = tokenizer, tokenizer_file, recipe
+        self.tokenizer, self._tokenizer_file, self._recipe = tokenizer, tokenizer_file, recipe
 
     @classmethod
     def load(cls, folder: Path, recipe: Recipe) -> BiEncoderStudent:
@@ -80,11 +80,11 @@ class BiEncoderStudent:
     def _vectors(self, groups: Sequence[Group]) -> tuple[Tensor, Tensor]:
         """Return unit vectors of the queries `[groups, dim]` and of all passages in turn `[passages, dim]`."""
         texts = [*(group.query for group in groups), *(p for group in groups for p in group.passages)]
-        template = self._tokenizer.single
+        template = self.tokenizer.single
         room = self._recipe.max_length - template.overhead
-        inputs = [template.build(ids[:room], ids[:0]) for ids in self._tokenizer.encode(texts)]
+        inputs = [template.build(ids[:room], ids[:0]) for ids in self.tokenizer.encode(texts)]
         parts, places = [], []
-        for at, (ids, mask, _) in batches(inputs, tokens=self._recipe.tokens_per_batch, pad_id=self._tokenizer.pad_id):
+        for at, (ids, mask, _) in batches(inputs, tokens=self._recipe.tokens_per_batch, pad_id=self.tokenizer.pad_id):
             with torch.autocast("cpu", torch.bfloat16, enabled=self._recipe.bf16):
                 hidden = self.module(input_ids=ids, attention_mask=mask).last_hidden_state  # [batch, length, dim]
             seen = mask.unsqueeze(-1).float()

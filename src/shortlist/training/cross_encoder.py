@@ -25,7 +25,7 @@ class CrossEncoderStudent:
         self, module: TrainableCrossEncoder, tokenizer: Tokenizer, tokenizer_file: Path, recipe: Recipe
     ) -> None:
         self.module = module
-        self._tokenizer, self._tokenizer_file, self._recipe = tokenizer, tokenizer_file, recipe
+        self.tokenizer, self._tokenizer_file, self._recipe = tokenizer, tokenizer_file, recipe
 
     @classmethod
     def load(cls, folder: Path, recipe: Recipe) -> CrossEncoderStudent:
@@ -38,7 +38,7 @@ class CrossEncoderStudent:
         inputs = [one for group in groups for one in self._inputs(group)]
         parts, places = [], []
         for at, (ids, mask, types) in batches(
-            inputs, tokens=self._recipe.tokens_per_batch, pad_id=self._tokenizer.pad_id
+            inputs, tokens=self._recipe.tokens_per_batch, pad_id=self.tokenizer.pad_id
         ):
             with torch.autocast("cpu", torch.bfloat16, enabled=self._recipe.bf16):
                 parts.append(self.module.scores(ids, types, mask).float())
@@ -66,8 +66,8 @@ class CrossEncoderStudent:
         shutil.copyfile(self._tokenizer_file, folder / "tokenizer.json")
 
     def _inputs(self, group: Group) -> list[ModelInput]:
-        template, limit = self._tokenizer.pair, self._recipe.max_length
-        query, *passages = self._tokenizer.encode([group.query, *group.passages])
+        template, limit = self.tokenizer.pair, self._recipe.max_length
+        query, *passages = self.tokenizer.encode([group.query, *group.passages])
         query = query[: limit * 3 // 4]
         room = limit - template.overhead - len(query)
         return [template.build(query, passage[:room]) for passage in passages]

@@ -1,0 +1,323 @@
+"""What fine-tuning on a user's own queries is worth: folds by query, from 50 labelled queries up.
+
+    python -m benchmarks.quality.finetune --collection cosqa --work indexes --out finetune.json
+
+Every query is scored by a model that has seen none of its fold: the packaged cross-encoder,
+fine-tuned inside the packaged blend on the other folds' queries, with negatives mined from the
+collection's own index. What it reorders is our hybrid first stage's list, which is measured too.
+Relevant documents are never put into the candidates. `--peer-folds N` also trains the same start
+on the same groups, in the same steps, with sentence-transformers' CrossEncoderTrainer, and ours
+without the blend, on the first N folds. The file is written after every training, and a run that
+is started again goes on from it. The models that come out are for this table only: no packaged
+model has seen an evaluation collection.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.progress import tell
+from benchmarks.provenance import as_markdown, provenance
+from benchmarks.quality import tables
+from benchmarks.quality.collection import Collection, load_collection
+from benchmarks.quality.indexing import indexed
+from benchmarks.quality.measure import NDCG, per_query
+from benchmarks.quality.peer_trainer import train_peer
+from shortlist.evaluation.significance import compare, corrected
+from shortlist.inference.biencoder import BiEncoder
+from shortlist.inference.export import export_onnx
+from shortlist.protocols import Role, Scorer
+from shortlist.retrieval import BM25, Dense, Hybrid, Index
+from shortlist.scorers.cached import Cached
+from shortlist.scorers.cosine import Cosine
+from shortlist.scorers.cross_encoder import CrossEncoder
+from shortlist.settings import DEFAULT_MODEL, Settings
+from shortlist.training.blending import with_offset
+from shortlist.training.building import Building, groups_of
+from shortlist.training.examples import Asked, Examples, Judged
+from shortlist.training.groups import Group
+from shortlist.training.negatives import Filter, Miner, Window
+from shortlist.training.recipe import Recipe
+from shortlist.training.start import starting_folder
+from shortlist.training.train import train
+from shortlist.types import Query, Ranking
+from shortlist.weights import find_packaged
+
+FOLDS = 5
+DEPTH = 20
+NEGATIVES = 4
+# Labelled queries -> times that each is read; few are read more often.
+EPOCHS = {50: 4.0, 200: 1.5, 0: 1.0}
+RECIPE = Recipe(
+    groups_per_step=8, learning_rate=5e-5, head_learning_rate=5e-5, warmup=0.1, label_weight=1.0, max_length=192,
+    dev_groups=0, bf16=True, report_steps=10**6,
+)  # fmt: skip
+
+Values = dict[str, float]  # query_id -> nDCG@10
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What every training of one run shares; `weight` is the cosine's in the packaged blend."""
+
+    collection: Collection
+    candidates: Mapping[str, Ranking]
+    cosine: Cosine
+    weight: float
+    start: Path
+    groups: Mapping[str, list[Group]]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run all folds and print the tables."""
+    options = _parser().parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    collection = load_collection(options.collection)
+    encoder = BiEncoder.load(Settings().encoder, threads=options.threads)
+    done: dict[str, Any] = json.loads(options.out.read_text()) if options.out.is_file() else {}
+    with indexed(collection, options.work, encoder=encoder) as found, tempfile.TemporaryDirectory() as scratch:
+        setting = _setting(collection, found.index, encoder, Path(scratch), done, options)
+        for name, fold, training in _trainings(options):
+            if f"{name}/{fold}" not in done.setdefault("trainings", {}):
+                tell(f"{name}, fold {fold}")
+                done["trainings"][f"{name}/{fold}"] = training(setting, fold, Path(scratch) / f"{name}-{fold}")
+                options.out.write_text(json.dumps(done, indent=1))
+    done["provenance"] = provenance("benchmarks.quality.finetune", arguments)
+    options.out.write_text(json.dumps(done, indent=1))
+    sys.stdout.write(report(done))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--collection", default="cosqa")
+    parser.add_argument("--work", type=Path, required=True, help="where indexes are kept")
+    parser.add_argument("--out", type=Path, required=True, help="every query's values; a run goes on from it")
+    parser.add_argument("--folds", type=int, default=FOLDS, help="train on so many of the five folds only")
+    parser.add_argument("--peer-folds", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    return parser
+
+
+Training = Callable[[Setting, int, Path], dict[str, Any]]
+
+
+def _trainings(options: argparse.Namespace) -> list[tuple[str, int, Training]]:
+    listed: list[tuple[str, int, Training]] = []
+    for labelled in EPOCHS:
+        name = f"ours, {labelled or 'all'} queries"
+        listed += [(name, fold, _ours(labelled, blended=True)) for fold in range(options.folds)]
+    for fold in range(options.peer_folds):
+        listed.append(("ours without the blend", fold, _ours(0, blended=False)))
+        listed.append(("sentence-transformers", fold, _peers()))
+    return listed
+
+
+def _setting(
+    collection: Collection, index: Index, encoder: BiEncoder, scratch: Path, done: dict[str, Any], options: Any
+) -> Setting:
+    """Retrieve candidates, mine negatives with the packaged model's help, and measure what there is before training."""
+    parts = {part["kind"]: part for part in _packaged_parts()}
+    weight = float(parts["bi-encoder"]["weight"]) if "bi-encoder" in parts else 0.0
+    hybrid = Hybrid([BM25(index), Dense(index, encoder)])
+    candidates = {query.query_id: hybrid.retrieve(query, depth=DEPTH) for query in collection.queries}
+    name = parts["cross-encoder"]["model"]
+    current = Cached(CrossEncoder.load(name, threads=options.threads))
+    setting = Setting(collection, candidates, Cosine(encoder), weight, starting_folder(name, scratch / "start"), {})
+    if "before" not in done:
+        done["before"] = _before(setting, current)
+        options.out.write_text(json.dumps(done, indent=1))
+    kept = options.out.with_suffix(".groups.json")
+    if kept.is_file():
+        rows = json.loads(kept.read_text())
+        groups = {q: [_group(row) for row in some] for q, some in rows.items()}
+    else:
+        groups = _mined(collection, index, encoder, current, setting)
+        kept.write_text(json.dumps({q: [_row(g) for g in some] for q, some in groups.items()}))
+    return replace(setting, groups=groups)
+
+
+def _packaged_parts() -> list[Mapping[str, Any]]:
+    packaged = find_packaged(DEFAULT_MODEL)
+    if packaged is None:
+        raise LookupError(DEFAULT_MODEL)
+    parts: list[Mapping[str, Any]] = packaged.card.get("parts") or [{"kind": "cross-encoder", "model": DEFAULT_MODEL}]
+    return parts
+
+
+def _row(group: Group) -> list[Any]:
+    return [group.query, group.passages, group.labels, group.offset]
+
+
+def _group(row: Sequence[Any]) -> Group:
+    return Group(row[0], tuple(row[1]), (), "pairs", labels=tuple(row[2]), offset=tuple(row[3]))
+
+
+def _mined(
+    collection: Collection, index: Index, encoder: BiEncoder, current: Scorer, setting: Setting
+) -> dict[str, list[Group]]:
+    windows = [Window(BM25(index), 1, DEPTH, NEGATIVES // 2), Window(Dense(index, encoder), 1, DEPTH, NEGATIVES // 2)]
+    miner = Miner(windows, keep=Filter(current), encode=lambda texts: encoder.encode(list(texts), role=Role.DOCUMENT))
+    groups: dict[str, list[Group]] = {}
+    for query in collection.queries:
+        relevant = [doc_id for doc_id, grade in collection.qrels[query.query_id].items() if grade > 0]
+        passages = [
+            Judged(collection.documents[doc_id].full_text, 1.0, None, 0)
+            for doc_id in relevant
+            if doc_id in collection.documents
+        ]
+        examples = Examples([Asked(query.text, passages)], len(passages), [])
+        made = list(groups_of(examples, Building(negatives=NEGATIVES, positives=3), miner))
+        groups[query.query_id] = list(with_offset(made, [(setting.cosine, setting.weight)]))
+    tell(f"mined: {miner.mined}, {sum(map(len, groups.values()))} groups")
+    return groups
+
+
+def _before(setting: Setting, current: Scorer) -> dict[str, Values]:
+    hybrid = {q: list(ranking.doc_ids) for q, ranking in setting.candidates.items()}
+    alone, blended = _scored(setting, current, setting.candidates)
+    return {
+        "hybrid": _values(setting, hybrid),
+        "packaged": _values(setting, blended),
+        "packaged cross-encoder alone": _values(setting, alone),
+    }
+
+
+def _scored(
+    setting: Setting, scorer: Scorer, candidates: Mapping[str, Ranking]
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return the orders by the cross-encoder alone, and in the blend."""
+    alone: dict[str, list[str]] = {}
+    blended: dict[str, list[str]] = {}
+    for query_id, ranking in candidates.items():
+        logits = scorer.score(ranking.query, ranking.documents).values
+        cosines = setting.cosine.score(ranking.query, ranking.documents).values
+        for orders, scores in ((alone, logits), (blended, logits + np.float32(setting.weight) * cosines)):
+            found = Ranking.from_scores(ranking.query, ranking.documents, scores, kind=ranking.score_kind, stage="x")
+            orders[query_id] = list(found.doc_ids)
+    return alone, blended
+
+
+def _values(setting: Setting, orders: Mapping[str, Sequence[str]]) -> Values:
+    return dict(per_query(orders, setting.collection.qrels)[NDCG])
+
+
+def folds(queries: Sequence[Query]) -> list[list[str]]:
+    """Return the query_ids of five folds; the draw does not depend on the collection's order."""
+    query_ids = sorted(query.query_id for query in queries)
+    random.Random(0).shuffle(query_ids)
+    return [query_ids[fold::FOLDS] for fold in range(FOLDS)]
+
+
+def _split(setting: Setting, fold: int, labelled: int) -> tuple[list[Group], list[str]]:
+    """Return the groups of `labelled` queries of the other folds (0: of all), and the queries held out."""
+    parts = folds(setting.collection.queries)
+    others = [query_id for place, part in enumerate(parts) if place != fold for query_id in part]
+    random.Random(fold).shuffle(others)
+    chosen = others[:labelled] if labelled else others
+    return [group for query_id in chosen for group in setting.groups[query_id]], parts[fold]
+
+
+def _recipe(groups: Sequence[Group], labelled: int) -> Recipe:
+    return replace(RECIPE, steps=round(EPOCHS[labelled] * len(groups) / RECIPE.groups_per_step))
+
+
+def _ours(labelled: int, *, blended: bool) -> Training:
+    def run(setting: Setting, fold: int, folder: Path) -> dict[str, Any]:
+        groups, held_out = _split(setting, fold, labelled)
+        if not blended:
+            groups = [replace(group, offset=()) for group in groups]
+        recipe = _recipe(groups, labelled)
+        began, wall = time.process_time(), time.monotonic()
+        train(groups, setting.start, folder, recipe)
+        return _outcome(setting, groups, recipe, folder, held_out, time.process_time() - began, time.monotonic() - wall)
+
+    return run
+
+
+def _peers() -> Training:
+    def run(setting: Setting, fold: int, folder: Path) -> dict[str, Any]:
+        groups, held_out = _split(setting, fold, 0)
+        recipe = _recipe(groups, 0)
+        began, wall = time.process_time(), time.monotonic()
+        train_peer(groups, setting.start, folder, recipe)
+        return _outcome(setting, groups, recipe, folder, held_out, time.process_time() - began, time.monotonic() - wall)
+
+    return run
+
+
+def _outcome(
+    setting: Setting,
+    groups: Sequence[Group],
+    recipe: Recipe,
+    folder: Path,
+    held_out: Sequence[str],
+    cpu_s: float,
+    wall_s: float,
+) -> dict[str, Any]:
+    export_onnx(folder, folder, head="classification")
+    scorer = CrossEncoder.load(str(folder), threads=torch.get_num_threads())
+    alone, blended = _scored(setting, scorer, {query_id: setting.candidates[query_id] for query_id in held_out})
+    scorer.close()
+    pairs = recipe.steps * recipe.groups_per_step * (1 + NEGATIVES)
+    return {
+        "groups": len(groups),
+        "steps": recipe.steps,
+        "pairs_per_cpu_s": pairs / cpu_s,
+        "wall_s": wall_s,
+        "alone": _values(setting, alone),
+        "blend": _values(setting, blended),
+    }
+
+
+def report(done: Mapping[str, Any]) -> str:
+    """Return the tables over the folds that are there."""
+    lines = [as_markdown(done["provenance"]), ""]
+    names = list(dict.fromkeys(key.rpartition("/")[0] for key in done["trainings"]))
+    for how in ("blend", "alone"):
+        systems: dict[str, Values] = {}
+        for name in names:
+            some = [one for key, one in done["trainings"].items() if key.rpartition("/")[0] == name]
+            systems[name] = {q: value for one in some for q, value in one[how].items()}
+        lines += _compared(systems, done["before"], how)
+    lines.append(tables.markdown(["training", "pairs/s of CPU time", "steps"], _speeds(done["trainings"], names)))
+    return "\n".join(lines)
+
+
+def _compared(systems: Mapping[str, Values], before: Mapping[str, Values], how: str) -> list[str]:
+    baseline = "packaged" if how == "blend" else "packaged cross-encoder alone"
+    comparisons, rows = [], []
+    for name, values in systems.items():
+        table = {name: values, baseline: {q: before[baseline][q] for q in values}}
+        comparisons.append(compare(name, baseline, table))
+        first_stage = [before["hybrid"][q] for q in values]
+        means = [np.mean(first_stage), np.mean(list(table[baseline].values())), np.mean(list(values.values()))]
+        rows.append([f"{name} ({len(values)})", *(f"{value:.4f}".removeprefix("0") for value in means)])
+    if {"sentence-transformers", "ours without the blend"} <= systems.keys():
+        comparisons.append(compare("ours without the blend", "sentence-transformers", systems))
+    header = [f"{how} (queries)", "hybrid", baseline, "fine-tuned"]
+    return [tables.markdown(header, rows), tables.differences(corrected(comparisons))]
+
+
+def _speeds(trainings: Mapping[str, Any], names: Sequence[str]) -> list[list[str]]:
+    rows = []
+    for name in names:
+        some = [one for key, one in trainings.items() if key.rpartition("/")[0] == name]
+        speed = np.mean([one["pairs_per_cpu_s"] for one in some])
+        rows.append([name, f"{speed:.1f}", f"{np.mean([one['steps'] for one in some]):.0f}"])
+    return rows
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

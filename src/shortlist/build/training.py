@@ -1,0 +1,246 @@
+"""A user's pairs, index and model become a trained model in a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shortlist._optional import require
+from shortlist.build.models import load_encoder, load_model
+from shortlist.build.named import Named
+from shortlist.errors import InputError
+from shortlist.inference.processor import processor_features
+from shortlist.protocols import Role, Scorer
+from shortlist.retrieval import BM25, Dense, Index
+from shortlist.scorers.pointwise import Pointwise
+from shortlist.settings import Settings
+from shortlist.training.blending import with_offset
+from shortlist.training.building import Building, groups_of
+from shortlist.training.examples import Examples, read_examples
+from shortlist.training.groups import Group
+from shortlist.training.negatives import Filter, Miner, Window
+from shortlist.training.recipe import Recipe
+from shortlist.training.teaching import Teacher, taught_by
+from shortlist.weights import find_packaged
+
+if TYPE_CHECKING:
+    from shortlist.training.train import Moment
+
+KINDS = ("cross-encoder", "bi-encoder")
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be trained on what.
+
+    `start`: the model to begin with; of a blend, its part of the kind that is trained. `ranks`:
+    candidates from the first to the last of these ranks become negatives, `filter_share` as in
+    `training.negatives.Filter` (1 keeps nearly all). `dev_share`: of the queries, held out.
+    """
+
+    pairs: Sequence[Path]
+    out: Path
+    kind: str = "cross-encoder"
+    start: str = ""
+    index: Path | None = None
+    evaluation: Sequence[Path] = ()
+    teachers: Sequence[str] = ()
+    building: Building = field(default_factory=Building)
+    ranks: tuple[int, int] = (1, 50)
+    filter_share: float = 0.9
+    dev_share: float = 0.1
+    epochs: float = 3.0
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The folder, what was read and warned of, and the card's content."""
+
+    folder: Path
+    warnings: Sequence[str]
+    card: Mapping[str, Any]
+
+
+def has_bf16() -> bool:
+    """Whether this processor multiplies in bf16."""
+    return bool(processor_features() & {"amx_bf16", "avx512_bf16"})
+
+
+def train_model(
+    wanted: Wanted,
+    recipe: Recipe,
+    *,
+    settings: Settings | None = None,
+    watch: Callable[[Moment], None] | None = None,
+    tell: Tell | None = None,
+) -> Trained:
+    """Read and check pairs, mine negatives, train, export, and write a card; see `shortlist train`.
+
+    With `recipe.steps` 0 they follow from `wanted.epochs`. Raises InputError for data that cannot
+    be used, MissingExtraError without the extra `train`, and as loading the models does.
+    """
+    if wanted.kind not in KINDS:
+        raise InputError(f"kind must be one of {', '.join(KINDS)}; got {wanted.kind!r}")
+    recipe.check()
+    for module in ("torch", "transformers", "safetensors", "onnx"):
+        require(module, extra="train")
+    chosen, said = settings or Settings(), tell or (lambda text: None)
+    examples = read_examples(wanted.pairs, evaluation=wanted.evaluation)
+    for warning in examples.warnings:
+        said(f"warning: {warning}")
+    trained, others = _parts(wanted, chosen)
+    said(f"{examples.rows} rows, {len(examples.asked)} queries")
+    groups = _groups(examples, wanted, chosen, trained, others, said)
+    dials = _budgeted(recipe, groups, wanted)
+    figures, engines = _trained(groups, trained, wanted, dials, watch)
+    card = _card(wanted, trained, others, examples, groups, dials, figures, engines)
+    require("shortlist.training.finish", extra="train").write_card(wanted.out, card)
+    return Trained(wanted.out, examples.warnings, card)
+
+
+def _parts(wanted: Wanted, settings: Settings) -> tuple[str, list[Mapping[str, Any]]]:
+    """Return the name of the model to train, and the other parts of its blend, which stand beside it."""
+    start = wanted.start or (settings.encoder if wanted.kind == "bi-encoder" else settings.model)
+    packaged = find_packaged(start)
+    if packaged is None or packaged.card["kind"] != "blend":
+        return start, []
+    parts: list[Mapping[str, Any]] = list(packaged.card["parts"])
+    own = next((part for part in parts if part["kind"] == wanted.kind), None)
+    if own is None:
+        raise InputError(f"{start} has no {wanted.kind} to train; name one to start from")
+    return str(own["model"]), [part for part in parts if part is not own and wanted.kind == "cross-encoder"]
+
+
+def _groups(
+    examples: Examples,
+    wanted: Wanted,
+    settings: Settings,
+    trained: str,
+    others: Sequence[Mapping[str, Any]],
+    said: Tell,
+) -> list[Group]:
+    with ExitStack() as opened:
+        miner = None if wanted.index is None else _miner(wanted, settings, trained, opened)
+        groups = list(groups_of(examples, wanted.building, miner))
+        if not groups and wanted.kind == "bi-encoder":
+            groups = [_alone(ask.query, one.text) for ask in examples.asked for one in ask.relevant]
+        if not groups:
+            raise InputError(
+                f"none of {len(examples.asked)} queries has both a relevant and another passage: all rows are of one"
+                " class. Give rows with label 0 or 'negatives', or an --index to mine them from"
+            )
+        if miner is not None:
+            said(f"mined negatives: {miner.mined}")
+    said(f"{len(groups)} groups of up to {max(len(group.passages) for group in groups)} passages")
+    if wanted.teachers:
+        groups = taught_by(groups, [_teacher(name, settings) for name in wanted.teachers])
+    if others:
+        parts = [(load_model(str(part["model"]), kind=part["kind"]), float(part["weight"])) for part in others]
+        groups = list(with_offset(groups, parts))
+    return groups
+
+
+def _alone(query: str, passage: str) -> Group:
+    return Group(query, (passage,), (), "pairs")
+
+
+def _miner(wanted: Wanted, settings: Settings, trained: str, opened: ExitStack) -> Miner:
+    encoder = opened.enter_context(closing(load_encoder(settings)))
+    index = opened.enter_context(Index.open(wanted.index or "", encoder=encoder, read_only=True))
+    first, last = wanted.ranks
+    each = -(-wanted.building.negatives // 3)
+    windows = [Window(BM25(index), first, last, each), Window(Dense(index, encoder), first, last, each)]
+    keep = None
+    if wanted.kind == "cross-encoder":
+        keep = Filter(load_model(trained, kind="cross-encoder"), wanted.filter_share, hardest=each)
+    return Miner(windows, keep=keep, encode=lambda texts: encoder.encode(texts, role=Role.DOCUMENT))
+
+
+def _teacher(name: str, settings: Settings) -> Teacher:
+    """Load a teacher by `name` or `kind:name`; what scores each passage teaches by its scores."""
+    reranker = Named.of(name, settings).load()
+    scorer: Scorer | None = reranker.scorer if isinstance(reranker, Pointwise) else None
+    return reranker if scorer is None else scorer
+
+
+def _budgeted(recipe: Recipe, groups: Sequence[Group], wanted: Wanted) -> Recipe:
+    queries = len({group.query for group in groups})
+    held_out = min(round(wanted.dev_share * queries), 400) * len(groups) // queries
+    steps = recipe.steps or max(1, round(wanted.epochs * (len(groups) - held_out) / recipe.groups_per_step))
+    return replace(
+        recipe,
+        steps=steps,
+        dev_groups=held_out,
+        report_steps=recipe.report_steps or max(1, steps // 10),
+        label_weight=recipe.label_weight if any(group.teacher for group in groups) else 1.0,
+    )
+
+
+def _trained(
+    groups: Sequence[Group],
+    trained: str,
+    wanted: Wanted,
+    recipe: Recipe,
+    watch: Callable[[Moment], None] | None,
+) -> tuple[dict[str, float], dict[str, Any]]:
+    import torch
+
+    from shortlist.training.bi_encoder import BiEncoderStudent
+    from shortlist.training.checkpoint import FILE
+    from shortlist.training.cross_encoder import CrossEncoderStudent
+    from shortlist.training.finish import exported
+    from shortlist.training.start import starting_folder
+    from shortlist.training.train import train_student
+
+    with tempfile.TemporaryDirectory() as scratch:
+        start = starting_folder(trained, Path(scratch))
+        torch.manual_seed(recipe.seed)
+        is_pair = wanted.kind == "cross-encoder"
+        student = CrossEncoderStudent.load(start, recipe) if is_pair else BiEncoderStudent.load(start, recipe)
+        figures = train_student(student, groups, start, wanted.out, recipe, watch=watch)
+        plain = CrossEncoderStudent if is_pair else BiEncoderStudent
+        exact = plain(student.module, student.tokenizer, start / "tokenizer.json", replace(recipe, bf16=False))
+        head: Any = "classification" if is_pair else "mean_pooling"
+        engines = exported(exact, wanted.out, head, groups, max_length=recipe.max_length)
+    (wanted.out / FILE).unlink(missing_ok=True)
+    return figures, engines
+
+
+def _card(
+    wanted: Wanted,
+    trained: str,
+    others: Sequence[Mapping[str, Any]],
+    examples: Examples,
+    groups: Sequence[Group],
+    recipe: Recipe,
+    figures: Mapping[str, float],
+    engines: Mapping[str, Any],
+) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    parts = [{"kind": "cross-encoder", "model": ".", "weight": 1.0}, *map(dict, others)] if others else []
+    return {
+        "name": wanted.out.name,
+        "kind": "blend" if others else wanted.kind,
+        **({"parts": parts} if parts else {}),
+        "source": f"trained by `shortlist train` from {trained}",
+        "command": wanted.command,
+        "training_data": {
+            "files": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in wanted.pairs},
+            "rows": examples.rows,
+            "queries": len(examples.asked),
+            "groups": len(groups),
+            "negatives_from": wanted.index.name if wanted.index else "",
+            "teachers": list(wanted.teachers),
+            "warnings": examples.warnings,
+        },
+        "training": asdict(recipe) | {name: round(value, 4) for name, value in figures.items()},
+        "compared_with_torch": dict(engines),
+    }

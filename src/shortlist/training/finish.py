@@ -1,0 +1,88 @@
+"""A trained folder becomes one that every engine loads: exported, compared with torch, and described by a card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from shortlist.errors import CorruptModelError, MissingExtraError, UnsupportedModelError
+from shortlist.evaluation.agreement import agreement, over_queries
+from shortlist.inference.engine import Engine
+from shortlist.inference.export import Head, export_onnx
+from shortlist.inference.load import available_engines, load_engine
+from shortlist.training.groups import Group
+from shortlist.training.students import Student
+
+Floats = npt.NDArray[np.float32]
+
+_AT_MOST = 60  # groups compared
+_LEAST_TAU = 0.98  # of fp32 against torch: below, the export is broken
+
+
+def exported(student: Student, folder: Path, head: Head, groups: Sequence[Group], *, max_length: int) -> dict[str, Any]:
+    """Write `model.onnx` beside the weights and compare every engine and precision here with torch in fp32.
+
+    Compares the order within groups of the training data: mean Kendall tau, common top 10, and
+    the largest difference. Raises CorruptModelError when an fp32 engine orders otherwise than torch.
+    """
+    export_onnx(folder, folder, head=head)
+    some = [replace_offset(group) for group in groups if len(group.passages) > 1][:_AT_MOST]
+    student.module.eval()
+    with torch.inference_mode():
+        truth = [student.score([group])[0, :, -1].numpy() for group in some]
+    found: dict[str, Any] = {}
+    for engine in available_engines():
+        for precision in ("fp32", "bf16", "int8"):
+            try:
+                loaded = load_engine(str(folder), head=head, engine=engine, precision=precision, threads=1)
+            except (UnsupportedModelError, MissingExtraError) as error:
+                found[f"{engine} {precision}"] = f"not run: {error}"
+                continue
+            scores = [_scores(loaded.engine, head, group, max_length) for group in some]
+            loaded.engine.close()
+            agreed = over_queries([agreement(one, other) for one, other in zip(scores, truth, strict=True)])
+            found[f"{engine} {precision}"] = {
+                "tau": round(agreed.tau, 4),
+                "top_10_overlap": round(agreed.top_10_overlap, 4),
+                "largest_difference": round(agreed.largest_difference, 5),
+            }
+            if precision == "fp32" and agreed.tau < _LEAST_TAU:
+                raise CorruptModelError(
+                    f"{engine} in fp32 orders the training passages otherwise than torch (tau {agreed.tau:.3f});"
+                    f" do not use {folder}"
+                )
+    return found
+
+
+def replace_offset(group: Group) -> Group:
+    """Return the group without a blend's offset: what is compared is the model alone."""
+    return Group(group.query, group.passages, group.teacher, group.source, group.lexical, group.labels)
+
+
+def _scores(engine: Engine, head: Head, group: Group, max_length: int) -> Floats:
+    query, *passages = engine.tokenizer.encode([group.query, *group.passages])
+    if head == "classification":
+        template = engine.tokenizer.pair
+        query = query[: max_length * 3 // 4]
+        room = max_length - template.overhead - len(query)
+        return np.asarray(engine.run([template.build(query, ids[:room]) for ids in passages])[:, 0], np.float32)
+    single = engine.tokenizer.single
+    room = max_length - single.overhead
+    vectors = engine.run([single.build(ids[:room], ids[:0]) for ids in (query, *passages)])
+    return np.asarray(vectors[1:] @ vectors[0], np.float32)
+
+
+def write_card(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write `card.json` with the checksums of the files beside it."""
+    kept = (".onnx", ".safetensors", "config.json", "tokenizer.json")
+    files = [file for file in sorted(folder.iterdir()) if file.name.endswith(kept)]
+    sums = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    card = json.dumps({**content, "sha256": sums}, indent=1, ensure_ascii=False)
+    (folder / "card.json").write_text(card + "\n", encoding="utf-8")

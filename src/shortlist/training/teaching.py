@@ -1,0 +1,58 @@
+"""Knowledge distillation: any scorer or reranker, or several together, score the passages of groups."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from shortlist.protocols import Reranker, Scorer
+from shortlist.training.groups import Group
+from shortlist.types import Document, Query, Ranking
+
+Teacher = Scorer | Reranker
+Floats = npt.NDArray[np.float64]
+
+
+def taught_by(
+    groups: Sequence[Group], teachers: Sequence[Teacher], *, watch: Callable[[int, int], None] | None = None
+) -> list[Group]:
+    """Return the groups with the teachers' scores as `teacher`, standardised and averaged.
+
+    A scorer teaches by its scores, less their mean over all groups and divided by their deviation
+    within groups; a reranker, which gives an order only, by places that fall evenly. So no teacher
+    of an ensemble drowns another one, whatever its scale.
+    """
+    told = watch or (lambda done, total: None)
+    total = len(groups) * len(teachers)
+    columns: list[list[Floats]] = []
+    for number, teacher in enumerate(teachers):
+        rows = []
+        for place, row in enumerate(_scored(groups, teacher), 1):
+            rows.append(row)
+            told(number * len(groups) + place, total)
+        columns.append(_standardised(rows))
+    return [
+        replace(group, teacher=tuple(np.mean(rows, axis=0).round(5).tolist()))
+        for group, rows in zip(groups, zip(*columns, strict=True), strict=True)
+    ]
+
+
+def _scored(groups: Sequence[Group], teacher: Teacher) -> Iterator[Floats]:
+    for group in groups:
+        query, documents = Query(group.query), [Document(text, str(i)) for i, text in enumerate(group.passages)]
+        if isinstance(teacher, Scorer):
+            yield np.asarray(teacher.score(query, documents).values, dtype=np.float64)
+        else:
+            ranking = teacher.rerank(Ranking.in_order(query, documents))
+            places = np.empty(len(documents))
+            places[[int(doc_id) for doc_id in ranking.doc_ids]] = np.linspace(1.0, -1.0, len(documents))
+            yield places
+
+
+def _standardised(rows: Sequence[Floats]) -> list[Floats]:
+    spread = float(np.sqrt(np.mean([np.var(row) for row in rows]))) or 1.0
+    mean = float(np.mean(np.concatenate(rows)))
+    return [(row - mean) / spread for row in rows]

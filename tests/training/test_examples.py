@@ -1,0 +1,183 @@
+"""Users' data: what is read, what is refused, and that the rows are named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shortlist.errors import InputError
+from shortlist.training.blending import with_offset
+from shortlist.training.building import Building, groups_of
+from shortlist.training.examples import Asked, Examples, Judged, read_examples
+from shortlist.training.groups import Group
+from shortlist.training.negatives import Filter, Miner, Window
+from shortlist.training.teaching import taught_by
+from shortlist.types import Document, Query, Ranking, ScoreKind, Scores, Step
+
+
+def file(folder: Path, *rows: Any, name: str = "pairs.jsonl") -> Path:
+    path = folder / name
+    path.write_text("".join(row if isinstance(row, str) else json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def pair(query: str, passage: str, **more: Any) -> dict[str, Any]:
+    return {"query": query, "passage": passage, **more}
+
+
+def test_pairs_triplets_and_lists_are_read_alike(tmp_path: Path) -> None:
+    path = file(
+        tmp_path,
+        pair("a", "yes", label=1),
+        pair("a", "no", label=0, title="Title"),
+        {"query": "b", "positive": "yes", "negatives": ["no", "never"], "scores": [3, 1, 0]},
+        {"query": "c", "passages": ["yes", "no"], "teacher": [0.9, 0.1]},
+    )
+    found = read_examples([path])
+    assert found.warnings == []
+    assert [[(p.text, p.label, p.score) for p in asked.passages] for asked in found.asked] == [
+        [("yes", 1, None), ("Title\nno", 0, None)],
+        [("yes", 1, 3), ("no", 0, 1), ("never", 0, 0)],
+        [("yes", 1, 0.9), ("no", 0, 0.1)],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "no rows"),
+        (['{"query": \n'], r"row 1: "),
+        (
+            [pair("a", "x"), {"question": "q", "text": "t"}],
+            r"row 2: has no text 'query'; its fields are question, text",
+        ),
+        ([pair("a", "x"), {"query": "q", "text": "t"}], r"row 2: has neither 'passage'"),
+        ([pair("a", "x", label="high")], r"row 1: 'label' must be a finite number, not 'high'"),
+        ([pair("a", "x", label=-1)], r"row 1: has a label below 0"),
+        ([{"query": "q", "positive": "a", "negatives": ["b"], "scores": [1]}], r"a list of 2 finite numbers"),
+        ([pair("a", "x"), pair("b", "x")], "all 2 rows have the same passage"),
+        ([pair("a", "x", label=0), pair("b", "y", label=0)], "all labels of 2 rows are 0"),
+        ([pair("a", " "), pair("", "y")], r"none is left to learn from: .*row 1.*row 2"),
+    ],
+)
+def test_data_that_cannot_be_used_are_refused_by_their_rows(tmp_path: Path, rows: list[Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_examples([file(tmp_path, *rows)])
+
+
+def test_what_can_be_borne_is_a_warning_that_names_rows(tmp_path: Path) -> None:
+    evaluation = file(tmp_path, {"_id": "1", "text": "How high?"}, name="queries.jsonl")
+    path = file(
+        tmp_path,
+        pair("how  HIGH", "330 metres"),
+        pair("a", "yes"),
+        pair("a", "yes"),
+        pair("a", "yes", label=0),
+        pair("a", ""),
+        pair("b", "b"),
+        pair("b", "other", label=0),
+    )
+    found = read_examples([path], evaluation=[evaluation])
+    assert [asked.query for asked in found.asked] == ["a", "b"]
+    assert found.asked[0].passages == [Judged("yes", 1.0, None, 2)]
+    said = "\n".join(found.warnings)
+    for text in (
+        "one of the evaluation's, the row was left out: row 1",
+        "repeated: row 3 (as row 2)",
+        "another label than before, which is the one kept: row 4 (as row 2)",
+        "empty and was left out: row 5",
+        "the query itself: row 6",
+    ):
+        assert text in said
+
+
+class Listed:
+    """A retriever that always finds the same."""
+
+    def __init__(self, *texts: str) -> None:
+        self._documents = [Document(text, text) for text in texts]
+
+    def retrieve(self, query: Query, *, depth: int) -> Ranking:
+        return Ranking.in_order(query, self._documents[:depth])
+
+
+class Numbers:
+    """Scores a text by the number in it."""
+
+    fingerprint = "numbers"
+
+    def score(self, query: Query, documents: Any) -> Scores:
+        values = np.asarray([float(d.text.split()[-1]) for d in documents], np.float32)
+        return Scores(values, ScoreKind.LOGIT, Step("numbers"))
+
+
+ASKED = Asked("q", [Judged("good 10", 1.0, None, 1)])
+
+
+def test_negatives_come_from_their_ranks_and_not_from_what_is_probably_relevant() -> None:
+    found = Listed("easy 0", "good 10", "likely 9.8", "hard 5", "harder 6", "late 1")
+    miner = Miner([Window(found, 2, 5, 2)], keep=Filter(Numbers(), 0.9), encode=None)
+    assert sorted(miner.negatives(ASKED)) == ["hard 5", "harder 6"]
+    assert (miner.mined.candidates, miner.mined.duplicates, miner.mined.filtered) == (4, 1, 1)
+
+
+def test_the_current_model_adds_those_that_it_finds_hardest() -> None:
+    found = Listed(*(f"text {n}" for n in range(9)))
+    miner = Miner([Window(found, 1, 9, 0)], keep=Filter(Numbers(), 1.0, hardest=2), encode=None)
+    assert miner.negatives(ASKED) == ["text 8", "text 7"]
+
+
+def test_the_same_seed_draws_the_same_negatives() -> None:
+    found = Listed(*(f"text {n}" for n in range(30)))
+    drawn = [Miner([Window(found, 1, 30, 4)], keep=None, encode=None).negatives(ASKED) for _ in range(2)]
+    assert drawn[0] == drawn[1]
+    assert len(drawn[0]) == 4
+
+
+def test_a_near_copy_of_the_positive_is_no_negative() -> None:
+    vectors = {"copy 1": [1.0, 0.0], "good 10": [0.99, 0.1], "other 2": [0.0, 1.0]}
+    miner = Miner(
+        [Window(Listed("copy 1", "other 2"), 1, 2, 2)],
+        keep=None,
+        encode=lambda texts: np.asarray([vectors[text] for text in texts], np.float32),
+    )
+    assert miner.negatives(ASKED) == ["other 2"]
+
+
+def test_each_positive_is_alone_among_negatives_or_all_stand_together() -> None:
+    passages = [Judged("best", 2, None, 1), Judged("fair", 1, None, 2), *(Judged(n, 0, None, 3) for n in "abc")]
+    examples = Examples([Asked("q", passages)], 3, [])
+    apart = list(groups_of(examples, Building(negatives=2), None))
+    assert [(g.passages, g.labels) for g in apart] == [
+        (("best", "a", "b"), (1.0, 0.0, 0.0)),
+        (("fair", "c", "a"), (0.5, 0.0, 0.0)),
+    ]
+    (whole,) = groups_of(examples, Building(together=True), None)
+    assert whole.labels == (1.0, 0.5, 0.0, 0.0, 0.0)
+    assert list(groups_of(Examples([ASKED], 1, []), Building(), None)) == []
+
+
+class Backwards:
+    """A reranker that turns the order around."""
+
+    def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        return Ranking.in_order(candidates.query, candidates.documents[::-1])
+
+
+def test_teachers_of_any_scale_and_kind_are_averaged_after_standardising() -> None:
+    groups = [Group("q", ("a 1", "b 2", "c 3"), (), "s"), Group("r", ("d 30", "e 10"), (), "s")]
+    one = taught_by(groups, [Numbers()])
+    assert one[0].teacher[0] < one[0].teacher[1] < one[0].teacher[2]
+    both = taught_by(groups, [Numbers(), Backwards()])
+    (alone,) = (taught_by(groups, [Backwards()])[:1],)
+    assert alone[0].teacher[2] > alone[0].teacher[0]
+    assert both[0].teacher == pytest.approx(np.mean([one[0].teacher, alone[0].teacher], axis=0), abs=1e-4)
+
+
+def test_a_blends_other_parts_stand_beside_the_groups() -> None:
+    (group,) = with_offset([Group("q", ("a 1", "b 2"), (), "s")], [(Numbers(), 3.0)])
+    assert group.offset == (3.0, 6.0)
