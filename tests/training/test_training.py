@@ -21,6 +21,8 @@ pytest.importorskip("bm25s", reason="needs the extra 'train'")
 
 from safetensors.torch import load_file
 
+from shortlist.build.reranker import Reranker
+from shortlist.build.training import Wanted, train_model
 from shortlist.errors import CorruptModelError, InputError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.inference.models import find_model
@@ -258,3 +260,23 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.mark.slow
+def test_the_command_trains_a_blend_that_search_and_python_load(tmp_path: Path) -> None:
+    rows = [
+        {"query": f"what is {a} {b}", "positive": f"{a} {b} is a thing", "negatives": [f"{b} only", f"{a} or not"]}
+        for a in COLOURS
+        for b in COLOURS
+    ]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    out = tmp_path / "model"
+    train_model(Wanted([tmp_path / "data.jsonl"], out), Recipe(steps=3, groups_per_step=4))
+    card = json.loads((out / "card.json").read_text())
+    assert card["kind"] == "blend"
+    assert card["training_data"]["queries"] == 36
+    assert card["compared_with_torch"]["onnxruntime fp32"]["tau"] > 0.98
+    assert not (out / "checkpoint.pt").exists()
+    ranking = Reranker.load(str(out)).rank("what is red car", ["the sea", "red car is a thing"])
+    assert ranking.doc_ids == ("1", "0")
+    assert ranking.score_kind.value == "weighted sum"

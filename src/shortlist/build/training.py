@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from shortlist.scorers.pointwise import Pointwise
 from shortlist.settings import Settings
 from shortlist.training.blending import with_offset
 from shortlist.training.building import Building, groups_of
+from shortlist.training.card import write_card
 from shortlist.training.examples import Examples, read_examples
 from shortlist.training.groups import Group
 from shortlist.training.negatives import Filter, Miner, Window
@@ -99,9 +99,11 @@ def train_model(
     said(f"{examples.rows} rows, {len(examples.asked)} queries")
     groups = _groups(examples, wanted, chosen, trained, others, said)
     dials = _budgeted(recipe, groups, wanted)
-    figures, engines = _trained(groups, trained, wanted, dials, watch)
+    from shortlist.training.running import run  # needs torch, which a base install has not
+
+    figures, engines = run(groups, trained, wanted.out, dials, is_pair=wanted.kind == "cross-encoder", watch=watch)
     card = _card(wanted, trained, others, examples, groups, dials, figures, engines)
-    require("shortlist.training.finish", extra="train").write_card(wanted.out, card)
+    write_card(wanted.out, card)
     return Trained(wanted.out, examples.warnings, card)
 
 
@@ -183,36 +185,6 @@ def _budgeted(recipe: Recipe, groups: Sequence[Group], wanted: Wanted) -> Recipe
     )
 
 
-def _trained(
-    groups: Sequence[Group],
-    trained: str,
-    wanted: Wanted,
-    recipe: Recipe,
-    watch: Callable[[Moment], None] | None,
-) -> tuple[dict[str, float], dict[str, Any]]:
-    import torch
-
-    from shortlist.training.bi_encoder import BiEncoderStudent
-    from shortlist.training.checkpoint import FILE
-    from shortlist.training.cross_encoder import CrossEncoderStudent
-    from shortlist.training.finish import exported
-    from shortlist.training.start import starting_folder
-    from shortlist.training.train import train_student
-
-    with tempfile.TemporaryDirectory() as scratch:
-        start = starting_folder(trained, Path(scratch))
-        torch.manual_seed(recipe.seed)
-        is_pair = wanted.kind == "cross-encoder"
-        student = CrossEncoderStudent.load(start, recipe) if is_pair else BiEncoderStudent.load(start, recipe)
-        figures = train_student(student, groups, start, wanted.out, recipe, watch=watch)
-        plain = CrossEncoderStudent if is_pair else BiEncoderStudent
-        exact = plain(student.module, student.tokenizer, start / "tokenizer.json", replace(recipe, bf16=False))
-        head: Any = "classification" if is_pair else "mean_pooling"
-        engines = exported(exact, wanted.out, head, groups, max_length=recipe.max_length)
-    (wanted.out / FILE).unlink(missing_ok=True)
-    return figures, engines
-
-
 def _card(
     wanted: Wanted,
     trained: str,
@@ -223,8 +195,6 @@ def _card(
     figures: Mapping[str, float],
     engines: Mapping[str, Any],
 ) -> dict[str, Any]:
-    from dataclasses import asdict
-
     parts = [{"kind": "cross-encoder", "model": ".", "weight": 1.0}, *map(dict, others)] if others else []
     return {
         "name": wanted.out.name,

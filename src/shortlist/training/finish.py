@@ -1,10 +1,8 @@
-"""A trained folder becomes one that every engine loads: exported, compared with torch, and described by a card."""
+"""A trained folder becomes one that every engine loads: exported, and compared with torch."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +75,3 @@ def _scores(engine: Engine, head: Head, group: Group, max_length: int) -> Floats
     room = max_length - single.overhead
     vectors = engine.run([single.build(ids[:room], ids[:0]) for ids in (query, *passages)])
     return np.asarray(vectors[1:] @ vectors[0], np.float32)
-
-
-def write_card(folder: Path, content: Mapping[str, Any]) -> None:
-    """Write `card.json` with the checksums of the files beside it."""
-    kept = (".onnx", ".safetensors", "config.json", "tokenizer.json")
-    files = [file for file in sorted(folder.iterdir()) if file.name.endswith(kept)]
-    sums = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-    card = json.dumps({**content, "sha256": sums}, indent=1, ensure_ascii=False)
-    (folder / "card.json").write_text(card + "\n", encoding="utf-8")

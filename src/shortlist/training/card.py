@@ -1,0 +1,18 @@
+"""The card of a trained model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def write_card(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write `card.json` with the checksums of the files beside it."""
+    kept = (".onnx", ".safetensors", "config.json", "tokenizer.json")
+    files = [file for file in sorted(folder.iterdir()) if file.name.endswith(kept)]
+    sums = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    card = json.dumps({**content, "sha256": sums}, indent=1, ensure_ascii=False)
+    (folder / "card.json").write_text(card + "\n", encoding="utf-8")
