@@ -106,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, required=True, help="every query's values; a run goes on from it")
     parser.add_argument("--folds", type=int, default=FOLDS, help="train on so many of the five folds only")
     parser.add_argument("--peer-folds", type=int, default=0)
+    parser.add_argument("--filter-share", type=float, default=0.9, help="0: take mined negatives unfiltered")
+    parser.add_argument("--labelled", type=int, nargs="+", default=list(EPOCHS), help="of 50, 200 and 0 (all)")
     parser.add_argument("--threads", type=int, default=1)
     return parser
 
@@ -115,7 +117,7 @@ Training = Callable[[Setting, int, Path], dict[str, Any]]
 
 def _trainings(options: argparse.Namespace) -> list[tuple[str, int, Training]]:
     listed: list[tuple[str, int, Training]] = []
-    for labelled in EPOCHS:
+    for labelled in options.labelled:
         name = f"ours, {labelled or 'all'} queries"
         listed += [(name, fold, _ours(labelled, blended=True)) for fold in range(options.folds)]
     for fold in range(options.peer_folds):
@@ -143,7 +145,8 @@ def _setting(
         rows = json.loads(kept.read_text())
         groups = {q: [_group(row) for row in some] for q, some in rows.items()}
     else:
-        groups = _mined(collection, index, encoder, current, setting)
+        keep = Filter(current, options.filter_share) if options.filter_share else None
+        groups = _mined(collection, index, encoder, keep, setting)
         kept.write_text(json.dumps({q: [_row(g) for g in some] for q, some in groups.items()}))
     return replace(setting, groups=groups)
 
@@ -165,10 +168,10 @@ def _group(row: Sequence[Any]) -> Group:
 
 
 def _mined(
-    collection: Collection, index: Index, encoder: BiEncoder, current: Scorer, setting: Setting
+    collection: Collection, index: Index, encoder: BiEncoder, keep: Filter | None, setting: Setting
 ) -> dict[str, list[Group]]:
     windows = [Window(BM25(index), 1, DEPTH, NEGATIVES // 2), Window(Dense(index, encoder), 1, DEPTH, NEGATIVES // 2)]
-    miner = Miner(windows, keep=Filter(current), encode=lambda texts: encoder.encode(list(texts), role=Role.DOCUMENT))
+    miner = Miner(windows, keep=keep, encode=lambda texts: encoder.encode(list(texts), role=Role.DOCUMENT))
     groups: dict[str, list[Group]] = {}
     for query in collection.queries:
         relevant = [doc_id for doc_id, grade in collection.qrels[query.query_id].items() if grade > 0]
