@@ -104,6 +104,23 @@ def test_a_server_without_echo_is_found_out(server: str) -> None:
     model._endpoint.close()  # type: ignore[attr-defined]
 
 
+def test_a_streamed_answer_is_the_whole_one_in_pieces(served: LanguageModel) -> None:
+    prompt = Prompt((Message("user", "Count from one to five."),), max_tokens=12)
+    pieces: list[str] = []
+    streamed = served.stream(prompt, pieces.append)
+    whole = served.generate(prompt)
+    assert len(pieces) > 3
+    assert "".join(pieces) == streamed.text == whole.text
+    assert (streamed.prompt_tokens, streamed.completion_tokens, streamed.is_cut) == (whole.prompt_tokens, 12, True)
+    assert served.count_tokens("one two") == 2
+
+    def refuse(_: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        served.stream(prompt, refuse)
+
+
 def test_the_same_file_in_this_process_scores_as_the_server_does(gguf: Path, served: LanguageModel) -> None:
     local = load_reranker("llm-likelihood", str(gguf), context=512, threads=1, concurrency=1)
     assert isinstance(local, PointwiseLLM)
