@@ -1,11 +1,12 @@
 """How often a budget is exceeded, by how much, and how much gets scored, alone and beside a competing load.
 
-    python -m benchmarks.speed.budget --requests 100 --calibrate 30 --json budget.json
+    python -m benchmarks.speed.budget --calibrate 30 --load alone competing --json budget.json
 
 Each request reranks the published BM25 top candidates of a TREC DL 2019 query. Budgets take
 turns, so that a slow moment meets all of them. "Late" is a request that took longer than
 its budget by more than its own last chunk; the measured time is the caller's, from the
-call to the ranking. The competing load is one process for each core that multiplies
+call to the ranking. A large budget gets fewer requests, so that none is given more than `--at-most` seconds
+in all; the table says how many. The competing load is one process for each core that multiplies
 matrices without a pause.
 """
 
@@ -36,6 +37,7 @@ from shortlist.protocols import Scorer
 from shortlist.types import Deadline, Document, Query, Ranking, Scores
 
 _COLLECTION = "trec_dl19"
+ALONE, COMPETING = "alone", "competing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +83,10 @@ def main(arguments: Sequence[str]) -> None:
     scorer = Watched(load_model(options.model))
     cost = calibrate(scorer, seconds=options.calibrate).fit.cost if options.calibrate else probe(scorer)
     budgeted = Budgeted([Level(scorer, cost, options.model)])
-    requests = list(_requests(scorer, budgeted, "alone", options))
-    with _competing(usable_cores()):
-        requests += _requests(scorer, budgeted, "competing", options)
+    requests: list[Request] = []
+    for load in options.load:
+        with _competing(usable_cores() if load == COMPETING else 0):
+            requests += _requests(scorer, budgeted, load, options)
     sys.stdout.write(f"# Budgets kept, {options.model}\n\n{as_markdown(run)}\n{_table(requests)}")
     if options.json:
         values = {**run, "cost": asdict(cost), "requests": [asdict(request) for request in requests]}
@@ -95,6 +98,8 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--model", default="shortlist-minilm-l6")
     parser.add_argument("--budgets", nargs="+", type=float, default=(20, 50, 100, 200, 500), help="in ms")
     parser.add_argument("--requests", type=int, default=1000, help="for each budget and load")
+    parser.add_argument("--at-most", type=float, default=100, help="seconds that all requests of a budget may be given")
+    parser.add_argument("--load", nargs="+", choices=(ALONE, COMPETING), default=(ALONE, COMPETING))
     parser.add_argument("--candidates", type=int, default=50)
     parser.add_argument("--calibrate", type=float, default=60, help="seconds of calibration; 0 only probes")
     parser.add_argument("--json", type=Path, help="file for all values")
@@ -103,10 +108,11 @@ def _options() -> argparse.ArgumentParser:
 
 def _requests(scorer: Watched, budgeted: Budgeted, load: str, options: argparse.Namespace) -> Iterator[Request]:
     collection = load_collection(_COLLECTION)
-    progress = Progress(load, options.requests * len(options.budgets), unit="requests")
-    for query in islice(cycle(collection.queries), options.requests):
+    counts = {ms: min(options.requests, round(options.at_most * 1000 / ms)) for ms in options.budgets}
+    progress = Progress(load, sum(counts.values()), unit="requests")
+    for turn, query in enumerate(islice(cycle(collection.queries), max(counts.values()))):
         candidates = Ranking.in_order(query, collection.given(query, depth=options.candidates))
-        for budget_ms in options.budgets:
+        for budget_ms in (ms for ms, count in counts.items() if _has_turn(turn, count, max(counts.values()))):
             scorer.last_ms = 0.0
             began = time.perf_counter()
             ranking = budgeted.rerank_within(candidates, deadline=Deadline.after(budget_ms))
@@ -114,6 +120,11 @@ def _requests(scorer: Watched, budgeted: Budgeted, load: str, options: argparse.
             scored = len(candidates) - ranking.unscored
             yield Request(load, budget_ms, latency, scorer.last_ms, scored, len(candidates))
             progress.step()
+
+
+def _has_turn(turn: int, count: int, turns: int) -> bool:
+    """Whether a budget with `count` requests has one in this turn, so that they spread evenly over all turns."""
+    return (turn + 1) * count // turns > turn * count // turns
 
 
 def _multiply() -> None:
@@ -127,7 +138,7 @@ def _competing(processes: int) -> Iterator[None]:
     running = [multiprocessing.get_context("spawn").Process(target=_multiply, daemon=True) for _ in range(processes)]
     for process in running:
         process.start()
-    time.sleep(2)  # until they have imported what they need
+    time.sleep(2 if running else 0)  # until they have imported what they need
     try:
         yield
     finally:

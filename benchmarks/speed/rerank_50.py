@@ -22,17 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from benchmarks.progress import Progress, tell
 from benchmarks.provenance import as_markdown, provenance
 from benchmarks.quality.collection import load_collection, sample
 from benchmarks.quality.tables import markdown
 from benchmarks.speed.contestants import Contestant, OnePaddedBatch, Ours, SentenceTransformers
-from benchmarks.speed.texts import Candidates, make_candidates
+from benchmarks.speed.texts import Candidates, make_candidates, offsets_of
 from benchmarks.variants import load_variants
 from shortlist.errors import ScoreError
-from shortlist.inference.models import find_model
 
 TOLERANCE = 0.01  # of fp32 logits; the packaged weights are stored in fp16, which explains about .002
 _COLLECTION = "trec_dl19"
@@ -99,14 +97,7 @@ def _contestants(options: argparse.Namespace) -> tuple[list[Contestant], dict[st
 
 def _candidates(tokens: int, options: argparse.Namespace) -> list[Candidates]:
     collection = load_collection(_COLLECTION)
-    raw = Tokenizer.from_file(str(find_model(options.model).path / "tokenizer.json"))
-    raw.no_truncation()
-    raw.no_padding()
-
-    def offsets(text: str) -> Sequence[tuple[int, int]]:
-        found: Sequence[tuple[int, int]] = raw.encode(text, add_special_tokens=False).offsets
-        return found
-
+    offsets = offsets_of(options.model)
     return [
         make_candidates(collection, query, tokens=tokens, count=options.candidates, offsets=offsets, seed=options.seed)
         for query in sample(collection.queries, options.queries, seed=options.seed)

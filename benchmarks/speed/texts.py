@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
+from tokenizers import Tokenizer
+
 from benchmarks.quality.collection import Collection
+from shortlist.inference.models import find_model
 from shortlist.types import Document, Query
 
 Offsets = Callable[[str], Sequence[tuple[int, int]]]
@@ -23,6 +26,19 @@ class Candidates:
     query: Query
     documents: tuple[Document, ...]
     tokens: int
+
+
+def offsets_of(model: str) -> Offsets:
+    """Return a model's tokenizer, whole texts in and offsets out."""
+    raw = Tokenizer.from_file(str(find_model(model).path / "tokenizer.json"))
+    raw.no_truncation()
+    raw.no_padding()
+
+    def offsets(text: str) -> Sequence[tuple[int, int]]:
+        found: Sequence[tuple[int, int]] = raw.encode(text, add_special_tokens=False).offsets
+        return found
+
+    return offsets
 
 
 def make_candidates(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 import shortlist
 from shortlist import Document, Reranker
 from shortlist.errors import InputError, ModelNotFoundError
+from shortlist.inference.biencoder import BiEncoder
 
 QUESTION = "how tall is the tower?"
 TEXTS = ["It is of iron.", "The tower is 330 m tall.", "Cats sleep most of the day."]
@@ -32,6 +34,13 @@ def test_two_lines_are_enough() -> None:
     ranking = shortlist.rank(QUESTION, TEXTS, top_k=2)
     assert ranking[0].document.text == TEXTS[1]
     assert [item.rank for item in ranking] == [1, 2]
+
+
+def test_an_open_encoder_is_used_for_models_that_need_it() -> None:
+    with contextlib.closing(BiEncoder.load("all-minilm-l6-v2", engine="onnxruntime")) as encoder:
+        for model in ("all-minilm-l6-v2", "shortlist-l6"):
+            ranking = Reranker.load(model, engine="onnxruntime", encoder=encoder).rank(QUESTION, TEXTS)
+            assert ranking[0].document.text == TEXTS[1]
 
 
 def test_strings_mappings_and_documents_can_be_mixed_and_come_back_untouched(packaged: Reranker) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -54,3 +55,21 @@ def indexed(docs: Path, made_once: Path) -> Path:
     shutil.rmtree(docs)
     shutil.copytree(made_once, docs)  # with the files' times, so nothing counts as changed
     return docs
+
+
+TEXTS = {"tower": "The tower is 330 metres tall.", "iron": "The tower is of iron.", "cats": "Cats hunt at night."}
+QUERIES = {"1": "how tall is the tower?", "2": "what is the tower made of?", "3": "when do cats hunt?"}
+
+
+@pytest.fixture
+def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A BEIR folder `small` in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "small"
+    (folder / "qrels").mkdir(parents=True)
+    for name, texts in {"corpus": TEXTS, "queries": QUERIES}.items():
+        lines = [json.dumps({"_id": key, "text": text}) + "\n" for key, text in texts.items()]
+        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    judged = "query-id\tcorpus-id\tscore\n1\ttower\t2\n2\tiron\t1\n3\tcats\t1\n"
+    (folder / "qrels" / "test.tsv").write_text(judged, encoding="utf-8")
+    return folder

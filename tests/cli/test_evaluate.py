@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -10,24 +9,6 @@ import pytest
 from .running import run
 
 LEXICAL = "lex = bm25@5 > lexical[kind=lexical]"
-
-
-TEXTS = {"tower": "The tower is 330 metres tall.", "iron": "The tower is of iron.", "cats": "Cats hunt at night."}
-QUERIES = {"1": "how tall is the tower?", "2": "what is the tower made of?", "3": "when do cats hunt?"}
-
-
-@pytest.fixture
-def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A BEIR folder `small` in the current folder."""
-    monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "small"
-    (folder / "qrels").mkdir(parents=True)
-    for name, texts in {"corpus": TEXTS, "queries": QUERIES}.items():
-        lines = [json.dumps({"_id": key, "text": text}) + "\n" for key, text in texts.items()]
-        (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
-    judged = "query-id\tcorpus-id\tscore\n1\ttower\t2\n2\tiron\t1\n3\tcats\t1\n"
-    (folder / "qrels" / "test.tsv").write_text(judged, encoding="utf-8")
-    return folder
 
 
 def test_systems_are_measured_saved_reported_and_replayed(collection: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ COMMANDS = [
     "ask",
     "mcp",
     "rerank",
+    "advise",
     "calibrate",
     "plan",
     "evaluate",

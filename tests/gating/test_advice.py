@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,7 +44,8 @@ def test_the_smallest_depth_with_most_of_the_gain_is_enough() -> None:
 def test_without_a_gain_or_with_a_loss_the_advice_is_not_to_rerank() -> None:
     assert verdict(advise(FIRST, [gaining({50: -0.1})], STATISTICS)) == "Do not rerank: it makes the order worse."
     chance = advise(FIRST, [gaining({50: 0.0}), gaining({50: -0.1}, name="n")], STATISTICS)
-    assert verdict(chance, passages=30) == "Do not rerank: no gain that is not chance at 30 passages."
+    why = "no gain that is not chance, and n makes the order worse"
+    assert verdict(chance, passages=30) == f"Do not rerank: {why} at 30 passages."
     assert [one.model for one in chance] == ["m", "n"]
 
 
@@ -59,6 +61,23 @@ def test_a_gain_that_passes_alone_need_not_pass_beside_others() -> None:
     assert advise(FIRST, models[:1], statistics)[0].helps
     assert not any(one.helps for one in advise(FIRST, models, statistics))
     assert list(map(len, asked)) == [1, 2]
+
+
+def test_of_models_that_help_the_quickest_with_most_of_the_gain_is_advised() -> None:
+    dear = gaining({50: 0.2, 100: 0.2}, name="dear")
+    cheap = Measured("cheap", gaining({10: 0.03, 30: 0.19, 100: 0.19}).by_depth, {10: 5.0, 30: 15.0, 100: 50.0})
+    said = verdict(advise(FIRST, [dear, cheap], STATISTICS))
+    assert said.startswith("Rerank with cheap at depth 30: 9"), said
+    assert "of the gain of dear at depth" in said
+    unknown = [Measured(one.model, one.by_depth, {}) for one in (dear, cheap)]
+    assert verdict(advise(FIRST, unknown, STATISTICS)).startswith("Rerank with dear at depth 50: ")
+
+
+def test_a_model_that_helps_only_beside_the_first_stage_is_not_advised_alone() -> None:
+    mixed = gaining({50: 0.12}, name="m + 0.5 x first stage")
+    advice = advise(FIRST, [gaining({50: -0.1}), replace(mixed, mixes="m")], STATISTICS)
+    assert verdict(advice).startswith("Rerank with m + 0.5 x first stage at depth 50: its whole gain, +0.")
+    assert verdict(advice).endswith("; m alone makes the order worse.")
 
 
 def test_the_gain_is_told_by_the_number_of_passages() -> None:

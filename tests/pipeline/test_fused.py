@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from shortlist.errors import InputError
+from shortlist.pipeline.budgeted import Budgeted, Level
 from shortlist.pipeline.fused import WithFirstStage, fit_weight, fused
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.testing import check_reranker
-from shortlist.types import Document, Query, Ranking, ScoreKind
+from shortlist.types import Deadline, Document, Query, Ranking, ScoreKind
 
 DOCUMENTS = [Document("same text", name) for name in ("a", "b", "c", "c")]
 
@@ -32,11 +33,27 @@ def test_both_orders_count_by_their_weight() -> None:
     assert [s.stage for s in half[0].history] == ["first", "second"]
 
 
-def test_a_partial_ranking_is_not_added_to_anything_and_says_so() -> None:
+def test_what_a_deadline_left_unscored_stays_behind_what_was_added() -> None:
     first = Ranking.from_scores(Query("x"), DOCUMENTS, [3, 2, 1, 0], kind=ScoreKind.BM25, stage="first")
-    partial = first.partly_reordered([0, 1], kind=ScoreKind.LOGIT, stage="second")
-    assert fused(partial, weight=0.5).items == partial.items
-    assert "not every document has both" in fused(partial, weight=0.5).trace.degradations[0]
+    partial = first.partly_reordered([0, 1, 0.9], kind=ScoreKind.LOGIT, stage="second")
+    ranking = fused(partial, weight=0.25)
+    assert [round(item.score, 3) for item in ranking if item.is_scored] == [0.875, 0.675, 0.25]
+    assert [item.is_scored for item in ranking] == [True, True, True, False]
+    assert ranking.unscored == partial.unscored == 1
+
+
+def test_a_ranking_without_an_earlier_stage_is_not_added_to_anything_and_says_so() -> None:
+    alone = Ranking.in_order(Query("x"), DOCUMENTS)
+    assert fused(alone, weight=0.5).items == alone.items
+    assert "not every document has both" in fused(alone, weight=0.5).trace.degradations[0]
+
+
+def test_a_deadline_is_handed_on() -> None:
+    candidates = Ranking.in_order(Query("same"), DOCUMENTS)
+    timed = WithFirstStage(Budgeted([Level(Lexical())]), weight=0.5)
+    assert timed.rerank_within(candidates, deadline=Deadline.after(60_000)).stage == "with first stage"
+    with pytest.raises(InputError, match="keeps no deadline"):
+        WithFirstStage(Pointwise(Lexical()), weight=0.5).rerank_within(candidates, deadline=Deadline.after(1))
 
 
 def test_the_weight_that_serves_the_queries_best_is_found() -> None:
@@ -47,7 +64,8 @@ def test_the_weight_that_serves_the_queries_best_is_found() -> None:
         return float(set(ranking.doc_ids[:2]) == {"a", "b"})
 
     fit = fit_weight(rankings, value)
-    assert fit.by_weight[fit.weight] == fit.held_out == 1
+    assert fit.by_weight[fit.weight] == 1
+    assert fit.held_out == (1,) * 10
     assert fit.by_weight[0] == 0
     assert 0 < fit.weight < 1
     useless = fit_weight(rankings, lambda ranking: float(ranking.doc_ids[0] == "a"))
@@ -59,7 +77,7 @@ def test_held_out_queries_do_not_choose_their_own_weight() -> None:
     wanted = iter(["a", "b"] * 100)
     fit = fit_weight(rankings, lambda ranking: float(ranking.doc_ids[0] == next(wanted)))
     assert fit.by_weight[fit.weight] == 0.5
-    assert fit.held_out == 0  # each query wants what the other's weight takes from it
+    assert fit.held_out == (0, 0)  # each query wants what the other's weight takes from it
 
 
 def test_wrong_weights_and_single_queries_are_refused() -> None:

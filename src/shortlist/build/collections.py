@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from shortlist.errors import InputError
-from shortlist.evaluation.collection import Collection, read_answers, read_beir, read_corpus, read_queries
+from shortlist.evaluation.collection import Collection, drawn, read_answers, read_beir, read_corpus, read_queries
 from shortlist.evaluation.irds import read_irds
 from shortlist.evaluation.qrels import Judgements, read_judgements
 from shortlist.evaluation.request import Request
@@ -64,6 +64,16 @@ def read_collection(request: Request) -> Collection:
         name, judgements=judgements, queries=queries, documents=documents, answers=whole.answers if whole else None
     )
     return made.sampled(request.sample, seed=request.seed)
+
+
+def read_unjudged(request: Request) -> Collection:
+    """Read the queries and documents of a request without judgements, and draw its sample."""
+    if not request.queries:
+        raise InputError("no queries were named; give a file of them, or a collection (a BEIR folder, irds:NAME)")
+    queries = read_queries(Path(request.queries))
+    documents = read_corpus(Path(request.corpus)) if request.corpus else {}
+    made = drawn(queries, request.sample, seed=request.seed)
+    return Collection(Path(request.queries).name, documents, made, {query.query_id: {} for query in made})
 
 
 def _whole(request: Request) -> Collection | None:

@@ -65,10 +65,12 @@ class Ready:
 
 
 @contextmanager
-def opened(request: Request, *, filling: Filling | None = None) -> Iterator[Ready]:
-    """Load what a request names; close all of it at the end."""
+def opened(
+    request: Request, *, collection: Collection | None = None, filling: Filling | None = None
+) -> Iterator[Ready]:
+    """Load what a request names, and its collection if it was not read yet; close all of it at the end."""
     specs = parse_systems(request.systems)
-    collection = read_collection(request)
+    collection = collection or read_collection(request)
     _check_texts(request, specs, collection)
     with ExitStack() as opened_parts:
         encoder = _encoder(request, specs, opened_parts)

@@ -46,10 +46,11 @@ class Reranker:
         faster: Sequence[str] = (),
         fallback: Sequence[str] | None = None,
         calibration: Path | str | None = None,
+        encoder: BiEncoder | None = None,
         **options: Any,
     ) -> None:
         chain = None if fallback is None else [Named.of(name, Settings()) for name in fallback]
-        self._store(Named(model, kind, options), faster, chain, calibration)
+        self._store(Named(model, kind, options, encoder=encoder), faster, chain, calibration)
 
     def _store(
         self,
@@ -76,6 +77,7 @@ class Reranker:
         faster: Sequence[str] = (),
         fallback: Sequence[str] | None = None,
         calibration: Path | str | None = None,
+        encoder: BiEncoder | None = None,
         **options: Any,
     ) -> Reranker:
         """Load a model now.
@@ -86,11 +88,13 @@ class Reranker:
         `server`, the path of a GGUF file, or a loaded Generator. `kind` is needed only where neither
         the catalogue nor the model's files say what it is. `options` are those of the scorer or
         reranker, e.g. `precision="fp32"`, `long_documents="passages-max"`,
-        `server="http://localhost:8000/v1"`. Without a `fallback` a failure is an error.
+        `server="http://localhost:8000/v1"`. An open `encoder` is used where the model needs that one.
+        Without a `fallback` a failure is an error.
         Raises ModelNotFoundError, CorruptModelError, UnsupportedModelError, AuthenticationError or
         MissingExtraError, each saying what to do.
         """
-        return cls(model, kind=kind, faster=faster, fallback=fallback, calibration=calibration, **options).ready()
+        given: dict[str, Any] = {"faster": faster, "fallback": fallback, "calibration": calibration, **options}
+        return cls(model, kind=kind, encoder=encoder, **given).ready()
 
     @classmethod
     def of(

@@ -10,6 +10,7 @@ import typer
 
 import shortlist
 from shortlist.cli import (
+    advise,
     ask,
     calibrate,
     doctor,
@@ -54,6 +55,7 @@ app.command("mcp")(mcp.mcp)
 app.command("rerank")(rerank.rerank)
 app.command("calibrate")(calibrate.calibrate)
 app.command("plan")(plan.plan)
+app.command("advise")(advise.advise)
 app.command("serve")(serve.serve)
 app.command("train")(train.train)
 app.command("models")(models.models)

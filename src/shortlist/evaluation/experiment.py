@@ -44,7 +44,7 @@ def evaluate(
     if not systems or not measures:
         raise InputError("an evaluation needs at least one system and one measure")
     origin = origin or provenance("")  # first: it holds the load of the machine before this run
-    answers = _answers(collection.queries, systems, watch)
+    answers = answer_all(collection.queries, systems, watch)
     results = tuple(_result(system, answers[system.name], collection, measures, seed) for system in systems)
     names = tuple(map(str, measures))
     comparisons = {name: _comparisons(results, name, seed, permutations, all_pairs) for name in names}
@@ -61,7 +61,10 @@ def evaluate(
     )
 
 
-def _answers(queries: Sequence[Query], systems: Sequence[System], watch: Watch | None) -> dict[str, dict[str, Answer]]:
+def answer_all(
+    queries: Sequence[Query], systems: Sequence[System], watch: Watch | None = None
+) -> dict[str, dict[str, Answer]]:
+    """Let every system answer every query, taking turns; return the answers by system and query_id."""
     for system in systems:
         answer(system, queries[0])  # not timed: what is loaded lazily is loaded now
     found: dict[str, dict[str, Answer]] = {system.name: {} for system in systems}

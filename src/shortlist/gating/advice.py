@@ -24,11 +24,15 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A model's values at every depth that was tried, and what each depth takes where that is known, in ms."""
+    """A model's values at every depth that was tried, and what each depth takes where that is known, in ms.
+
+    `mixes` names the model whose scores were added to the first stage's, where these values are of such a sum.
+    """
 
     model: str
     by_depth: Mapping[int, Values]
     latency_ms: Mapping[int, float]
+    mixes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class ModelAdvice:
     gains: tuple[Gain, ...]
     p: float
     enough: Gain | None
+    mixes: str = ""
 
     @property
     def deepest(self) -> Gain:
@@ -64,6 +69,11 @@ class ModelAdvice:
     def helps(self) -> bool:
         """Whether the gain at the deepest is there, and not by chance."""
         return self.deepest.mean > 0 and self.p < SIGNIFICANT
+
+    @property
+    def hurts(self) -> bool:
+        """Whether it makes the order worse at the deepest, and not by chance."""
+        return self.deepest.mean < 0 and self.p < SIGNIFICANT
 
 
 def advise(baseline: Values, measured: Sequence[Measured], statistics: Statistics) -> tuple[ModelAdvice, ...]:
@@ -81,7 +91,7 @@ def advise(baseline: Values, measured: Sequence[Measured], statistics: Statistic
             _gain(at, baseline, one.by_depth[at], statistics, f"{one.model} at {at}", one.latency_ms.get(at))
             for at in sorted(one.by_depth)
         )
-        advice.append(ModelAdvice(one.model, gains, p, _enough(gains)))
+        advice.append(ModelAdvice(one.model, gains, p, _enough(gains), one.mixes))
     return tuple(sorted(advice, key=lambda one: -one.deepest.mean))
 
 
@@ -110,20 +120,42 @@ def verdict(advice: Sequence[ModelAdvice], *, recall: float | None = None, passa
     """
     taking = f" at {passages} passages" if passages is not None else ""
     ceiling = f"; the first stage finds {recall:.0%} of what is relevant" if recall is not None else ""
-    best = next((one for one in advice if one.helps), None)
-    if best is None or best.enough is None:
-        worse = [one for one in advice if one.p < SIGNIFICANT]
-        why = "it makes the order worse" if len(worse) == len(advice) else "no gain that is not chance"
-        return f"Do not rerank: {why}{taking}{ceiling}."
-    enough, most = best.enough, max(best.gains, key=lambda gain: gain.mean)
+    helping = [one for one in advice if one.helps]
+    if not helping:
+        return f"Do not rerank: {_why_not(advice)}{taking}{ceiling}."
+    best, most = max(((one, gain) for one in helping for gain in one.gains), key=lambda found: found[1].mean)
+    one, enough = _cheapest(helping, best, most)
     cost = ""
     if enough.latency_ms is not None and most.latency_ms:
         cost = f" for {enough.latency_ms / most.latency_ms:.0%} of the time ({enough.latency_ms:.0f} ms)"
-    share = f"{enough.mean / most.mean:.0%} of the gain of depth {most.at}" if enough is not most else "its whole gain"
-    return (
-        f"Rerank with {best.model} at depth {enough.at}{taking}: {share}{cost},"
-        f" {enough.mean:+.3f} ({enough.low:+.3f} to {enough.high:+.3f}){ceiling}."
-    )
+    of = f"depth {most.at}" if one is best else f"{best.model} at depth {most.at}"
+    share = "its whole gain" if enough is most else f"{enough.mean / most.mean:.0%} of the gain of {of}{cost}"
+    gain = f"{enough.mean:+.3f} ({enough.low:+.3f} to {enough.high:+.3f})"
+    return f"Rerank with {one.model} at depth {enough.at}{taking}: {share}, {gain}{_alone(one, advice)}{ceiling}."
+
+
+def _why_not(advice: Sequence[ModelAdvice]) -> str:
+    plain = [one for one in advice if not one.mixes]
+    worse = [one.model for one in plain if one.hurts]
+    if plain and len(worse) == len(plain):
+        return "it makes the order worse"
+    return "no gain that is not chance" + (f", and {', '.join(worse)} makes the order worse" if worse else "")
+
+
+def _cheapest(helping: Sequence[ModelAdvice], best: ModelAdvice, most: Gain) -> tuple[ModelAdvice, Gain]:
+    """Return the quickest model and depth with 90 % of the highest gain; a gain that may be none is not taken."""
+    enough = [(one, gain) for one in helping for gain in one.gains if gain.mean >= ENOUGH * most.mean and gain.low > 0]
+    if not enough or any(gain.latency_ms is None for _, gain in enough):  # nothing to tell models apart by
+        return best, best.enough or most
+    return min(enough, key=lambda found: found[1].latency_ms or 0.0)
+
+
+def _alone(one: ModelAdvice, advice: Sequence[ModelAdvice]) -> str:
+    """Say what a model does without the first stage's scores, where only the sum of both helps."""
+    alone = next((other for other in advice if other.model == one.mixes), None)
+    if alone is None or alone.helps:
+        return ""
+    return f"; {alone.model} alone {'makes the order worse' if alone.hurts else 'has no gain that is not chance'}"
 
 
 def _enough(gains: Sequence[Gain]) -> Gain | None:

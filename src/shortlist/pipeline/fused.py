@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shortlist.errors import InputError
-from shortlist.protocols import Reranker
+from shortlist.protocols import Reranker, TimedReranker
 from shortlist.retrieval.fusion import min_max
-from shortlist.types import Ranking, ScoreKind, Step
+from shortlist.types import Deadline, Ranking, ScoreKind, Step
 
 WEIGHTS = tuple(step / 20 for step in range(21))
 FOLDS = 5
@@ -31,34 +31,45 @@ class WithFirstStage:
         """Return a permutation of the candidates, or its first `top_k`."""
         return fused(self._reranker.rerank(candidates), weight=self._weight).head(top_k)
 
+    def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
+        """Do the same by a deadline: what was scored is fused, the others follow. Raises InputError as `Cascade`'s."""
+        if not isinstance(self._reranker, TimedReranker):
+            raise InputError(f"{type(self._reranker).__name__} keeps no deadline; put its scorer into a Budgeted")
+        reranked = self._reranker.rerank_within(candidates, deadline=deadline)
+        return fused(reranked, weight=self._weight).head(top_k)
+
 
 def fused(reranked: Ranking, *, weight: float) -> Ranking:
     """Order a reranked ranking by its own scores and those it had before; ties keep the reranker's order.
 
-    Each document's history says where it stood in both. A ranking without an earlier stage, or of
-    which not every document was scored, stays as it is, and the trace says so.
+    Each document's history says where it stood in both. Documents that the reranker did not come to
+    stay behind the others. A ranking without an earlier stage stays as it is, and the trace says so.
     """
-    if reranked.is_partial or not all(item.history for item in reranked):
+    scored = [item for item in reranked if item.is_scored and item.history]
+    if not scored or any(item.is_scored and not item.history for item in reranked):
         note = "not added to the first stage's scores: not every document has both"
         return reranked.traced(Step("with first stage", 0.0, {"documents": len(reranked)}, {}, (note,)))
-    before = min_max([item.history[-1].score for item in reranked])
-    after = min_max([item.score for item in reranked])
+    before = min_max([item.history[-1].score for item in scored])
+    after = min_max([item.score for item in scored])
     scores = [weight * b + (1 - weight) * a for b, a in zip(before, after, strict=True)]
-    step = Step("with first stage", 0.0, {"documents": len(reranked)}, {"weight": f"{weight:g}"})
-    return reranked.reordered(scores, kind=ScoreKind.WEIGHTED_SUM, stage="with first stage", steps=(step,))
+    counts = {"documents": len(reranked), "scored": len(scored)}
+    step = Step("with first stage", 0.0, counts, {"weight": f"{weight:g}"})
+    kind, unscored = ScoreKind.WEIGHTED_SUM, reranked.unscored
+    ranking = reranked.partly_reordered(scores, kind=kind, stage="with first stage", steps=(step,))
+    return replace(ranking, unscored=unscored)
 
 
 @dataclass(frozen=True, slots=True)
 class FittedWeight:
     """The first stage's best weight, with the mean value of every weight.
 
-    `held_out` is the mean value of queries under the weight that the others chose: what to
-    expect of new queries. Weight 0 is the reranker alone, 1 the first stage.
+    `held_out` holds each query's value under the weight that the other folds chose: their mean is
+    what to expect of new queries. Weight 0 is the reranker alone, 1 the first stage.
     """
 
     weight: float
     by_weight: Mapping[float, float]
-    held_out: float
+    held_out: tuple[float, ...]
 
 
 def fit_weight(reranked: Sequence[Ranking], value: Callable[[Ranking], float]) -> FittedWeight:
@@ -70,12 +81,13 @@ def fit_weight(reranked: Sequence[Ranking], value: Callable[[Ranking], float]) -
         raise InputError(f"a weight is fitted to two queries at least, got {len(reranked)}")
     values = {weight: [value(fused(ranking, weight=weight)) for ranking in reranked] for weight in WEIGHTS}
     kept = [place % FOLDS for place in range(len(reranked))]
-    held_out = 0.0
+    held_out = [0.0] * len(reranked)
     for fold in sorted(set(kept)):
         chosen = _best({w: [v for v, f in zip(values[w], kept, strict=True) if f != fold] for w in WEIGHTS})
-        held_out += sum(v for v, f in zip(values[chosen], kept, strict=True) if f == fold)
+        for place, f in enumerate(kept):
+            held_out[place] = values[chosen][place] if f == fold else held_out[place]
     means = {weight: sum(of) / len(of) for weight, of in values.items()}
-    return FittedWeight(_best(values), means, held_out / len(reranked))
+    return FittedWeight(_best(values), means, tuple(held_out))
 
 
 def _best(values: Mapping[float, Sequence[float]]) -> float:

@@ -1,0 +1,107 @@
+"""`shortlist advise`: whether reranking is worth it on the user's own queries, with what, and how deep."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shortlist.build.advice import advice_for
+from shortlist.cli.evaluating import (
+    Collection,
+    Corpus,
+    IndexFolder,
+    Qrels,
+    Queries,
+    Seed,
+    Split,
+    print_table,
+    request_of,
+)
+from shortlist.cli.options import Encoder, Engine, Json, Precision, Threads, settings
+from shortlist.cli.output import console, errors_console, print_json, shown
+from shortlist.cli.progress import CountingProgress
+from shortlist.errors import InputError
+from shortlist.evaluation.advising import Advice, Asked
+from shortlist.evaluation.report.advice import advice_markdown, advice_tables
+from shortlist.evaluation.request import Request
+
+Run = Annotated[str, typer.Option("--run", help="TREC run of the first stage, in place of our own retrieval.")]
+FirstStage = Annotated[str, typer.Option("--first-stage", help="hybrid, weighted, bm25 or dense.")]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model", "-m", help="Reranker, or a cascade 'small > large@20'; may be repeated. [default: the one in use]"
+    ),
+]
+Depth = Annotated[int, typer.Option("--depth", min=2, help="Candidates of the first stage.")]
+Passages = Annotated[int, typer.Option("--passages", min=1, help="How many the generator takes: nDCG is cut there.")]
+RelevantFrom = Annotated[int, typer.Option("--relevant-from", min=1, help="Lowest grade that recall counts.")]
+Sample = Annotated[int, typer.Option(min=0, help="Draw so many queries; 0 takes all.")]
+Report = Annotated[Path | None, typer.Option("--report", help="Write a page: .md.")]
+
+
+def advise(
+    context: typer.Context,
+    collection: Collection = "",
+    split: Split = "",
+    qrels: Qrels = "",
+    queries: Queries = "",
+    corpus: Corpus = "",
+    index: IndexFolder = "",
+    run: Run = "",
+    first_stage: FirstStage = "hybrid",
+    model: Models = None,
+    depth: Depth = 100,
+    passages: Passages = 10,
+    relevant_from: RelevantFrom = 1,
+    sample: Sample = 0,
+    seed: Seed = 0,
+    encoder: Encoder = None,
+    engine: Engine = None,
+    precision: Precision = None,
+    threads: Threads = None,
+    report: Report = None,
+    as_json: Json = False,
+) -> None:
+    """Say whether to rerank, with which model and how deep, from your own queries and judgements.
+
+    Each model scores once, at the full depth; quality at smaller depths follows from its scores.
+    Without judgements it says only what reranking changes, which is a much weaker claim.
+
+    Example:  shortlist advise --queries q.jsonl --qrels qrels.tsv --index docs/.shortlist
+    """
+    if report is not None and (report.suffix != ".md" or not report.absolute().parent.is_dir()):
+        raise InputError(f"a report is a .md file in a folder that is there, not {report}")
+    chosen = settings(encoder=encoder, engine=engine, precision=precision, threads=threads)
+    first = f"run:{run}@{depth}" if run else f"{first_stage}@{depth}"
+    systems = [first, *(f"{first} > {name}" for name in model or [chosen.model])]
+    request = request_of({**context.params, "system": systems}, systems=())
+    asked = Asked(passages, relevant_from, seed)
+    found = _ask(request, asked)
+    if report is not None:
+        report.write_text(advice_markdown(found), encoding="utf-8", errors="replace")
+    if as_json:
+        print_json(asdict(found))
+    else:
+        _print(found)
+
+
+def _ask(request: Request, asked: Asked) -> Advice:
+    command = shlex.join(["shortlist", *sys.argv[1:]])
+    with CountingProgress("indexing", "documents") as indexing, CountingProgress("asking", "queries") as asking:
+        return advice_for(request, asked, command=command, watch=asking.watch, filling=indexing.watch)
+
+
+def _print(advice: Advice) -> None:
+    console().print(shown(f"{advice.collection['name']}: {advice.collection['queries']} queries"))
+    for title, table in advice_tables(advice):
+        console().print(title)
+        print_table(*table)
+    console().print(shown(advice.verdict), soft_wrap=True)
+    for note in advice.notes:
+        errors_console().print(shown(f"note: {note}"), soft_wrap=True)

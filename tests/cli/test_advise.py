@@ -1,0 +1,65 @@
+"""`shortlist advise` as a user meets it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .running import run
+
+MODEL = "lexical[kind=lexical]"
+
+
+def test_advice_has_a_verdict_intervals_and_a_report(collection: Path, tmp_path: Path) -> None:
+    options = ["--first-stage", "bm25", "--depth", 8, "--report", "advice.md"]
+    outcome = run("advise", "-c", collection, "-m", MODEL, *options)
+    assert outcome.code == 0, outcome.err
+    assert "Do not rerank: " in outcome.out
+    page = (tmp_path / "advice.md").read_text(encoding="utf-8")
+    for title in ("by depth", "Against no reranking", "how many passages", "first stage's scores added"):
+        assert title in page
+    values = run("advise", "-c", collection, "-m", MODEL, *options, "--json").json()
+    assert [gain["passages"] for gain in values["by_passages"]] == [3, 5, 10, 30]
+    plain = next(one for one in values["models"] if not one["mixes"])
+    assert all(gain["low"] <= gain["mean"] <= gain["high"] for gain in plain["gains"])
+    assert 0 < values["recall"] <= 1
+    assert values["ceiling"] >= values["baseline"][0]
+
+
+def test_a_run_takes_the_place_of_retrieval(collection: Path, tmp_path: Path) -> None:
+    lines = [f"{q} Q0 {d} 0 {score} x" for q in "12" for d, score in (("cats", 3), ("tower", 2), ("iron", 1))]
+    (tmp_path / "bad.trec").write_text("\n".join(lines), encoding="utf-8")
+    files = ["--queries", collection / "queries.jsonl", "--qrels", collection / "qrels" / "test.tsv"]
+    outcome = run(
+        "advise", *files, "--corpus", collection / "corpus.jsonl", "--run", "bad.trec", "-m", MODEL, "--depth", 3
+    )
+    assert outcome.code == 0, outcome.err
+    assert "run:bad.trec@3" in outcome.out
+
+
+def test_without_judgements_only_changes_are_told(collection: Path) -> None:
+    files = ["--queries", collection / "queries.jsonl", "--corpus", collection / "corpus.jsonl"]
+    arguments = ["advise", *files, "--first-stage", "bm25", "-m", MODEL, "--depth", 8, "--passages", 2]
+    outcome = run(*arguments)
+    assert outcome.code == 0, outcome.err
+    assert "says nothing about quality" in outcome.out or "nobody can say whether reranking helps" in outcome.out
+    values = run(*arguments, "--json").json()
+    assert values["models"] == []
+    assert values["recall"] is None
+    assert 0 <= values["changes"][0]["kept"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-m", MODEL], "no queries were named"),
+        (["-c", "small", "--report", "advice.pdf"], "a report is a .md file"),
+        (["-c", "small", "--first-stage", "bm52"], "did you mean 'bm25'"),
+        (["-c", "small", "--sample", "1", "--first-stage", "bm25", "-m", MODEL], "at least two queries"),
+    ],
+)
+def test_bad_input_exits_with_2_and_says_what_to_do(arguments: list[str], message: str, collection: Path) -> None:
+    outcome = run("advise", *arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert message in outcome.err
