@@ -226,7 +226,7 @@ def _exported(folder: ModelFolder, weights: str, head: Head) -> Path:
 
     out = _exports(weights, head)
     if not (out / "model.onnx").is_file():
-        export_onnx(folder.path, out, head=head)
+        export_onnx(folder.path, out, head=head, weights="float32")  # fp16 would move logits by some thousandths
     return out / "model.onnx"
 
 

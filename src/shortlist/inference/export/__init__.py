@@ -20,7 +20,7 @@ from shortlist.inference.export.saving import LARGEST_SINGLE_FILE, save, token_p
 from shortlist.inference.modules import Module, read_modules
 
 # Raised whenever the graph of the same model changes, so that a cache of exports can tell old ones.
-EXPORT_VERSION = 1
+EXPORT_VERSION = 2
 
 Head = Literal["classification", "mean_pooling", "token_embeddings"]
 Weights = Literal["float32", "float16"]
