@@ -118,6 +118,8 @@ def test_half_precision_is_near_and_its_logits_are_fp32(tmp_path: Path, precisio
     folder = save(tmp_path)
     found = CrossEncoder.load(str(folder), engine="torch", precision=precision, device="cpu").score(QUERY, DOCUMENTS)
     assert found.values.dtype == np.float32
+    halved = torch.from_numpy(found.values).to(getattr(torch, {"bf16": "bfloat16", "fp16": "float16"}[precision]))
+    assert (halved.float().numpy() != found.values).any()  # the head itself gives fp32, so that nothing ties
     assert found.step.facts["precision"] == precision
     np.testing.assert_allclose(found.values, by_transformers(folder, 66), atol=0.1)
 

@@ -46,8 +46,8 @@ class ModelFolder:
     def pad_id(self) -> int:
         """The token id that fills a batch: the configuration's, else the tokenizer's padding token, else 0."""
         declared = self.config.get("pad_token_id")
-        if declared is not None:
-            return int(declared)
+        if isinstance(declared, int) and declared >= 0:  # Llama's first configurations say -1 for none
+            return declared
         tokenizer = self._json("tokenizer_config.json")
         name = tokenizer.get("pad_token")
         name = name.get("content") if isinstance(name, dict) else name

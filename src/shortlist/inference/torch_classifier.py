@@ -45,6 +45,7 @@ class TorchClassifier:
         model = load_pretrained(
             folder, suffix="ForSequenceClassification", placement=placement, trust_remote_code=trust_remote_code
         )
+        _score_in_fp32(model)
         model.config.pad_token_id = folder.pad_id  # decoders find their last position by it, and some lack it
         return cls(model, placement=placement)
 
@@ -53,6 +54,14 @@ class TorchClassifier:
         with memory_errors(), torch.inference_mode():
             feeds = {n: torch.from_numpy(getattr(batch, n)).to(self._placement.device) for n in self._inputs}
             return np.asarray(self._model(**feeds).logits.float().cpu().numpy())
+
+
+def _score_in_fp32(model: Any) -> None:
+    """Let the last linear layer give fp32: bf16 tells only every sixteenth of a logit apart from 8 on, and would tie."""
+    labels = model.config.num_labels
+    heads = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == labels]
+    if heads:
+        heads[-1].float().register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
 
 
 def _inputs_of(model: Any) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shortlist.errors import UnsupportedModelError
+from shortlist.errors import InputError, UnsupportedModelError
 from shortlist.inference.engine import Engine, Inferred
 from shortlist.inference.load import load_engine
 from shortlist.inference.session import Output, Precision
@@ -37,6 +37,9 @@ class CrossEncoder:
         long_documents: LongDocuments = LongDocuments.HEAD,
         activation: str = "",
     ) -> None:
+        overhead = engine.tokenizer.pair.overhead
+        if max_length < overhead + 2:
+            raise InputError(f"max_length={max_length} leaves no room for two texts; it must be {overhead + 2} or more")
         self._engine = engine
         self._max_length = max_length
         self._long_documents = long_documents
@@ -141,6 +144,7 @@ class CrossEncoder:
         room = self._max_length * 3 // 4
         if self._long_documents is LongDocuments.PASSAGES_80:
             room = self._max_length // 2 - self._engine.tokenizer.single.overhead
+        room = max(1, min(room, self._max_length - self._engine.tokenizer.pair.overhead - 1))  # one for the document
         return ids[:room], Truncation("(query)", room, len(ids)) if len(ids) > room else None
 
     def _step(self, began: float, documents: Sequence[Document], reading: _Readings, inferred: Inferred) -> Step:
