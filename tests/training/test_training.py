@@ -29,6 +29,7 @@ from shortlist.inference.models import find_model
 from shortlist.protocols import Role
 from shortlist.scorers.cross_encoder import CrossEncoder
 from shortlist.settings import DEFAULT_ENCODER
+from shortlist.training.averaging import average
 from shortlist.training.bi_encoder import BiEncoderStudent
 from shortlist.training.groups import Group, Pair, read_groups, write_groups
 from shortlist.training.held_out import split_by_query
@@ -280,3 +281,22 @@ def test_the_command_trains_a_blend_that_search_and_python_load(tmp_path: Path) 
     ranking = Reranker.load(str(out)).rank("what is red car", ["the sea", "red car is a thing"])
     assert ranking.doc_ids == ("1", "0")
     assert ranking.score_kind.value == "weighted sum"
+
+
+def test_the_average_of_two_trainings_lies_between_them(tiny: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    one, other = (TrainableCrossEncoder.from_encoder(tiny, exits=(1,)) for _ in range(2))
+    one.save(tmp_path / "one")
+    other.save(tmp_path / "other")
+    average([tmp_path / "one", tmp_path / "other"], tmp_path / "mean")
+    mean = TrainableCrossEncoder.from_encoder(tmp_path / "mean", exits=(1,)).state_dict()
+    assert not torch.equal(one.exits["1"].classifier.weight, other.exits["1"].classifier.weight)
+    for name, tensor in one.state_dict().items():
+        assert torch.allclose(mean[name], (tensor + other.state_dict()[name]) / 2, atol=1e-6), name
+
+
+def test_models_of_two_shapes_have_no_average(tiny: Path, tmp_path: Path) -> None:
+    TrainableCrossEncoder.from_encoder(tiny, exits=(1,)).save(tmp_path / "one")
+    TrainableCrossEncoder.from_encoder(tiny, exits=(2,)).save(tmp_path / "other")
+    with pytest.raises(InputError, match="not the same model"):
+        average([tmp_path / "one", tmp_path / "other"], tmp_path / "mean")
