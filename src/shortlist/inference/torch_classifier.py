@@ -57,7 +57,7 @@ class TorchClassifier:
 
 
 def _score_in_fp32(model: Any) -> None:
-    """Let the last linear layer give fp32: bf16 tells only every sixteenth of a logit apart from 8 on, and would tie."""
+    """Let the last linear layer give fp32: bf16 tells only every sixteenth of a logit apart from 8 on, and ties."""
     labels = model.config.num_labels
     heads = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == labels]
     if heads:
