@@ -11,14 +11,28 @@ from typing import Any
 from shortlist import __version__
 from shortlist.evaluation import provenance as origin
 from shortlist.evaluation.provenance import as_markdown
+from shortlist.weights import find_packaged
 
-__all__ = ["as_markdown", "provenance"]
+__all__ = ["as_markdown", "provenance", "weights_of"]
 
 
 def provenance(module: str, arguments: Sequence[str]) -> dict[str, Any]:
     """Describe this run as plain JSON values."""
     command = shlex.join(["python", "-m", module, *map(_without_folder, arguments)])
     return {**origin.provenance(command, shortlist=__version__, also=("sentence-transformers",)), "commit": _commit()}
+
+
+def weights_of(models: Sequence[str]) -> dict[str, str]:
+    """Return each packaged model's twelve first digits of the SHA-256 of its weights; a blend has its parts'."""
+    found: dict[str, str] = {}
+    for name in models:
+        packaged = find_packaged(name)
+        if packaged is None:
+            continue
+        found |= weights_of([part["model"] for part in packaged.card.get("parts", ())])
+        if "model.onnx" in packaged.card["sha256"]:
+            found[name] = packaged.card["sha256"]["model.onnx"][:12]
+    return found
 
 
 def _without_folder(argument: str) -> str:

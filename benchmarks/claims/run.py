@@ -19,10 +19,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.claims.answers import about_answers, study
+from benchmarks.claims.large import named
 from benchmarks.claims.retrieval import Models, Sizes, about_given, about_hybrid, rerank_given, rerank_hybrid
 from benchmarks.claims.rows import Row, as_table
 from benchmarks.progress import tell
-from benchmarks.provenance import as_markdown, provenance
+from benchmarks.provenance import as_markdown, provenance, weights_of
 from benchmarks.quality.collection import data_folder
 from benchmarks.quality.indexing import work_folder
 from shortlist.build.generators import load_generator
@@ -37,9 +38,11 @@ def main(arguments: Sequence[str]) -> None:
         for row in _rows(options, data_folder() / "eval", work):
             tell(f"{row.verdict}: {row.claim}: {row.figure}")
             rows.append(row)
-    sys.stdout.write(f"# Claims\n\n{as_markdown(run)}\n{as_table(rows)}")
+    weights = weights_of([options.cross_encoder, options.bi_encoder, options.default])
+    told = "".join(f"- {name}: {checksum}\n" for name, checksum in weights.items())
+    sys.stdout.write(f"# Claims\n\n{as_markdown(run)}\nWeights (SHA-256):\n\n{told}\n{as_table(rows)}")
     if options.json:
-        values = {**run, "rows": [asdict(row) for row in rows]}
+        values = {**run, "weights": weights, "rows": [asdict(row) for row in rows]}
         options.json.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
@@ -48,13 +51,17 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--queries", type=int, default=50, help="drawn from each collection; 0 for all")
     parser.add_argument("--depth", type=int, default=50, help="candidates to rerank")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--given", default="trec_dl19", help="collection with candidates/BM25.trec")
+    parser.add_argument("--given", default="trec_dl19", help="collection with candidates/BM25.trec; '' leaves it out")
     parser.add_argument("--hybrid", nargs="*", default=["scifact", "cranfield"], metavar="NAME")
     parser.add_argument("--answers", nargs="*", default=["xquad_en", "xquad_de"], metavar="NAME")
     parser.add_argument("--cross-encoder", default="shortlist-minilm-l6")
     parser.add_argument("--bi-encoder", default=DEFAULT_ENCODER)
     parser.add_argument("--default", default=DEFAULT_MODEL, help="what reranks hybrid search and passages for answers")
-    parser.add_argument("--large", default="", help="a larger cross-encoder: folder or hub name")
+    parser.add_argument(
+        "--large",
+        default="random:bert-base",
+        help="a larger cross-encoder: folder, hub name, or a random one of a shape",
+    )
     parser.add_argument("--listwise", default="", help="a listwise model as `shortlist evaluate` names it")
     parser.add_argument("--generator", default="", help="a GGUF file, or a model on --server")
     parser.add_argument("--server", default="", help="an OpenAI-compatible server")
@@ -68,11 +75,16 @@ def _options() -> argparse.ArgumentParser:
 def _rows(options: argparse.Namespace, evaluation: Path, work: Path) -> Iterator[Row]:
     sizes = Sizes(options.queries, options.depth, options.seed)
     models = Models(
-        options.cross_encoder, options.bi_encoder, options.default, large=options.large, listwise=options.listwise
+        options.cross_encoder,
+        options.bi_encoder,
+        options.default,
+        large=named(options.large, work, like=options.cross_encoder),
+        listwise=options.listwise,
     )
     generator = load_generator(options.generator, server=options.server) if options.generator else None
-    given = rerank_given(evaluation / options.given, "BM25.trec", models, sizes, work)
-    yield from about_given(given, models, round_trips_ms=options.round_trips, hosted_ms=options.hosted_ms)
+    if options.given:
+        given = rerank_given(evaluation / options.given, "BM25.trec", models, sizes, work)
+        yield from about_given(given, models, round_trips_ms=options.round_trips, hosted_ms=options.hosted_ms)
     for name in options.hybrid:
         yield about_hybrid(rerank_hybrid(evaluation / name, models, sizes, work))
     for name in options.answers:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from benchmarks.claims.answers import NUMBERS, about_answers
 from benchmarks.claims.retrieval import Models, about_given
 from benchmarks.claims.rows import AGREES, DISAGREES, NOT_MEASURED, OPEN, Claimed, Row, as_table, measured, verdict
+from benchmarks.provenance import weights_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shortlist.build.models import load_second_stage
+from shortlist.errors import InputError
 from shortlist.evaluation.answers.study import IN_CONTEXT, AnswerStudy, Reply
 from shortlist.evaluation.results import Evaluation, SystemResult
 from shortlist.evaluation.systems import Answered
+from shortlist.types import Document, Query, Ranking
 
 NUMBER = st.floats(-100, 100)
 
@@ -80,3 +85,25 @@ def test_a_shrinking_gain_is_seen_and_what_needs_a_generator_is_not_measured() -
     assert [row.verdict for row in rows] == [AGREES, NOT_MEASURED, NOT_MEASURED]
     assert rows[0].value == pytest.approx(1.0)
     assert math.isnan(rows[1].value)
+
+
+def test_a_random_large_model_is_made_once_and_scores(tmp_path: Path) -> None:
+    pytest.importorskip("safetensors")
+    pytest.importorskip("onnx")
+    from benchmarks.claims import large
+
+    folder = large.named("random:tiny", tmp_path, like="shortlist-minilm-l6", shapes={"tiny": (2, 128)})
+    made = (Path(folder) / "model.safetensors").stat().st_mtime_ns
+    assert large.named("random:tiny", tmp_path, like="shortlist-minilm-l6", shapes={"tiny": (2, 128)}) == folder
+    assert (Path(folder) / "model.safetensors").stat().st_mtime_ns == made
+    ranking = load_second_stage(folder, engine="onnxruntime").rerank(Ranking.in_order(Query("q"), [Document("a", "a")]))
+    assert ranking.doc_ids == ("a",)
+    assert large.named("a/model", tmp_path, like="") == "a/model"
+    with pytest.raises(InputError, match="shapes are bert-base, bert-large"):
+        large.named("random:huge", tmp_path, like="shortlist-minilm-l6")
+
+
+def test_a_blend_has_the_weights_of_its_parts() -> None:
+    found = weights_of(["shortlist-l6", "nobody/knows"])
+    assert set(found) == {"all-minilm-l6-v2", "shortlist-minilm-l6"}
+    assert all(len(digest) == 12 for digest in found.values())

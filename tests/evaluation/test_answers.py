@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shortlist.build.answers import Asking, study_request
-from shortlist.errors import InputError
+from shortlist.errors import GenerationError, InputError
 from shortlist.evaluation import Run, read_beir
 from shortlist.evaluation.answers.asking import ask, is_abstention, read_answer, shown
 from shortlist.evaluation.answers.faithfulness import faithfulness
@@ -23,6 +23,7 @@ from shortlist.evaluation.answers.study import ANSWERED, EXACT, F1, FAITHFUL, IN
 from shortlist.evaluation.request import Request
 from shortlist.evaluation.systems import Given, Stage, System
 from shortlist.generation.support import GeneratorJudge, ScorerJudge, Statement
+from shortlist.generators.chat import unanswered
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.types import Completion, Document, Prompt
@@ -174,6 +175,42 @@ def test_without_a_generator_only_the_context_is_measured(
     assert study.measures == (IN_CONTEXT,)
     assert any(reply.left_out for reply in study.replies)
     assert "did not fit and were left out" in answers_report(study)
+
+
+def test_passages_that_the_context_does_not_hold_are_left_out_from_the_end_and_told(
+    parts: tuple[list[System], dict[str, tuple[str, ...]], Scripted], tmp_path: Path
+) -> None:
+    systems, gold, generator = parts
+
+    class Narrow:
+        fingerprint = "narrow"
+
+        def generate(self, prompt: Prompt) -> Completion:
+            if "[4]" in prompt.messages[-1].text:
+                raise unanswered("narrow", "request (4525 tokens) exceeds the available context size (1024 tokens)")
+            return generator.generate(prompt)
+
+    asked = [query for query in read_beir(tmp_path).queries if query.query_id in gold]
+    study = study_answers(asked, gold, systems, plan=Plan((3, 7), permutations=100), generator=Narrow())
+    assert {(reply.passages, reply.left_out) for reply in study.replies} == {(3, 0), (7, 4)}
+    for name in study.systems:  # every measure is of the passages that were shown
+        assert study.values(IN_CONTEXT, name, 7) == study.values(IN_CONTEXT, name, 3)
+    assert "7 passages: of 10 of 10 prompts the last ones did not fit and were left out" in answers_report(study)
+
+
+def test_a_generator_that_fails_for_another_reason_ends_the_study(
+    parts: tuple[list[System], dict[str, tuple[str, ...]], Scripted], tmp_path: Path
+) -> None:
+    class Down:
+        fingerprint = "down"
+
+        def generate(self, prompt: Prompt) -> Completion:
+            raise unanswered("down", "connection refused")
+
+    systems, gold, _ = parts
+    asked = [query for query in read_beir(tmp_path).queries if query.query_id in gold]
+    with pytest.raises(GenerationError, match="connection refused"):
+        study_answers(asked, gold, systems, plan=Plan((1, 3)), generator=Down())
 
 
 def test_a_system_must_bring_the_passages_that_are_asked_for(

@@ -15,7 +15,7 @@ from shortlist.evaluation.report import html_report, markdown_report
 from shortlist.evaluation.report.figures import p_value, plain, short, signed
 from shortlist.evaluation.report.markdown import cell
 from shortlist.evaluation.report.pareto import frontier
-from shortlist.evaluation.report.scores import calibration_error, reliability
+from shortlist.evaluation.report.scores import calibration_error, judged_scores, reliability
 from shortlist.evaluation.report.svg import Frame, around, element, label, log_ticks, ticks
 from shortlist.evaluation.request import Request
 from shortlist.evaluation.results import Evaluation, SystemResult
@@ -136,6 +136,19 @@ def system(name: str, quality: float, latency_ms: float) -> SystemResult:
 def test_the_frontier_leaves_out_what_is_slower_and_no_better() -> None:
     systems = [system("slow", 0.9, 90), system("fast", 0.5, 1), system("beaten", 0.4, 5), system("even", 0.9, 95)]
     assert [one.name for one in frontier(systems, "m")] == ["fast", "slow"]
+
+
+def test_unjudged_candidates_are_the_others_only_where_nothing_is_judged_as_not_relevant() -> None:
+    answers = {"q": Answered(("a", "b", "c"), (3.0, 2.0, 1.0), ("a", "b", "c"), (1.0,))}
+    system = SystemResult("s", "", answers, {}, {}, {}, "logit")
+    graded = judged_scores(system, {"q": {"a": 2, "b": 0}})
+    assert (graded.scores.tolist(), graded.is_relevant.tolist(), graded.with_unjudged) == (
+        [3.0, 2.0],
+        [True, False],
+        False,
+    )
+    positive = judged_scores(system, {"q": {"a": 1}})
+    assert (positive.is_relevant.tolist(), positive.with_unjudged) == ([True, False, False], True)
 
 
 def test_calibration_error_is_zero_for_a_word_that_is_kept() -> None:

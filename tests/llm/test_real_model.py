@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shortlist import Document, Query, Ranking
-from shortlist.errors import GenerationError
+from shortlist.errors import GenerationError, PromptTooLongError
 from shortlist.generators import LanguageModel, load_language_model
 from shortlist.passages.quoting import harmless
 from shortlist.scorers.llm import Budget, PointwiseLLM
@@ -92,7 +92,7 @@ def test_a_passages_chat_tokens_are_not_the_models(server: str) -> None:
 
 
 def test_too_long_a_prompt_is_an_error_that_says_so(served: LanguageModel) -> None:
-    with pytest.raises(GenerationError, match="exceeds the available context size"):
+    with pytest.raises(PromptTooLongError, match="exceeds the available context size"):
         served.generate(Prompt((Message("user", "word " * 3000),)))
 
 
@@ -129,5 +129,5 @@ def test_the_same_file_in_this_process_scores_as_the_server_does(gguf: Path, ser
     here, there = (scorer.score(QUERY, GIVEN.documents).values for scorer in (local, remote))
     assert here == pytest.approx(there, abs=0.3)  # llama.cpp rounds differently with what else is in its batch
     assert here.argmax() == there.argmax() == 1
-    with pytest.raises(GenerationError, match="exceeds the available context size"):
+    with pytest.raises(PromptTooLongError, match="exceeds the available context size"):
         load_language_model(str(gguf), context=256, threads=1).generate(Prompt((Message("user", "word " * 400),)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from shortlist.errors import GenerationError
+from shortlist.errors import GenerationError, PromptTooLongError
 from shortlist.types import Completion, Prompt, TokenLogprobs
 
 Json = Mapping[str, Any]
@@ -78,6 +78,16 @@ def completion_of(answer: Json, *, with_logprobs: bool) -> Completion:
             " choose a method that reads the answer's text instead"
         )
     return completion
+
+
+def unanswered(name: str, reason: str) -> GenerationError:
+    """Return the error for a request that `name` refused with `reason`."""
+    kind = PromptTooLongError if any(words in reason for words in _TOO_LONG) else GenerationError
+    return kind(f"{name} did not answer: {reason:.300}")
+
+
+# llama.cpp; OpenAI's code; OpenAI's and vLLM's words: none of them has another sign that all send
+_TOO_LONG = ("exceeds the available context size", "context_length_exceeded", "maximum context length")
 
 
 def token_ids(answer: Any, name: str) -> list[int]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from shortlist._optional import require
 from shortlist.errors import GenerationError, InputError, ModelNotFoundError, UnsupportedModelError
-from shortlist.generators.chat import Json, Receive, token_ids
+from shortlist.generators.chat import Json, Receive, token_ids, unanswered
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy stands between us and ourselves
 
@@ -52,7 +52,7 @@ class LlamaCppEndpoint:
             try:
                 self._server.handle_chat_completions(dict(request), receive)
             except RuntimeError as error:
-                raise GenerationError(f"{self.fingerprint} did not answer: {error!s:.300}") from error
+                raise unanswered(self.fingerprint, str(error)) from error
 
     def complete(self, request: Json) -> Json:
         """Run a text-completion request; raises GenerationError with what llama.cpp said."""
@@ -76,9 +76,9 @@ class LlamaCppEndpoint:
             try:
                 answer: Json = handle(dict(request))
             except RuntimeError as error:
-                raise GenerationError(f"{self.fingerprint} did not answer: {error!s:.300}") from error
+                raise unanswered(self.fingerprint, str(error)) from error
         if "error" in answer:
-            raise GenerationError(f"{self.fingerprint} did not answer: {answer['error'].get('message')!s:.300}")
+            raise unanswered(self.fingerprint, str(answer["error"].get("message")))
         return answer
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from shortlist._optional import require
 from shortlist.errors import GenerationError, InputError
-from shortlist.generators.chat import Json, Receive, token_ids
+from shortlist.generators.chat import Json, Receive, token_ids, unanswered
 
 _NO_KEY = "none"  # the client insists on one; servers of one's own mostly do not look at it
 
@@ -64,7 +64,7 @@ class OpenAIEndpoint:
                         if receive(chunk.to_dict()):
                             return
             except (self._openai.OpenAIError, ValueError, OSError) as error:
-                raise GenerationError(f"{self.fingerprint} did not answer: {_reason(error)}") from error
+                raise unanswered(self.fingerprint, _reason(error)) from error
 
     def complete(self, request: Json) -> Json:
         """Send a text-completion request; raises GenerationError with what the server said."""
@@ -98,7 +98,7 @@ class OpenAIEndpoint:
             try:
                 return send()
             except (self._openai.OpenAIError, ValueError) as error:  # ValueError: the body is no JSON
-                raise GenerationError(f"{self.fingerprint} did not answer: {_reason(error)}") from error
+                raise unanswered(self.fingerprint, _reason(error)) from error
 
 
 def _reason(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from shortlist.errors import InputError
+from shortlist.errors import InputError, PromptTooLongError
 from shortlist.evaluation.answers.asking import ask, is_abstention, read_answer, shown
 from shortlist.evaluation.answers.faithfulness import faithfulness
 from shortlist.evaluation.answers.squad import contains, exact_match, token_f1
@@ -31,7 +31,8 @@ class Reply:
     """What came of one question with the first `passages` of a system.
 
     `values` holds each measure that applies: faithfulness only where there was an answer and
-    a judge. `left_out` passages did not fit into the words that are allowed.
+    a judge. `left_out` passages did not fit into the words that are allowed, or into the
+    generator's context; every measure is of the passages that were shown.
     """
 
     system: str
@@ -180,15 +181,25 @@ def _reply(
     judge: Judge | None,
 ) -> Reply:
     asked = documents[:number]
-    passages = shown(asked, words=plan.words)
-    values = {IN_CONTEXT: max((contains(passage.full_text, gold) for passage in passages), default=0.0)}
+    passages: Sequence[Document] = shown(asked, words=plan.words)
+    text, tokens, latency_ms, values = "", 0, 0.0, {}
+    if desk is not None:
+        passages, completion, latency_ms = _generated(desk, query, passages)
+        text, tokens = read_answer(completion.text), completion.prompt_tokens
+        values = _answer_values(query, text, gold, passages, judge)
+    values |= {IN_CONTEXT: max((contains(passage.full_text, gold) for passage in passages), default=0.0)}
     left_out = len(asked) - len(passages)
-    if desk is None:
-        return Reply(system, number, query.query_id, "", values, left_out=left_out)
-    completion, latency_ms = desk.generate(ask(query.text, passages))
-    text = read_answer(completion.text)
-    values |= _answer_values(query, text, gold, passages, judge)
-    return Reply(system, number, query.query_id, text, values, completion.prompt_tokens, latency_ms, left_out)
+    return Reply(system, number, query.query_id, text, values, tokens, latency_ms, left_out)
+
+
+def _generated(desk: Desk, query: Query, passages: Sequence[Document]) -> tuple[Sequence[Document], Completion, float]:
+    """Ask with the passages, without the last ones where all do not fit into the generator's context."""
+    try:
+        return passages, *desk.generate(ask(query.text, passages))
+    except PromptTooLongError:
+        if len(passages) <= 1:
+            raise
+    return _generated(desk, query, passages[:-1])
 
 
 def _answer_values(

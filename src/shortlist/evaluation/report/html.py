@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
 
@@ -83,6 +83,7 @@ def _quality(evaluation: Evaluation) -> str:
     plot = _figure(
         pareto(evaluation.systems, measure),
         "Whiskers are 95 % bootstrap intervals of the mean. On the dashed line no other system is better and faster.",
+        key=_keys(evaluation.systems, range(len(evaluation.systems))),
     )
     header, rows = figures(evaluation)
     best = {m: max(system.mean(m) for system in evaluation.systems) for m in evaluation.measures}
@@ -140,13 +141,9 @@ def _depths(evaluation: Evaluation) -> Iterator[str]:
     }
     curves = {place: curve for place, curve in found.items() if len(curve) > 1}
     if curves:
-        names = [system.name for system in evaluation.systems]
-        keys = " ".join(f"{_key(place)}{escape(names[place])}" for place in curves)
-        plot = depth_curves(curves, names, measure)
-        yield (
-            f"<h2>How many candidates to rerank</h2>{_figure(plot, 'Bands are 95 % bootstrap intervals.')}"
-            f'<p class="small">{keys}</p>'
-        )
+        plot = depth_curves(curves, [system.name for system in evaluation.systems], measure)
+        figure = _figure(plot, "Bands are 95 % bootstrap intervals.", key=_keys(evaluation.systems, curves))
+        yield f"<h2>How many candidates to rerank</h2>{figure}"
 
 
 _CURVED = {"nDCG", "RR", "AP", "R", "P"}
@@ -173,7 +170,8 @@ def _score_plots(evaluation: Evaluation, system: SystemResult, place: int) -> It
     else:
         word = f"Expected calibration error {calibration_error(bins):.3f}: the distance from the dashed diagonal."
     relevant = int(found.is_relevant.sum())
-    few = f"{len(found.scores):,} judged candidates, {relevant:,} of them relevant (grade {lowest} or more)."
+    counted = "candidates, unjudged ones as not relevant" if found.with_unjudged else "judged candidates"
+    few = f"{len(found.scores):,} {counted}; {relevant:,} are relevant (grade {lowest} or more)."
     plots = _figure(distribution(found), few) + _figure(
         reliability_plot(bins, is_probability=claimed is not None), word
     )
@@ -196,8 +194,13 @@ def _origin(evaluation: Evaluation) -> str:
     return f'<h2>How it was measured</h2>{command}<ul class="notes">{items}</ul>'
 
 
-def _figure(picture: str, caption: str) -> str:
-    return f'<figure class="card">{picture}<figcaption>{escape(caption)}</figcaption></figure>'
+def _figure(picture: str, caption: str, *, key: str = "") -> str:
+    return f'<figure class="card">{key}{picture}<figcaption>{escape(caption)}</figcaption></figure>'
+
+
+def _keys(systems: Sequence[SystemResult], places: Iterable[int]) -> str:
+    entries = "".join(f"<span>{_key(place)}{escape(systems[place].name)}</span>" for place in places)
+    return f'<div class="keys">{entries}</div>'
 
 
 def _key(place: int) -> str:

@@ -21,10 +21,14 @@ _BINS = 10
 
 @dataclass(frozen=True, slots=True)
 class JudgedScores:
-    """The last stage's scores of judged candidates, with whether each one is relevant `[documents]`."""
+    """The last stage's scores of candidates, with whether each one is relevant `[documents]`.
+
+    `with_unjudged` says that unjudged candidates are among them as not relevant.
+    """
 
     scores: Floats
     is_relevant: npt.NDArray[np.bool_]
+    with_unjudged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +41,20 @@ class Bin:
 
 
 def judged_scores(system: SystemResult, relevance: Mapping[str, Mapping[str, int]], *, rel: int = 1) -> JudgedScores:
-    """Collect the scores of a system's judged candidates."""
-    found = [
-        (score, relevance[query_id][doc_id] >= rel)
+    """Collect the scores of a system's judged candidates.
+
+    Where the qrels name relevant documents only, unjudged candidates are taken for not
+    relevant, as the measures take them: there is nothing else to compare with.
+    """
+    unjudged = 0 if all(grade >= rel for judged in relevance.values() for grade in judged.values()) else None
+    graded = [
+        (score, relevance[query_id].get(doc_id, unjudged))
         for query_id, answer in system.answers.items()
         for doc_id, score in zip(answer.doc_ids, answer.scores, strict=False)
-        if doc_id in relevance[query_id]
     ]
-    return JudgedScores(
-        np.array([score for score, _ in found], dtype=np.float64), np.array([r for _, r in found], dtype=np.bool_)
-    )
+    found = [(score, grade >= rel) for score, grade in graded if grade is not None]
+    scores, flags = [score for score, _ in found], [is_relevant for _, is_relevant in found]
+    return JudgedScores(np.array(scores, dtype=np.float64), np.array(flags, dtype=np.bool_), unjudged is not None)
 
 
 def as_probabilities(system: SystemResult, scores: Floats) -> Floats | None:
