@@ -117,7 +117,8 @@ def test_a_model_with_code_of_its_own_runs_from_its_ready_made_graph(
     from shortlist.inference.export import export_onnx
 
     monkeypatch.setenv("SHORTLIST_MODELS", str(tmp_path / "models"))
-    made = export_onnx(write_classifier(tmp_path / "plain"), tmp_path / "graph", head="classification").path
+    plain_folder = write_classifier(tmp_path / "plain")
+    made = export_onnx(plain_folder, tmp_path / "graph", head="classification", weights="float32").path
     folder = tmp_path / "models" / "jinaai--jina-reranker-v2-base-multilingual"
     write_classifier(folder, model_type=None, auto_map={"AutoModelForSequenceClassification": "own.Code"})
     (folder / "model.safetensors").unlink()

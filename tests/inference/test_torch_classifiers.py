@@ -279,7 +279,7 @@ def test_weights_that_are_not_there_are_never_made_up(tmp_path: Path) -> None:
     (folder / "model.safetensors").unlink()
     with pytest.raises(ModelNotFoundError, match=r"needs model.safetensors"):
         CrossEncoder.load(str(folder), engine="torch")
-    with pytest.raises(UnsupportedModelError, match="runs no bi-encoder"):
+    with pytest.raises(UnsupportedModelError, match="runs neither bi-encoders"):
         load_engine(str(folder), head="mean_pooling", engine="torch")
 
 

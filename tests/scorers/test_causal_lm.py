@@ -131,7 +131,9 @@ def test_threads_give_the_same_scores(family: tuple[str, Path]) -> None:
 def test_a_sliding_window_is_read_whole_for_every_document(tmp_path: Path) -> None:
     folder = save_qwen3(tmp_path, use_sliding_window=True, sliding_window=40, max_window_layers=1)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    found = load_causal_lm(str(folder), template="qwen3", max_length=MAX_LENGTH).score(QUERY, DOCUMENTS)
+    found = load_causal_lm(str(folder), template="qwen3", max_length=MAX_LENGTH, precision="fp32").score(
+        QUERY, DOCUMENTS
+    )
     rows = [qwen3_layout(tokenizer, QUERY.text, d.text, MAX_LENGTH) for d in DOCUMENTS]
     np.testing.assert_allclose(
         found.values, qwen3_score(plain_logits(folder, rows, side="right"), tokenizer), atol=1e-4

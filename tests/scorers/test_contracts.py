@@ -98,6 +98,7 @@ def test_every_registered_kind_is_among_the_cases() -> None:
     assert {*scorer_kinds(), "blend"} == {kind for kind, _, _ in CASES}
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of transformers
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the quantiser of onnxruntime
 def test_the_scorer_contract_holds(scorer: Scorer, request: pytest.FixtureRequest) -> None:
     # activations are quantised with one scale a batch, so int8 scores do depend on their company; bf16 keeps
@@ -108,6 +109,7 @@ def test_the_scorer_contract_holds(scorer: Scorer, request: pytest.FixtureReques
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of transformers
 def test_a_scorer_makes_a_reranker(scorer: Scorer) -> None:
     check_reranker(Pointwise(Cached(scorer)))
 

@@ -116,7 +116,9 @@ def by_hand(weights: dict[str, Any], ids: list[int], cutoff: int) -> float:
 def test_every_layers_head_equals_the_model_by_hand(tmp_path: Path, cutoff: int) -> None:
     weights = save_minicpm(tmp_path)
     tokenizer = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
-    scorer = load_causal_lm(str(tmp_path), template="bge-layerwise", cutoff_layer=cutoff, max_length=300)
+    scorer = load_causal_lm(
+        str(tmp_path), template="bge-layerwise", cutoff_layer=cutoff, max_length=300, precision="fp32"
+    )
     found = scorer.score(QUERY, DOCUMENTS)
     expected = [by_hand(weights, bge_layout(tokenizer, QUERY.text, d.text, 300), cutoff) for d in DOCUMENTS]
     assert np.ptp(expected) > 0.1
