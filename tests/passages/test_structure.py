@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import takewhile
+from itertools import chain, combinations, takewhile
 
 import pytest
 from hypothesis import given, settings
@@ -78,14 +78,17 @@ def test_markdown_body_is_kept_under_its_headings(
         "\n\n".join([f"{'#' * level} {title}{place}", *body]) for place, (level, title, body) in enumerate(sections)
     )
     passages = cut(text, kind=Kind.MARKDOWN, size=size)
-    for place, (_, title, body) in enumerate(sections):
+    for place, (level, title, body) in enumerate(sections):
         if body:
             own = [passage for passage in passages if passage.headings[-1:] == (f"{title}{place}",)]
-            # subheadings without text that follow may count as text here
-            empty = list(takewhile(lambda section: not section[1][2], enumerate(sections[place + 1 :], place + 1)))
-            more = [letters(f"{'#' * level}{title}{number}") for number, (level, title, _) in empty]
-            possible = {letters("".join(body)) + "".join(more[:count]) for count in range(len(more) + 1)}
-            assert joined(own) in possible
+            # headings without text may count as text here when they follow at once or lie below this one
+            later = list(enumerate(sections[place + 1 :], place + 1))
+            at_once = list(takewhile(lambda section: not section[1][2], later))
+            below = [one for one in takewhile(lambda section: section[1][0] > level, later) if not one[1][2]]
+            empty = sorted({number for number, _ in [*at_once, *below]})
+            more = [letters(f"{'#' * sections[number][0]}{sections[number][1]}{number}") for number in empty]
+            chosen = chain.from_iterable(combinations(more, count) for count in range(len(more) + 1))
+            assert joined(own) in {letters("".join(body)) + "".join(some) for some in chosen}
 
 
 @steady
