@@ -84,7 +84,8 @@ def test_markdown_body_is_kept_under_its_headings(
             # headings without text may count as text here when they follow at once or lie below this one
             later = list(enumerate(sections[place + 1 :], place + 1))
             at_once = list(takewhile(lambda section: not section[1][2], later))
-            below = [one for one in takewhile(lambda section: section[1][0] > level, later) if not one[1][2]]
+            end = next((number for number, (other, _, _) in later if other <= level), len(sections))
+            below = [(number, section) for number, section in later if number < end and not section[2]]
             empty = sorted({number for number, _ in [*at_once, *below]})
             more = [letters(f"{'#' * sections[number][0]}{sections[number][1]}{number}") for number in empty]
             chosen = chain.from_iterable(combinations(more, count) for count in range(len(more) + 1))
