@@ -25,16 +25,18 @@ from benchmarks.provenance import as_markdown, provenance
 from benchmarks.quality.collection import Collection, load_collection, sample
 from benchmarks.quality.measure import NDCG, per_query
 from benchmarks.quality.tables import markdown
+from shortlist.build.models import load_model
 from shortlist.evaluation import mean
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.scorers.cosine import Cosine
 from shortlist.scorers.cross_encoder import CrossEncoder
 from shortlist.types import Document, Query, Ranking, ScoreKind
+from shortlist.weights import find_packaged
 
 _COLLECTION = "trec_dl19"
-_ENCODER, _CROSS, _SUM, _WEIGHT = "all-minilm-l6-v2", "shortlist-minilm-l6", "shortlist-l6", 40.0
+_ENCODER, _CROSS, _SUM = "all-minilm-l6-v2", "shortlist-minilm-l6", "shortlist-l6"
 _DEPTHS = (3, 5, 10, 15, 20, 30, 40, 50, 75, 100)
-_WHOLE = 512
+_WHOLE, _BESIDE = 512, 1  # keys beside the lengths: 0 is the bi-encoder's cosine, 1 what the sum adds to the logit
 
 Scored = dict[str, npt.NDArray[np.float32]]  # query_id -> scores [candidates], in the candidates' order
 Curve = dict[int, dict[str, float]]  # depth -> query_id -> value
@@ -70,15 +72,18 @@ def _options() -> argparse.ArgumentParser:
 def _score(
     collection: Collection, queries: Sequence[Query], tokens: Sequence[int]
 ) -> tuple[dict[int, Scored], dict[int, float]]:
-    """Score every candidate; return scores by tokens (0 is the bi-encoder's) and the share of the tokens read."""
+    """Score every candidate; return scores by tokens (see `_BESIDE`) and the share of the tokens read."""
     cosine = Cosine(BiEncoder.load(_ENCODER))
+    beside = [(part["weight"], load_model(part["model"], kind=part["kind"])) for part in _others()]
     models = {limit: CrossEncoder.load(_CROSS, max_length=limit) for limit in (*tokens, _WHOLE)}
-    scored: dict[int, Scored] = {limit: {} for limit in (0, *models)}
+    scored: dict[int, Scored] = {limit: {} for limit in (0, _BESIDE, *models)}
     lost, total = dict.fromkeys(models, 0), 0
     progress = Progress("scoring", len(queries), unit="queries")
     for query in queries:
         documents = collection.given(query, depth=max(_DEPTHS))
         scored[0][query.query_id] = cosine.score(query, documents).values
+        added = [np.float32(weight) * part.score(query, documents).values for weight, part in beside]
+        scored[_BESIDE][query.query_id] = np.sum(added, axis=0, dtype=np.float32)
         for limit, model in models.items():
             scores = model.score(query, documents)
             scored[limit][query.query_id] = scores.values
@@ -86,7 +91,14 @@ def _score(
             if limit == _WHOLE:
                 total += scores.step.counts["tokens"]
         progress.step()
-    return scored, {0: 1.0} | {limit: 1 - lost[limit] / (total + lost[_WHOLE]) for limit in models}
+    return scored, {0: 1.0, _BESIDE: 1.0} | {limit: 1 - lost[limit] / (total + lost[_WHOLE]) for limit in models}
+
+
+def _others() -> list[Mapping[str, Any]]:
+    """Return the parts of the packaged sum beside the cross-encoder."""
+    packaged = find_packaged(_SUM)
+    assert packaged is not None
+    return [part for part in packaged.card["parts"] if part["kind"] != "cross-encoder"]
 
 
 def _curves(
@@ -95,9 +107,9 @@ def _curves(
     cosine = scored[0]
     by_cosine = {query_id: _order(values, len(values)) for query_id, values in cosine.items()}
     found = [(_ENCODER, 1.0, "", _curve(collection, queries, cosine))]
-    for limit in sorted(limit for limit in scored if limit):
+    for limit in sorted(limit for limit in scored if limit > _BESIDE):
         cross = scored[limit]
-        both = {query_id: values + np.float32(_WEIGHT) * cosine[query_id] for query_id, values in cross.items()}
+        both = {query_id: values + scored[_BESIDE][query_id] for query_id, values in cross.items()}
         for model, values in ((_CROSS, cross), (_SUM, both)):
             found.append((model, read[limit], "", _curve(collection, queries, values)))
             found.append((model, read[limit], _ENCODER, _curve(collection, queries, values, by_cosine)))

@@ -4,11 +4,12 @@
 
 For scifact, cranfield, cosqa and xquad_en the first stage is our own index (experiment
 "search"). For scifact, cranfield and trec_dl19 the same BM25 candidates are also reordered
-by the bi-encoder's cosine, by the cross-encoder, and by the sum `logit + W * cosine`
-(experiment "rerank of BM25"); trec_dl19's candidates are the published BM25 run. Relevant
-documents are never put into the candidates: what the first stage misses stays missed.
-`--sweep` reorders the same candidates with several W; a W picked from it is tuned on
-these collections. Markdown goes to stdout, progress to stderr, per-query values to `--json`.
+by the bi-encoder's cosine, by the cross-encoder, and by the sum
+`logit + W * cosine + B * BM25 over word pieces` (experiment "rerank of BM25"); trec_dl19's
+candidates are the published BM25 run. Relevant documents are never put into the candidates:
+what the first stage misses stays missed.
+`--sweep` reorders the same candidates with several W and B; what is picked from it is
+tuned on these collections. Markdown goes to stdout, progress to stderr, per-query values to `--json`.
 """
 
 from __future__ import annotations
@@ -36,13 +37,15 @@ from shortlist.scorers.cached import Cached
 from shortlist.scorers.cosine import Cosine
 from shortlist.scorers.cross_encoder import CrossEncoder
 from shortlist.scorers.pointwise import Pointwise
+from shortlist.scorers.token_bm25 import TokenBM25
 from shortlist.settings import Settings
 from shortlist.types import Query, Ranking
+from shortlist.weights import find_packaged
 
-SEARCH, RERANK, SWEEP = "search", "rerank of BM25", "sweep of W over BM25"
+SEARCH, RERANK, SWEEP = "search", "rerank of BM25", "sweep of W and B over BM25"
 COLLECTIONS = ("scifact", "cranfield", "cosqa", "xquad_en", "trec_dl19")
 RERANKED = ("scifact", "cranfield", "trec_dl19")  # where BM25's candidates are also reordered
-SWEPT = (0.0, 2.0, 5.0, 10.0, 20.0, 40.0)
+SWEPT = tuple((cosine, words) for cosine in (0.0, 10.0, 20.0, 40.0) for words in (0.0, 0.1, 0.2, 0.4))
 
 _DEFAULT = Settings()  # an instance: on the slotted class itself the defaults are descriptors
 
@@ -56,8 +59,9 @@ class Models:
 
     encoder: BiEncoder
     cross_encoder: Cached
-    blend: float
-    swept: tuple[float, ...]
+    words: Cached
+    blend: tuple[float, float]
+    swept: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +110,8 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--queries", type=int, default=50, help="drawn from each collection; 0 for all")
     parser.add_argument("--seed", type=int, default=0, help="of the draw and of the tests")
     parser.add_argument("--depth", type=int, default=100, help="candidates to rerank")
-    parser.add_argument("--blend", type=float, default=40.0, metavar="W", help="the sum is logit + W * cosine")
-    parser.add_argument("--sweep", action="store_true", help=f"also W = {', '.join(f'{w:g}' for w in SWEPT)}")
+    parser.add_argument("--blend", nargs=2, type=float, default=packaged_weights(), metavar=("W", "B"))
+    parser.add_argument("--sweep", action="store_true", help=f"also (W, B) = {', '.join(map(str, SWEPT))}")
     parser.add_argument("--work", type=Path, help="folder for the indexes, kept; without it they are temporary")
     parser.add_argument("--json", type=Path, help="file for all values")
     return parser
@@ -116,8 +120,16 @@ def _options() -> argparse.ArgumentParser:
 def _load(options: argparse.Namespace) -> Models:
     where: dict[str, Any] = {"engine": options.engine, "precision": options.precision}
     cross_encoder = Cached(CrossEncoder.load(options.model, **where), size=1_000_000)
-    swept = SWEPT if options.sweep else ()
-    return Models(BiEncoder.load(options.encoder, **where), cross_encoder, options.blend, swept)
+    encoder, words = BiEncoder.load(options.encoder, **where), Cached(TokenBM25.load(), size=1_000_000)
+    return Models(encoder, cross_encoder, words, tuple(options.blend), SWEPT if options.sweep else ())
+
+
+def packaged_weights() -> tuple[float, float]:
+    """Return the weights of cosine and BM25 in the packaged sum."""
+    packaged = find_packaged(_DEFAULT.model)
+    assert packaged is not None
+    weights = {part["kind"]: float(part["weight"]) for part in packaged.card["parts"]}
+    return weights["bi-encoder"], weights.get("token-bm25", 0.0)
 
 
 def _measure(collection: Collection, models: Models, work: Path, options: argparse.Namespace) -> Report:
@@ -173,12 +185,16 @@ def _rerank(candidates: Ranking, models: Models, cosine: Cosine) -> Rankings:
     yield RERANK, "cross-encoder", Pointwise(models.cross_encoder).rerank(candidates)
     blend = _sum(models, cosine, models.blend)
     yield RERANK, "sum", Pointwise(blend).rerank(candidates)
-    for weight in models.swept:
-        yield SWEEP, f"W = {weight:g}", Pointwise(_sum(models, cosine, weight)).rerank(candidates)
+    for weights in models.swept:
+        yield (
+            SWEEP,
+            f"W = {weights[0]:g}, B = {weights[1]:g}",
+            Pointwise(_sum(models, cosine, weights)).rerank(candidates),
+        )
 
 
-def _sum(models: Models, cosine: Cosine, weight: float) -> Blend:
-    return Blend([(models.cross_encoder, 1.0), (cosine, weight)])
+def _sum(models: Models, cosine: Cosine, weights: tuple[float, float]) -> Blend:
+    return Blend([(models.cross_encoder, 1.0), (cosine, weights[0]), (models.words, weights[1])])
 
 
 _COMPARED = {
@@ -228,7 +244,8 @@ def _models_line(run: dict[str, Any], options: argparse.Namespace) -> str:
     models = run["models"]
     return (
         f"Cross-encoder {models['cross-encoder']}; bi-encoder {models['bi-encoder']}; depth {options.depth};"
-        f" sum = logit + {models['blend']:g} * cosine; queries drawn with seed {options.seed}.\n"
+        f" sum = logit + {models['blend'][0]:g} * cosine + {models['blend'][1]:g} * BM25;"
+        f" queries drawn with seed {options.seed}.\n"
     )
 
 

@@ -172,7 +172,7 @@ def test_without_torch_both_ways_out_are_named(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_packaged_models_have_complete_cards() -> None:
-    assert {m.name for m in packaged_models()} == {CROSS_ENCODER, DEFAULT_ENCODER, "shortlist-l6"}
+    assert {m.name for m in packaged_models()} == {CROSS_ENCODER, DEFAULT_ENCODER, "shortlist-l6", "english-pieces"}
     for model in packaged_models():
         model.verify()
         assert {"name", "kind", "licence", "source", "parameters", "max_length", "sha256"} <= set(model.card)

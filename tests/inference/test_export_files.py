@@ -26,7 +26,7 @@ from shortlist.errors import (
     UnsupportedModelError,
 )
 from shortlist.inference.export import FAMILIES, export_onnx
-from shortlist.inference.export.graph import fits_half
+from shortlist.inference.export.graph import as_bytes, fits_half
 from shortlist.inference.export.safetensors import list_tensors
 
 onnx = pytest.importorskip("onnx")
@@ -400,3 +400,23 @@ def test_half_precision_is_taken_only_where_it_is_exact_enough(values: npt.NDArr
     else:
         error = np.linalg.norm(halved.astype(np.float64) - values)
         assert error <= 6.01e-4 * np.linalg.norm(values.astype(np.float64))
+
+
+def test_int8_storage_of_a_table_is_small_and_moves_logits_little(tmp_path: Path) -> None:
+    tensors = make_tensors()
+    words = np.random.default_rng(5).normal(size=(2000, 8)).astype(np.float32)
+    words[:20] = tensors["bert.embeddings.word_embeddings.weight"]
+    folder = write_model(tmp_path, tensors | {"bert.embeddings.word_embeddings.weight": words}, vocab_size=2000)
+    packed, full = (
+        export_onnx(folder, tmp_path / weights, head="classification", weights=weights)
+        for weights in ("int8", "float32")
+    )
+    assert packed.path.stat().st_size < 0.6 * full.path.stat().st_size  # 8 bytes and a scale of 4, of 32 a row
+    np.testing.assert_allclose(logits(packed.path), logits(full.path), atol=0.05)
+
+
+@given(values=arrays.arrays(np.float32, (5, 7), elements=st.floats(-1e4, 1e4, width=32)), axis=st.sampled_from([0, 1]))
+def test_a_byte_is_half_a_step_off_at_most(values: npt.NDArray[np.float32], axis: int) -> None:
+    packed, scale = as_bytes(values, axis=axis)
+    assert scale.shape == ((1, 7), (5, 1))[axis]
+    assert (np.abs(packed * scale - values) <= scale * 0.501 + 1e-9).all()

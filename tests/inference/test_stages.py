@@ -76,7 +76,7 @@ def test_every_exit_scores_as_the_trained_model_does(folder: Path, tmp_path: Pat
         mask[row, : len(one)], types[row, one.second_at : len(one)] = 1, 1
     with torch.no_grad():
         expected = TrainableCrossEncoder.from_encoder(folder, exits=(1, 3)).scores(ids, types, mask).numpy()
-    files = export_stages(folder, tmp_path, half=False)
+    files = export_stages(folder, tmp_path, weights="float32")
     sessions = [OnnxRuntimeSession.load(file, precision=Precision.FP32) for file in files]
     stages = Stages(Tokenizer.load(folder / "tokenizer.json"), sessions)
     passage = stages.begin(inputs)

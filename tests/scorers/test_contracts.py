@@ -38,6 +38,7 @@ CASES = [
     ("blend", "auto", "fp32"),
     *(("late-interaction", engine, "fp32") for engine in available_engines()),
     ("lexical", "", ""),
+    ("token-bm25", "", ""),
     ("causal-lm", "torch", "fp32"),
     ("seq2seq", "torch", "fp32"),
     *((kind, "", "") for kind in sorted(PROVIDERS)),
@@ -82,6 +83,8 @@ def made(kind: str, engine: str, precision: str, *, folder: Path, colbert: Path)
         return load_scorer(kind, str(save(folder)), engine=engine, precision=precision, **options)
     if kind == "lexical":
         return Lexical([document.text for document in DOCUMENTS])
+    if kind == "token-bm25":
+        return load_scorer(kind, "english-pieces")
     model = {"cross-encoder": CROSS_ENCODER, "bi-encoder": "all-minilm-l6-v2", "blend": "shortlist-l6"}[kind]
     return load_model(model, kind=kind, engine=engine, precision=precision)
 

@@ -101,7 +101,8 @@ def load_model(
 
 def _part(part: Mapping[str, Any], encoder: BiEncoder | None, options: Mapping[str, Any]) -> Scorer:
     if part["kind"] != "bi-encoder":
-        return load_scorer(part["kind"], part["model"], **options)
+        taken = options if part["kind"] == "cross-encoder" else accepted(part["kind"], options)
+        return load_scorer(part["kind"], part["model"], **taken)
     if encoder is not None and encoder.fingerprint.startswith(f"{part['model']}@"):
         return Cosine(encoder)
     return Cosine.load(part["model"], **{k: v for k, v in options.items() if k not in _OF_CROSS_ENCODERS_ONLY})

@@ -63,7 +63,7 @@ def _values(entry: Entry) -> dict[str, Any]:
 
 def _card_cells(card: Mapping[str, Any]) -> list[str]:
     size, languages = _millions(card["parameters"]), ", ".join(card["languages"])
-    return [card["name"], card["family"], card["licence"], size, str(card["max_length"]), languages, "nothing"]
+    return [card["name"], card["family"], card["licence"], size, str(card["max_length"] or "any"), languages, "nothing"]
 
 
 def _cells(entry: Entry) -> list[str]:

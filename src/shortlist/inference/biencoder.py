@@ -9,9 +9,9 @@ import numpy as np
 from shortlist.inference.engine import Engine
 from shortlist.inference.load import load_engine
 from shortlist.inference.session import Precision
-from shortlist.inference.tokens import Ids, ModelInput
+from shortlist.inference.tokens import Ids, ModelInput, Tokenizer
 from shortlist.protocols import Role, Vectors
-from shortlist.types import Document, TokenIds
+from shortlist.types import TokenIds
 
 
 class BiEncoder:
@@ -76,9 +76,10 @@ class BiEncoder:
         """How many tokens of a text are read."""
         return self._max_length - self._engine.tokenizer.single.overhead
 
-    def ids_of(self, documents: Sequence[Document]) -> list[Ids]:
-        """Return each document's token ids, whole: those stored at index time where the tokenizer is the same."""
-        return self._engine.tokenizer.ids_of(documents)
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What makes token ids of texts."""
+        return self._engine.tokenizer
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return whole token ids, to be stored for a scorer that has the same tokenizer."""

@@ -33,13 +33,19 @@ def quantized(file: Path) -> bytes:
 
 
 def _with_plain_weights(file: Path) -> Any:
-    """Fold the casts of fp16 weights to fp32, since the quantiser looks for plain initialisers."""
+    """Fold the casts and scales of stored weights to fp32, since the quantiser looks for plain initialisers."""
     onnx = require("onnx", extra="hub")
     model = onnx.load(str(file))
-    weights = {initializer.name: initializer for initializer in model.graph.initializer}
+    arrays = {constant.name: onnx.numpy_helper.to_array(constant) for constant in model.graph.initializer}
+    folded = {}
     for node in list(model.graph.node):
-        if node.op_type == "Cast" and node.input[0] in weights:
-            values = onnx.numpy_helper.to_array(weights[node.input[0]]).astype("float32")
-            model.graph.initializer.append(onnx.numpy_helper.from_array(values, node.output[0]))
-            model.graph.node.remove(node)
+        if node.op_type == "Cast" and node.input[0] in arrays:
+            folded[node.output[0]] = arrays[node.output[0]] = arrays[node.input[0]].astype("float32")
+        elif node.op_type == "Mul" and all(name in arrays for name in node.input):
+            folded[node.output[0]] = arrays[node.output[0]] = arrays[node.input[0]] * arrays[node.input[1]]
+            folded.pop(node.input[0], None)
+        else:
+            continue
+        model.graph.node.remove(node)
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(values, name) for name, values in folded.items())
     return model

@@ -34,13 +34,16 @@ def compress_weights(model: Any) -> int:
 
 
 def _constant(output: Any) -> Any:
-    """Return the fp32 values behind an output, looking through conversions and transpositions, or None."""
+    """Return the fp32 values behind an output, looking through conversions, scales and transpositions, or None."""
     node = output.get_node()
     kind = node.get_type_name()
     if kind == "Constant":
         return np.asarray(node.data, dtype=np.float32)
     if kind == "Convert":
         return _constant(node.input_value(0))
+    if kind == "Multiply":
+        left, right = _constant(node.input_value(0)), _constant(node.input_value(1))
+        return None if left is None or right is None else left * right
     if kind == "Transpose":
         inner, order = _constant(node.input_value(0)), _constant(node.input_value(1))
         return None if inner is None or order is None else inner.transpose(order.astype(int))

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -74,18 +75,26 @@ class Tokenizer:
 
     @classmethod
     def load(cls, file: Path, *, pad_id: int = 0) -> Tokenizer:
-        """Read a `tokenizer.json`; its fingerprint is the start of the file's SHA-256."""
+        """Read a `tokenizer.json`; its fingerprint is the start of the file's SHA-256.
+
+        Models with equal files share one tokenizer for as long as one of them is in use.
+        """
         try:
             content = file.read_bytes()
         except FileNotFoundError as error:
             raise ModelNotFoundError(
                 f"there is no tokenizer.json in {file.parent}; a model folder needs one"
             ) from error
+        fingerprint = hashlib.sha256(content).hexdigest()[:16]
+        shared = _IN_USE.get((fingerprint, pad_id))
+        if shared is not None:
+            return shared
         try:
             raw = RawTokenizer.from_buffer(content)
         except Exception as error:  # the library raises bare Exception
             raise CorruptModelError(f"{file} cannot be read as a tokenizer: {error}; fetch the model again") from error
-        return cls(raw, fingerprint=hashlib.sha256(content).hexdigest()[:16], pad_id=pad_id)
+        loaded = _IN_USE[fingerprint, pad_id] = cls(raw, fingerprint=fingerprint, pad_id=pad_id)
+        return loaded
 
     def encode(self, texts: Sequence[str]) -> list[Ids]:
         """Return each text's token ids, without special tokens and never truncated."""
@@ -130,6 +139,9 @@ class Tokenizer:
     def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return token ids that carry this tokenizer's fingerprint, for storing with documents."""
         return [TokenIds(self.fingerprint, ids) for ids in self.encode(texts)]
+
+
+_IN_USE: WeakValueDictionary[tuple[str, int], Tokenizer] = WeakValueDictionary()
 
 
 def _spelled_out(raw: RawTokenizer) -> dict[int, Ids]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from shortlist.inference.tokens import Tokenizer
 from shortlist.protocols import Group, Scorer
 from shortlist.scorers.groups import score_groups
-from shortlist.types import Document, Query, ScoreKind, Scores, Step
+from shortlist.types import Document, Query, ScoreKind, Scores, Step, TokenIds
 
 
 class Blend:
@@ -34,8 +36,17 @@ class Blend:
     def score_groups(self, groups: Sequence[Group]) -> list[Scores]:
         """Return each group's sums; every part takes all groups together if it can."""
         began = time.perf_counter()
-        by_part = [score_groups(scorer, groups) for scorer, _ in self._parts]
+        read = self._tokenized(groups)
+        by_part = [score_groups(scorer, read) for scorer, _ in self._parts]
         return [self._sum(began, scores) for scores in zip(*by_part, strict=True)]
+
+    def _tokenized(self, groups: Sequence[Group]) -> Sequence[Group]:
+        """Make the documents' token ids once, where every part reads those of the same tokenizer."""
+        tokenizers = [getattr(scorer, "tokenizer", None) for scorer in self.parts]
+        shared = tokenizers[0]
+        if shared is None or any(one is None or one.fingerprint != shared.fingerprint for one in tokenizers):
+            return groups
+        return [(query, _with_ids(documents, shared)) for query, documents in groups]
 
     def _sum(self, began: float, scores: Sequence[Scores]) -> Scores:
         values = np.zeros(len(scores[0].values), dtype=np.float32)
@@ -54,3 +65,8 @@ class Blend:
             tuple(note for step in steps for note in step.degradations),
             tuple(cut for step in steps for cut in step.truncations),
         )
+
+
+def _with_ids(documents: Sequence[Document], tokenizer: Tokenizer) -> list[Document]:
+    ids = tokenizer.ids_of(documents)
+    return [replace(d, tokens=TokenIds(tokenizer.fingerprint, one)) for d, one in zip(documents, ids, strict=True)]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from shortlist.inference.biencoder import BiEncoder
-from shortlist.inference.tokens import Ids
+from shortlist.inference.tokens import Ids, Tokenizer
 from shortlist.protocols import Group, Role, Vectors
 from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
 
@@ -26,6 +26,11 @@ class Cosine:
         """Load a bi-encoder; options and errors are those of `BiEncoder.load`."""
         return cls(BiEncoder.load(name, **options))
 
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What makes token ids of texts."""
+        return self._encoder.tokenizer
+
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one cosine a document, `[documents]` in input order, in -1..1."""
         return self.score_groups([(query, documents)])[0]
@@ -34,7 +39,7 @@ class Cosine:
         """Return each group's cosines; the texts of all groups are encoded together."""
         began = time.perf_counter()
         documents = [document for _, some in groups for document in some]
-        ids = self._encoder.ids_of(documents)
+        ids = self.tokenizer.ids_of(documents)
         vectors, is_fresh = self._vectors(documents, ids)
         queries = self._encoder.encode([query.text for query, _ in groups], role=Role.QUERY)  # [groups, dimension]
         found: list[Scores] = []

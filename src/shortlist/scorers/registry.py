@@ -26,6 +26,7 @@ SCORERS: dict[str, str] = {
     "llamacpp": "shortlist.scorers.hosted.providers:llamacpp",
     "seq2seq": "shortlist.scorers.seq2seq:load_monot5",
     "tei": "shortlist.scorers.hosted.providers:tei",
+    "token-bm25": "shortlist.scorers.token_bm25:TokenBM25.load",
     "vllm": "shortlist.scorers.hosted.providers:vllm",
     "voyage": "shortlist.scorers.hosted.providers:voyage",
 }

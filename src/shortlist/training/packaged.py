@@ -69,6 +69,9 @@ CODE_PACKAGES = {
     "logging": "PSF-2.0",
 }
 CODE_QUERIES = 3000
+LICENCES: dict[str, str] = {source.name: source.licence for family in FAMILIES for source in family} | {
+    f"docstrings of {name}": licence for name, licence in CODE_PACKAGES.items()
+}
 
 
 def clean(text: str) -> str:

@@ -13,7 +13,7 @@ from shortlist.inference.export.config import Config
 from shortlist.inference.export.draft import Draft
 from shortlist.inference.export.families import FAMILIES, check_architecture, family_of
 from shortlist.inference.export.family import Encoded, Family
-from shortlist.inference.export.graph import Graph, Value
+from shortlist.inference.export.graph import Graph, Value, Weights
 from shortlist.inference.export.heads import mean_over_mask, unit_length
 from shortlist.inference.export.modules import pooled, projected
 from shortlist.inference.export.saving import LARGEST_SINGLE_FILE, save, token_ports
@@ -23,7 +23,6 @@ from shortlist.inference.modules import Module, read_modules
 EXPORT_VERSION = 2
 
 Head = Literal["classification", "mean_pooling", "token_embeddings"]
-Weights = Literal["float32", "float16"]
 
 __all__ = ["EXPORT_VERSION", "FAMILIES", "Exported", "Head", "Weights", "export_onnx"]
 
@@ -60,7 +59,8 @@ def export_onnx(
     scaled to unit length; `token_embeddings` `[batch, length, dimension]`, projected and of unit length,
     for "token_embeddings" (ColBERT). A folder of sentence-transformers modules is drawn with its
     pooling and dense layers. All arithmetic is fp32; `weights` says how linear weights and tables are
-    stored. Constants above `largest_single_file` bytes go to `model.onnx.data`.
+    stored: "int8" is one byte a weight, with an fp32 scale a column of a matrix and a row of a table.
+    Constants above `largest_single_file` bytes go to `model.onnx.data`.
 
     Raises ModelNotFoundError when config or weights are absent, CorruptModelError when they are
     damaged or do not fit together, UnsupportedModelError when the architecture cannot be exported,
@@ -73,7 +73,7 @@ def export_onnx(
         )
     config = Config.load(folder)
     model_type, family = family_of(config)
-    draft = Draft(Graph(half=weights == "float16"), config, Checkpoint.open(folder), family.prefix)
+    draft = Draft(Graph(weights), config, Checkpoint.open(folder), family.prefix)
     encoded, output = _DRAWN[head](draft, family, read_modules(folder)[1:])
     notes = {"shortlist.model_type": model_type, "shortlist.head": head, "shortlist.weights": weights}
     path = save(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NewType
+from typing import Any, Literal, NewType
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,12 @@ from shortlist.inference.export.safetensors import Floats
 
 Value = NewType("Value", str)
 Array = npt.NDArray[Any]
+Weights = Literal["float32", "float16", "int8"]
 
 # A tensor of which every value is normal in fp16 is off by at most 2**-11 = .00049 of its norm. Above this bound,
 # subnormal or overflowing values carry weight, and the tensor stays fp32.
 _HALF_ERROR = 6e-4
+_SMALL = 4096  # values; smaller weights are not worth their scales
 _ROWS = 1024  # rows compared at a time, so that a table of 250k tokens needs no fp64 copy
 ONNX_FLOAT, ONNX_INT64 = 1, 7
 
@@ -22,9 +24,9 @@ ONNX_FLOAT, ONNX_INT64 = 1, 7
 class Graph:
     """Nodes and constants, in the order they were added."""
 
-    def __init__(self, *, half: bool) -> None:
-        """Start empty; `half` stores weights as fp16 where that is exact enough."""
-        self.half = half
+    def __init__(self, weights: Weights) -> None:
+        """Start empty; "float16" stores weights so where that is exact enough, "int8" so with a scale a column."""
+        self.weights = weights
         self.nodes: list[tuple[str, tuple[str, ...], str, dict[str, Any]]] = []
         self.constants: dict[str, Array] = {}
         self.kept_float32: list[str] = []
@@ -53,25 +55,42 @@ class Graph:
         return self.constant(f"float_{value}", np.array(value, np.float32))
 
     def weight(self, name: str, values: Floats) -> Value:
-        """Add a weight and return its fp32 value; runtimes fold the cast once, when they load the graph."""
+        """Add a weight and return its fp32 value; runtimes fold cast and scale once, when they load the graph."""
+        if self._is_for_bytes(values):
+            packed, scale = as_bytes(values, axis=0)
+            unscaled = self.as_float(self.constant(name, packed))
+            return self.op("Mul", unscaled, self.constant(f"{name}.scale", scale))
         return self.as_float(self.constant(name, self._stored(name, values)))
 
     def rows(self, name: str, table: Floats, ids: Value) -> Value:
         """Look rows of a table up, then cast: cast first, a runtime may make an fp32 copy of the whole table."""
+        if self._is_for_bytes(table):
+            packed, scale = as_bytes(table, axis=1)
+            unscaled = self.as_float(self.op("Gather", self.constant(name, packed), ids, axis=0))
+            return self.op("Mul", unscaled, self.op("Gather", self.constant(f"{name}.scale", scale), ids, axis=0))
         return self.as_float(self.op("Gather", self.constant(name, self._stored(name, table)), ids, axis=0))
 
     def as_float(self, value: Value) -> Value:
         """Cast to fp32, unless it is a constant that is fp32 already."""
         return self.op("Cast", value, to=ONNX_FLOAT)
 
+    def _is_for_bytes(self, values: Floats) -> bool:
+        return self.weights == "int8" and values.ndim == 2 and values.size >= _SMALL
+
     def _stored(self, name: str, values: Floats) -> Array:
-        if not self.half:
+        if self.weights == "float32":
             return values
         halved = fits_half(values)
         if halved is None:
             self.kept_float32.append(name)
             return values
         return halved
+
+
+def as_bytes(values: Floats, *, axis: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Return int8 values and their fp32 scales, one for each slice along `axis`, whose largest magnitude is 127."""
+    scale = np.maximum(np.abs(values).max(axis=axis, keepdims=True), 1e-12) / np.float32(127)
+    return np.round(values / scale).astype(np.int8), scale.astype(np.float32)
 
 
 def fits_half(values: Floats) -> npt.NDArray[np.float16] | None:

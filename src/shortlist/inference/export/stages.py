@@ -13,7 +13,7 @@ from shortlist.inference.export.config import Config
 from shortlist.inference.export.draft import ATTENTION_MASK, Draft
 from shortlist.inference.export.families import check_architecture, family_of
 from shortlist.inference.export.family import Encoded
-from shortlist.inference.export.graph import ONNX_FLOAT, Graph, Value
+from shortlist.inference.export.graph import ONNX_FLOAT, Graph, Value, Weights
 from shortlist.inference.export.layers import BERT_NAMES, Shape, encoder
 from shortlist.inference.export.safetensors import list_tensors
 from shortlist.inference.export.saving import Output, Port, save, token_ports
@@ -22,7 +22,7 @@ EXIT_HEADS = "exit_heads.safetensors"
 HIDDEN = Value("hidden")
 
 
-def export_stages(folder: Path, out: Path, *, half: bool = True) -> tuple[Path, ...]:
+def export_stages(folder: Path, out: Path, *, weights: Weights = "float16") -> tuple[Path, ...]:
     """Write `stage-0.onnx`, `stage-1.onnx` and so on into `out`; each ends behind an exit's layer, the last at the top.
 
     Stage 0 takes what a whole model takes; a later one takes `hidden` fp32 `[batch, length, width]` and
@@ -45,7 +45,7 @@ def export_stages(folder: Path, out: Path, *, half: bool = True) -> tuple[Path, 
     cuts = [0, *layers, shape.layers]
     paths = []
     for stage, (start, stop) in enumerate(pairwise(cuts)):
-        draft = Draft(Graph(half=half), config, Checkpoint.open(folder), family.prefix)
+        draft = Draft(Graph(weights), config, Checkpoint.open(folder), family.prefix)
         outputs = _stage(draft, shape, start, stop)
         inputs = token_ports(draft.inputs) if not start else [_hidden_port(shape), *token_ports([ATTENTION_MASK])]
         notes = {"shortlist.head": "classification", "shortlist.layers": f"{start}-{stop}"}
