@@ -7,13 +7,14 @@ from collections import Counter
 
 import pytest
 
-from shortlist.catalogue import Entry, find_entry, nearest_names, read_catalogue
+from shortlist.catalogue import Entry, find_entry, nearest_names, read_catalogue, read_size, written_size
+from shortlist.errors import InputError
 from shortlist.passages.windows import LongDocuments
 from shortlist.scorers.registry import scorer_kinds
+from shortlist.scorers.templates import CAUSAL, MONOT5
 from shortlist.weights import packaged_models
 
 KINDS = {*scorer_kinds(), "causal-lm", "seq2seq"}
-TEMPLATES = {"qwen3", "bge-gemma", "mxbai-v2", "bge-layerwise"}
 entries = pytest.mark.parametrize("entry", read_catalogue(), ids=lambda entry: entry.name)
 
 
@@ -23,7 +24,7 @@ def test_an_entry_can_be_acted_on(entry: Entry) -> None:
     assert entry.hub.endswith(f"/{entry.name}")
     assert entry.kind in KINDS
     assert re.fullmatch(r"([0-9a-f]{40})?", entry.revision)
-    assert entry.max_length >= 512
+    assert entry.max_length >= 128
     assert 1_000_000 < entry.parameters < 20_000_000_000
     assert entry.languages
     assert set(entry.needs) <= {"hub", "torch"}
@@ -35,7 +36,9 @@ def test_an_entry_can_be_acted_on(entry: Entry) -> None:
 def test_its_options_are_known_where_they_go(entry: Entry) -> None:
     assert set(entry.options) <= {"template", "long_documents", "max_length"}
     if entry.kind == "causal-lm" and not entry.unsupported:
-        assert entry.options["template"] in TEMPLATES
+        assert entry.max_length == CAUSAL[entry.options["template"]].max_length  # no longer text is read
+    if entry.kind == "seq2seq":
+        assert entry.max_length == MONOT5.max_length
     if "long_documents" in entry.options:
         LongDocuments(entry.options["long_documents"])
 
@@ -67,3 +70,22 @@ def test_misspelt_names_find_their_nearest() -> None:
     assert nearest_names("BAAI/bge-rerankr-large")[0] == "bge-reranker-large"
     assert nearest_names("shortlst-l6", ["shortlist-l6"]) == ("shortlist-l6",)
     assert nearest_names("zzzz") == ()
+
+
+@pytest.mark.parametrize(("text", "size"), [("600M", 600_000_000), ("1.5 b", 1_500_000_000), ("4.4m", 4_400_000)])
+def test_sizes_are_read_as_people_write_them(text: str, size: int) -> None:
+    assert read_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "600", "big", "-1M", "1,5B"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"600M or 1\.5B"):
+        read_size(text)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(30_522, "<.1M"), (4_386_049, "4.4M"), (22_713_601, "23M"), (999_600_000, "1.0B"), (8_188_548_096, "8.2B")],
+)
+def test_sizes_are_written_short(size: int, text: str) -> None:
+    assert written_size(size) == text

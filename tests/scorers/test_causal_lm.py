@@ -22,8 +22,6 @@ from shortlist.types import Document, Query, ScoreKind
 from .language_models import qwen_tokenizer, save_causal, save_qwen3, sentencepiece_tokenizer
 from .layouts import Layout, bge_layout, mxbai_layout, qwen3_layout
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-
 QUERY = Query("How tall is the Eiffel Tower?")
 DOCUMENTS = [
     Document("The tower is 330 metres tall.", "height"),

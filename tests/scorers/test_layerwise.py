@@ -22,8 +22,6 @@ from shortlist.types import Document, Query
 from .language_models import sentencepiece_tokenizer
 from .layouts import bge_layout
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
-
 LAYERS, START, HIDDEN, HEADS, KV_HEADS = 4, 2, 32, 4, 2
 CONFIG: dict[str, Any] = {
     "architectures": ["LayerWiseMiniCPMForCausalLM"],

@@ -41,6 +41,18 @@ def stored_folder(hub_id: str) -> Path:
     return (Path(root) if root else user_data_path("shortlist") / "models") / hub_id.replace("/", "--")
 
 
+def is_fetched(hub_id: str) -> bool:
+    """Say whether a model's files are on this machine: unpacked from a bundle, or in the hub's cache.
+
+    Looks for folders only, so that a list of models needs neither the extra `hub` nor its import.
+    """
+    if stored_folder(hub_id).is_dir():
+        return True
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
+    cache = Path(os.environ.get("HF_HUB_CACHE") or Path(home, "hub")).expanduser()
+    return any((cache / f"models--{hub_id.replace('/', '--')}").glob("snapshots/*/config.json"))
+
+
 def fetch(
     hub_id: str,
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ class OnnxRuntimeSession:
         cls, file: Path, *, precision: Precision = Precision.AUTO, threads: int | None = None
     ) -> OnnxRuntimeSession:
         """Open `file`; AUTO is fp32. Raises UnsupportedModelError for bf16 and fp16, which the CPU kernels lack."""
-        onnxruntime = require("onnxruntime", extra="all")
+        onnxruntime = _without_telemetry()
         if precision in {Precision.BF16, Precision.FP16}:
             raise UnsupportedModelError(
                 f"ONNX Runtime has no {precision.value} on the CPU; use precision='fp32',"
@@ -64,3 +65,14 @@ class OnnxRuntimeSession:
     def run(self, feeds: Feeds) -> list[Output]:
         """Run a graph of any inputs and return all its outputs, as fp32."""
         return [np.asarray(values, dtype=np.float32) for values in self._session.run(None, dict(feeds))]
+
+
+def _without_telemetry() -> Any:
+    """Import ONNX Runtime so that it sends nothing: since 1.32 it reports to its makers some seconds after a session.
+
+    The variable is read at the first import, which may have been somebody else's; the call works at any time.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    onnxruntime = require("onnxruntime", extra="all")
+    onnxruntime.disable_telemetry_events()
+    return onnxruntime

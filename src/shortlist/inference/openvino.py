@@ -31,12 +31,11 @@ class OpenVinoSession:
 
     @classmethod
     def load(cls, file: Path, *, precision: Precision = Precision.AUTO, threads: int | None = None) -> OpenVinoSession:
-        """Compile `file`, with one stream a core, and telemetry off; what was compiled before is taken from the cache.
+        """Compile `file`, with one stream a core; what was compiled before is taken from the cache.
 
         Raises UnsupportedModelError when `precision` is bf16 and the processor has no
         bf16 arithmetic: it would be emulated, and slower than fp32. So it does for fp16.
         """
-        os.environ.setdefault("OPENVINO_TELEMETRY_OPT_OUT", "1")  # nothing phones home
         openvino = require("openvino", extra="openvino")
         core = openvino.Core()
         resolved = _resolve(precision, set(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")))

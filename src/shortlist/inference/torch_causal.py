@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -37,6 +38,8 @@ class CausalSession:
         self.precision = placement.precision
         self.device = str(placement.device)
         self.shares_prefix = _attends_to_everything(model.config)
+        named = inspect.signature(model.forward).parameters
+        self._cache_name = "cache" if "cache" in named else "past_key_values"  # renamed in transformers 5.24
 
     @classmethod
     def load(
@@ -66,7 +69,7 @@ class CausalSession:
         with memory_errors(), torch.inference_mode():
             ids = torch.from_numpy(prefix.astype(np.int64))[None].to(self._placement.device)
             cache = DynamicCache()
-            self._model(input_ids=ids, past_key_values=cache, use_cache=True)
+            self._model(input_ids=ids, use_cache=True, **{self._cache_name: cache})
             return Cache(layers=[PrefixLayer(layer.keys, layer.values) for layer in cache.layers])
 
     def last_position(self, batch: Batch, past: Cache | None) -> Output:
@@ -74,7 +77,8 @@ class CausalSession:
         with memory_errors(), torch.inference_mode():
             ids = torch.from_numpy(batch.input_ids).to(self._placement.device)  # [rows, length]
             last = torch.from_numpy(batch.attention_mask.sum(1) - 1).to(self._placement.device)
-            logits = self._model(input_ids=ids, past_key_values=past, use_cache=past is not None).logits
+            behind = {} if past is None else {self._cache_name: past}
+            logits = self._model(input_ids=ids, use_cache=past is not None, **behind).logits
             at_last = logits[torch.arange(len(ids), device=ids.device), last]  # [rows, answers]
             return np.asarray(at_last.float().cpu().numpy())
 
