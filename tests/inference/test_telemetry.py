@@ -33,6 +33,17 @@ assert calls == ["off", "session"], calls
 assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
 """
 
+WITHOUT_SENDER = """
+import sys
+from pathlib import Path
+from shortlist.inference.openvino import OpenVinoSession
+OpenVinoSession.load(Path(sys.argv[1]))
+assert not [name for name in sys.modules if name.startswith("openvino_telemetry")]
+import openvino.tools.ovc
+assert type(openvino.tools.ovc.telemetry).__module__.endswith("telemetry_stub")
+import openvino_telemetry  # others may still have it
+"""
+
 RUN_AND_WAIT = """
 import sys, time
 import shortlist
@@ -51,6 +62,11 @@ time.sleep(15)
 
 def test_onnxruntimes_telemetry_is_off_before_there_is_a_session() -> None:
     subprocess.run([sys.executable, "-c", SWITCHED_OFF, str(MODEL)], check=True, timeout=120)
+
+
+@pytest.mark.skipif("openvino" not in available_engines(), reason="needs the extra 'openvino'")
+def test_openvino_is_imported_without_what_would_send(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_SENDER, str(MODEL)], check=True, timeout=120)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ class OpenVinoSession:
         Raises UnsupportedModelError when `precision` is bf16 and the processor has no
         bf16 arithmetic: it would be emulated, and slower than fp32. So it does for fp16.
         """
-        openvino = require("openvino", extra="openvino")
+        openvino = _without_telemetry()
         core = openvino.Core()
         resolved = _resolve(precision, set(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")))
         streams = threads or usable_cores()
@@ -65,6 +66,21 @@ class OpenVinoSession:
         if request is None:
             request = self._local.request = self._compiled.create_infer_request()
         return [np.array(values, dtype=np.float32) for values in request.infer(dict(feeds)).values()]
+
+
+def _without_telemetry() -> Any:
+    """Import OpenVINO so that it sends nothing: its import reports itself to Google Analytics.
+
+    It has a stub for installs without the package that does so, and takes it when that cannot be imported.
+    """
+    sender = "openvino_telemetry"
+    if sender in sys.modules:
+        return require("openvino", extra="openvino")
+    sys.modules[sender] = None  # type: ignore[assignment]  # as Python documents it, its import now fails
+    try:
+        return require("openvino", extra="openvino")
+    finally:
+        sys.modules.pop(sender, None)
 
 
 def _bind_numpy(openvino: Any) -> None:
