@@ -6,18 +6,17 @@ import importlib
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from shortlist._optional import require
 from shortlist.errors import InputError, MissingExtraError, UnsupportedModelError
 from shortlist.inference.engine import TOKEN_BUDGET, Engine
 from shortlist.inference.models import ModelFolder, find_model
 from shortlist.inference.processor import processor_features
+from shortlist.inference.ready_made import Head, misfit
 from shortlist.inference.session import GraphSession, Precision, Session
 from shortlist.inference.stages import Stages
 from shortlist.inference.tokens import Tokenizer
-
-Head = Literal["classification", "mean_pooling", "token_embeddings"]
 
 # The runtimes of exported graphs, and so of the packaged models. torch runs a folder's own weights instead.
 ENGINES: dict[str, tuple[str, str]] = {
@@ -182,7 +181,7 @@ def _open(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Se
     if runtime.engine == TORCH:
         return _on_torch(runtime, folder, head)
     try:
-        file = folder.ready_made or _exported(folder, weights, head)
+        return _on_ready_made(runtime, folder, head) or _on_graph_runtime(runtime, _exported(folder, weights, head))
     except UnsupportedModelError as error:
         if runtime.engine != "auto" or head != "classification":
             raise
@@ -192,7 +191,25 @@ def _open(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Se
             return _on_torch(runtime, folder, head)
         except UnsupportedModelError as other:
             raise UnsupportedModelError(f"{other}. Nor can it be exported: {error}") from other
-    return _on_graph_runtime(runtime, file)
+
+
+def _on_ready_made(runtime: Runtime, folder: ModelFolder, head: Head) -> Session | None:
+    """Open the graph that the folder holds; None where there is none, or one for something else beside weights."""
+    file = folder.ready_made
+    if file is None:
+        return None
+    readers = available_engines() if runtime.engine == "auto" else (runtime.engine,)
+    is_foreign = file.suffix == ".xml" and "openvino" not in readers
+    session = None if is_foreign else _on_graph_runtime(runtime, file)
+    wrong = "only OpenVINO reads it" if session is None else misfit(session, head)
+    if not wrong:
+        return session
+    if any(folder.path.glob("*.safetensors")):
+        return None
+    raise UnsupportedModelError(
+        f"{file} is not what is needed here ({head.replace('_', ' ')}): {wrong}; and {folder.name} has no"
+        " model.safetensors to make another one from"
+    )
 
 
 def _on_torch(runtime: Runtime, folder: ModelFolder, head: Head) -> Session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ class OnnxRuntimeSession:
 
     def __init__(self, session: Any, *, engine: str, precision: Precision, streams: int) -> None:
         self._session = session
-        self._inputs = [port.name for port in session.get_inputs()]
+        self.inputs = tuple(port.name for port in session.get_inputs())
+        self.outputs = {port.name: _sizes(port.shape) for port in session.get_outputs()}
         self.engine = engine
         self.precision = precision
         self.streams = streams
@@ -60,11 +62,15 @@ class OnnxRuntimeSession:
 
     def infer(self, batch: Batch) -> Output:
         """Run one batch."""
-        return self.run({name: getattr(batch, name) for name in self._inputs})[0]
+        return self.run({name: getattr(batch, name) for name in self.inputs})[0]
 
     def run(self, feeds: Feeds) -> list[Output]:
         """Run a graph of any inputs and return all its outputs, as fp32."""
         return [np.asarray(values, dtype=np.float32) for values in self._session.run(None, dict(feeds))]
+
+
+def _sizes(shape: Sequence[Any]) -> tuple[int | None, ...]:
+    return tuple(size if isinstance(size, int) else None for size in shape)  # a size that varies has a name
 
 
 def _without_telemetry() -> Any:

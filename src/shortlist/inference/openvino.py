@@ -24,7 +24,8 @@ class OpenVinoSession:
 
     def __init__(self, compiled: Any, *, engine: str, precision: Precision, streams: int) -> None:
         self._compiled = compiled
-        self._inputs = [port.get_any_name() for port in compiled.inputs]
+        self.inputs = tuple(port.get_any_name() for port in compiled.inputs)
+        self.outputs = {port.get_any_name(): _sizes(port.get_partial_shape()) for port in compiled.outputs}
         self._local = threading.local()
         self.engine = engine
         self.precision = precision
@@ -58,7 +59,7 @@ class OpenVinoSession:
 
     def infer(self, batch: Batch) -> Output:
         """Run one batch."""
-        return self.run({name: getattr(batch, name) for name in self._inputs})[0]
+        return self.run({name: getattr(batch, name) for name in self.inputs})[0]
 
     def run(self, feeds: Feeds) -> list[Output]:
         """Run a graph of any inputs and return all its outputs, as fp32."""
@@ -66,6 +67,10 @@ class OpenVinoSession:
         if request is None:
             request = self._local.request = self._compiled.create_infer_request()
         return [np.array(values, dtype=np.float32) for values in request.infer(dict(feeds)).values()]
+
+
+def _sizes(shape: Any) -> tuple[int | None, ...]:
+    return tuple(size.get_length() if size.is_static else None for size in shape)
 
 
 def _without_telemetry() -> Any:

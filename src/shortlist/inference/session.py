@@ -64,6 +64,16 @@ class Session(Protocol):
 class GraphSession(Session, Protocol):
     """A session whose graph may have other inputs than a batch's, and more outputs than one."""
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the graph's inputs."""
+        ...
+
+    @property
+    def outputs(self) -> Mapping[str, tuple[int | None, ...]]:
+        """The shapes of the graph's outputs by name, in its order; None is a size that varies."""
+        ...
+
     def run(self, feeds: Feeds) -> list[Output]:
         """Return all outputs as fp32, in the graph's order; may be called from several threads at once."""
         ...
