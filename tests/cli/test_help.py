@@ -17,6 +17,7 @@ TYPER = ".".join(version("typer").split(".")[:2])
 COMMANDS = [
     "",
     "index",
+    "index push",
     "search",
     "serve",
     "ask",

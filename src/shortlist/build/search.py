@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -11,8 +12,9 @@ from shortlist.build.reranker import Reranker
 from shortlist.errors import InputError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline import Pipeline
-from shortlist.protocols import Gate, Retriever
+from shortlist.protocols import Encoder, Gate, Retriever
 from shortlist.retrieval import BM25, Dense, Hybrid, Index, Where, weighted_fusion
+from shortlist.retrieval.remote import Address, RemoteIndex, open_remote
 from shortlist.settings import Settings
 
 FIRST_STAGES = ("hybrid", "weighted", "bm25", "dense")
@@ -20,7 +22,7 @@ FIRST_STAGES = ("hybrid", "weighted", "bm25", "dense")
 
 @contextmanager
 def open_pipeline(
-    index_path: Path,
+    index_path: Path | str,
     *,
     settings: Settings | None = None,
     first_stage: str = "hybrid",
@@ -32,19 +34,20 @@ def open_pipeline(
 ) -> Iterator[Pipeline]:
     """Open an index for searching, with its models loaded; close all of it at the end.
 
+    `index_path` is a folder, or the address of a remote index, such as "qdrant:http://localhost:6333/docs".
     `first_stage` is "hybrid" (BM25 and the bi-encoder by reciprocal rank), "weighted" (both
     by normalised scores), "bm25" or "dense". With `rerank=False` its order stands. `where`
     filters by metadata. `faster` models take the reranker's place when a search's budget is too
     small for it. A `gate` decides query by query whether to rerank. With `budgets`, how fast
     the models are is found out now, so that the first search's budget is not spent on it.
-    Raises IndexNotFoundError, IndexMismatchError, CorruptIndexError.
+    Raises IndexNotFoundError, IndexMismatchError, CorruptIndexError; for an address also RemoteError.
     """
     chosen = settings or Settings()
     if first_stage not in FIRST_STAGES:
         raise InputError(f"first_stage must be one of {', '.join(FIRST_STAGES)}; got {first_stage!r}")
     with ExitStack() as opened:
         encoder = None if first_stage == "bm25" else opened.enter_context(closing(load_encoder(chosen)))
-        index = opened.enter_context(Index.open(index_path, encoder=encoder, read_only=True))
+        index = opened.enter_context(closing(open_index(index_path, encoder)))
         arms: list[Retriever] = [] if first_stage == "dense" else [BM25(index, where)]
         if encoder is not None:
             arms.append(Dense(index, encoder, where))
@@ -52,6 +55,13 @@ def open_pipeline(
         if budgets and reranker is not None:
             reranker.expect_budgets()
         yield Pipeline(joined(arms, first_stage), reranker, gate=gate)
+
+
+def open_index(path: Path | str, encoder: Encoder | None) -> Index | RemoteIndex:
+    """Open an index for searching: a folder's, or by its address one on another engine."""
+    if Address.is_one(str(path)):
+        return open_remote(Address.parse(str(path)), environ=os.environ, encoder=encoder)
+    return Index.open(path, encoder=encoder, read_only=True)
 
 
 def joined(arms: list[Retriever], first_stage: str) -> Retriever:

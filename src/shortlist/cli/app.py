@@ -22,6 +22,7 @@ from shortlist.cli import (
     plan,
     probe_injection,
     pull,
+    push,
     rerank,
     search,
     serve,
@@ -44,11 +45,13 @@ Exit codes: 0 done, 1 something failed (the message says what to do), 2 the comm
 """
 
 _INTERRUPTED = 130
+_OF_TWO_WORDS = (("index", "push"),)  # a folder of such a name is given as ./push
 
 app = typer.Typer(
     help=HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 app.command("index")(index.index)
+app.command("index push")(push.push)
 app.command("search")(search.search)
 app.command("ask")(ask.ask)
 app.command("mcp")(mcp.mcp)
@@ -85,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):  # a text that the terminal's encoding lacks must not end a search
             stream.reconfigure(errors="replace")
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="shortlist")
+        app(args=_worded(sys.argv[1:] if arguments is None else arguments), prog_name="shortlist")
     except InputError as error:
         _fail(error, 2)
     except ShortlistError as error:
@@ -94,6 +97,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if left.code == _INTERRUPTED:  # typer makes this of Ctrl-C, without a word
             errors_console().print("interrupted; what was committed is kept, and the next run goes on from there")
         raise
+
+
+def _worded(arguments: Sequence[str]) -> list[str]:
+    """Join the two words of a command that has two."""
+    if tuple(arguments[:2]) in _OF_TWO_WORDS:
+        return [" ".join(arguments[:2]), *arguments[2:]]
+    return list(arguments)
 
 
 def _fail(error: ShortlistError, code: int) -> None:

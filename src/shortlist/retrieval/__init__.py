@@ -6,15 +6,21 @@ from shortlist.retrieval.fusion import reciprocal_rank_fusion, weighted_fusion
 from shortlist.retrieval.index import Index
 from shortlist.retrieval.prepare import Tokenize
 from shortlist.retrieval.retrievers import BM25, Dense, Fuse, Hybrid
+from shortlist.retrieval.sharded import Sharded
+from shortlist.retrieval.store import Found, Searchable, Store
 
 __all__ = [
     "BM25",
     "Dense",
+    "Found",
     "Fuse",
     "Hybrid",
     "Index",
     "Manifest",
+    "Searchable",
+    "Sharded",
     "Source",
+    "Store",
     "Tokenize",
     "Where",
     "reciprocal_rank_fusion",

@@ -186,6 +186,11 @@ class DocumentStore:
             for values in self._select(f"SELECT {_COLUMNS} FROM documents WHERE point IN ({marks})", some):
                 yield row_of(values)
 
+    def rows_after(self, point: int, at_most: int) -> list[Row]:
+        """Return the rows of the next points, ascending."""
+        statement = f"SELECT {_COLUMNS} FROM documents WHERE point > ? ORDER BY point LIMIT ?"
+        return [row_of(values) for values in self._select(statement, (point, at_most))]
+
     def find(self, doc_id: str) -> Row | None:
         """Return the row of the document with this id, or None."""
         found = self._select(f"SELECT {_COLUMNS} FROM documents WHERE doc_id = CAST(? AS TEXT)", [encoded(doc_id)])

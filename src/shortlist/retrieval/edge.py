@@ -28,7 +28,9 @@ xquad_en .968/.971. The code tokenizer, which also splits identifiers, against t
 cosqa .382/.375, recall@100 on scifact .935/.924, elsewhere equal.
 """
 
-_BM25 = qdrant.Bm25Params(1.2, 0.75)
+K1, B = 1.2, 0.75
+
+_BM25 = qdrant.Bm25Params(K1, B)
 _SPARE_BYTES = 64 << 20
 _SEALED_FROM = 1000  # documents; a segment above it is written in its immutable form by optimize()
 

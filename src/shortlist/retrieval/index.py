@@ -30,6 +30,7 @@ from shortlist.retrieval.opening import Opened, create_index, open_reader, open_
 from shortlist.retrieval.prepare import Tokenize, prepared
 from shortlist.retrieval.recovery import entry_of
 from shortlist.retrieval.rows import Row
+from shortlist.retrieval.store import Found, Hit, best_of
 from shortlist.types import Document
 
 GRAPH_FROM = 200_000
@@ -37,7 +38,6 @@ GRAPH_FROM = 200_000
 
 _FLUSH_AFTER = 5000  # changed points; what a crash leaves to be repaired from the store
 _LOCK_TIMEOUT_S = 60.0
-_TIES_AT_MOST = 4096
 _ATTEMPTS = 3
 
 
@@ -98,6 +98,11 @@ class Index:
         return self._opened.path
 
     @property
+    def name(self) -> str:
+        """The index's folder, for messages."""
+        return str(self.path)
+
+    @property
     def manifest(self) -> Manifest:
         """What the index was made with."""
         return self._opened.manifest
@@ -156,18 +161,31 @@ class Index:
         conditions = parse(where)
         return self._shard.count(conditions) if conditions else self._store.count()
 
+    @property
+    def revision(self) -> int:
+        """How many commits the index has seen."""
+        return self._store.revision()
+
+    def row_batches(self, *, after: int = 0, at_once: int = 1000) -> Iterator[list[Row]]:
+        """Give all stored rows in the order in which they came in, from behind a point on, so many at a time."""
+        while rows := self._store.rows_after(after, at_once):
+            yield rows
+            after = rows[-1].point
+
+    def rows(self) -> Iterator[Row]:
+        """Give all stored rows, with their vectors as they were stored, in the order in which they came in."""
+        return (row for rows in self.row_batches() for row in rows)
+
     def sources(self) -> dict[str, Source]:
         """Return the recorded sources by path."""
         return self._store.sources()
 
-    def search_text(self, text: str, *, depth: int, where: Where | None = None) -> list[tuple[Document, float]]:
+    def search_text(self, text: str, *, depth: int, where: Where | None = None) -> Found:
         """Return at most `depth` documents with BM25 scores, best first: those that share a word with the text."""
         conditions = parse(where)
         return self._search(lambda limit: self._shard.search_text(text, limit=limit, conditions=conditions), depth)
 
-    def search_vector(
-        self, vector: npt.NDArray[np.float32], *, depth: int, where: Where | None = None
-    ) -> list[tuple[Document, float]]:
+    def search_vector(self, vector: npt.NDArray[np.float32], *, depth: int, where: Where | None = None) -> Found:
         """Return at most `depth` documents with their cosine to a vector `[dimension]`, best first."""
         wanted = self.manifest.dimension
         if not wanted or vector.shape != (wanted,):
@@ -268,28 +286,21 @@ class Index:
             self._shard.flush()
             self._unflushed = 0
 
-    def _search(self, search: Callable[[int], list[tuple[int, float]]], depth: int) -> list[tuple[Document, float]]:
+    def _search(self, search: Callable[[int], list[tuple[int, float]]], depth: int) -> Found:
         """Search between two commits: a document replaced while it is looked up would be missed."""
+
+        def ask(limit: int) -> list[Hit]:
+            hits = search(limit)
+            documents = self._documents([point for point, _ in hits])
+            return [Hit(point, score, documents.get(point)) for point, score in hits]
+
         for _ in range(_ATTEMPTS):
             before = self._store.revision()
-            found = self._found(search, depth)
+            found = best_of(ask, depth)
             if self._store.revision() == before:
-                return found
+                return Found(found)
         with self._lock:  # commits come too fast: keep them waiting
-            return self._found(search, depth)
-
-    def _found(self, search: Callable[[int], list[tuple[int, float]]], depth: int) -> list[tuple[Document, float]]:
-        """Ask for more until `depth` hits have a row and no tie is cut: the engine orders equal scores at random."""
-        limit = depth + 8
-        while True:
-            hits = sorted(search(limit), key=lambda hit: (-hit[1], hit[0]))
-            documents = self._documents([point for point, _ in hits])
-            found = [(documents[point], score) for point, score in hits if point in documents]
-            is_all = len(hits) < limit
-            is_cut = len(found) >= depth and hits[-1][1] == found[depth - 1][1] and limit < depth + _TIES_AT_MOST
-            if is_all or (len(found) >= depth and not is_cut):
-                return found[:depth]
-            limit *= 2
+            return Found(best_of(ask, depth))
 
     def _documents(self, points: Sequence[int]) -> dict[int, Document]:
         """Return the documents of these points with their vectors; points without a row are left out."""

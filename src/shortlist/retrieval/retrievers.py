@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
-from shortlist.errors import IndexMismatchError, InputError
+from shortlist.errors import IndexMismatchError, InputError, RateLimitedError, RemoteUnavailableError
 from shortlist.protocols import Encoder, Retriever, Role
 from shortlist.retrieval.filters import Where
 from shortlist.retrieval.fusion import reciprocal_rank_fusion
-from shortlist.retrieval.index import Index
-from shortlist.types import Document, Query, Ranking, ScoreKind, Step, Trace
+from shortlist.retrieval.store import Found, Searchable
+from shortlist.types import Query, Ranking, ScoreKind, Step, Trace
 from shortlist.types.ranking import check_top_k
 
 
@@ -33,7 +33,7 @@ class BM25:
     The query is plain text, never a query language. English stop words find nothing.
     """
 
-    index: Index
+    index: Searchable
     where: Where | None = None
 
     def retrieve(self, query: Query, *, depth: int) -> Ranking:
@@ -41,7 +41,7 @@ class BM25:
         _check_depth(depth)
         start = time.perf_counter()
         found = self.index.search_text(query.text, depth=depth, where=self.where)
-        return _ranking(query, found, ScoreKind.BM25, "bm25", _step("bm25", start, depth, found))
+        return _ranking(query, found, ScoreKind.BM25, _step("bm25", start, depth, found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Dense:
     another encoder, InputError for an index without vectors.
     """
 
-    index: Index
+    index: Searchable
     encoder: Encoder
     where: Where | None = None
 
@@ -66,23 +66,26 @@ class Dense:
         found = self.index.search_vector(vector, depth=depth, where=self.where)
         step = _step("dense", start, depth, found)
         facts = {"encoder": self.encoder.fingerprint, "search": "exact" if self.index.is_exact else "HNSW"}
-        timed = Step("dense", step.latency_ms, {**step.counts, "encode_us": int((encoded - start) * 1e6)}, facts)
-        return _ranking(query, found, ScoreKind.SIMILARITY, "dense", timed)
+        counts = {**step.counts, "encode_us": int((encoded - start) * 1e6)}
+        return _ranking(query, found, ScoreKind.SIMILARITY, replace(step, counts=counts, facts={**facts, **step.facts}))
 
     def _check_encoder(self) -> None:
         made_with = self.index.manifest.encoder
         if not made_with:
-            raise InputError(f"the index {self.index.path} was made without an encoder; search it with BM25")
+            raise InputError(f"the index {self.index.name} was made without an encoder; search it with BM25")
         if made_with != self.encoder.fingerprint:
             raise IndexMismatchError(
-                f"the index {self.index.path} holds vectors of {made_with!r}, which cannot be compared with those of"
+                f"the index {self.index.name} holds vectors of {made_with!r}, which cannot be compared with those of"
                 f" {self.encoder.fingerprint!r}; use the first, or index the documents again into a new folder"
             )
 
 
 @dataclass(frozen=True, slots=True)
 class Hybrid:
-    """Fuse what several retrievers find. Each is asked for `arm_depth` documents, or for `depth` if that is more."""
+    """Fuse what several retrievers find. Each is asked for `arm_depth` documents, or for `depth` if that is more.
+
+    When a store elsewhere does not answer one arm, the others stand, and the trace says so.
+    """
 
     arms: Sequence[Retriever]
     fuse: Fuse = reciprocal_rank_fusion
@@ -93,12 +96,17 @@ class Hybrid:
         _check_depth(depth)
         if not self.arms:
             raise InputError("a hybrid retriever needs at least one arm, such as BM25(index)")
-        rankings = [arm.retrieve(query, depth=max(depth, self.arm_depth)) for arm in self.arms]
+        outcomes = [_asked(arm, query, max(depth, self.arm_depth)) for arm in self.arms]
+        rankings = [outcome for outcome in outcomes if isinstance(outcome, Ranking)]
+        missing = [outcome for outcome in outcomes if not isinstance(outcome, Ranking)]
+        if not rankings:
+            raise missing[0]
         start = time.perf_counter()
         fused = self.fuse(rankings, depth=depth)
         counts = {"depth": depth, "documents_in": sum(map(len, rankings)), "documents": len(fused)}
-        step = Step("hybrid", (time.perf_counter() - start) * 1e3, counts, {"fusion": fused.score_kind.value})
-        return fused.traced(step)
+        facts = {"fusion": fused.score_kind.value}
+        said = tuple(f"one of {len(outcomes)} arms did not answer: {error}" for error in missing)
+        return fused.traced(Step("hybrid", (time.perf_counter() - start) * 1e3, counts, facts, said))
 
 
 def _check_depth(depth: int) -> None:
@@ -106,10 +114,18 @@ def _check_depth(depth: int) -> None:
         raise InputError("depth must be a whole number from 1, got None")
 
 
-def _step(stage: str, start: float, depth: int, found: Sequence[object]) -> Step:
-    return Step(stage, (time.perf_counter() - start) * 1e3, {"depth": depth, "documents": len(found)})
+def _asked(arm: Retriever, query: Query, depth: int) -> Ranking | RemoteUnavailableError | RateLimitedError:
+    try:
+        return arm.retrieve(query, depth=depth)
+    except (RemoteUnavailableError, RateLimitedError) as error:
+        return error
 
 
-def _ranking(query: Query, found: Sequence[tuple[Document, float]], kind: ScoreKind, stage: str, step: Step) -> Ranking:
-    documents, scores = [document for document, _ in found], [score for _, score in found]
-    return Ranking.from_scores(query, documents, scores, kind=kind, stage=stage, trace=Trace((step,)))
+def _step(stage: str, start: float, depth: int, found: Found) -> Step:
+    counts = {"depth": depth, "documents": len(found.hits)}
+    return Step(stage, (time.perf_counter() - start) * 1e3, counts, found.facts, found.degradations)
+
+
+def _ranking(query: Query, found: Found, kind: ScoreKind, step: Step) -> Ranking:
+    documents, scores = [document for document, _ in found.hits], [score for _, score in found.hits]
+    return Ranking.from_scores(query, documents, scores, kind=kind, stage=step.stage, trace=Trace((step,)))

@@ -1,4 +1,4 @@
-"""Contract checks for authors of scorers, rerankers, retrievers, encoders and language models.
+"""Contract checks for authors of scorers, rerankers, retrievers, stores, encoders and language models.
 
     from shortlist.testing import check_scorer
     check_scorer(MyScorer.load("my-model"))
@@ -13,6 +13,7 @@ from shortlist.testing.rerankers import check_reranker
 from shortlist.testing.retrievers import check_retriever
 from shortlist.testing.scorers import check_scorer
 from shortlist.testing.serving import Reply, RerankServer
+from shortlist.testing.stores import check_store
 
 __all__ = [
     "Reply",
@@ -23,4 +24,5 @@ __all__ = [
     "check_reranker",
     "check_retriever",
     "check_scorer",
+    "check_store",
 ]

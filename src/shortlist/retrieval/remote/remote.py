@@ -1,0 +1,159 @@
+"""An index on an engine elsewhere, searched and written like one in a folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+
+from shortlist.errors import IndexMismatchError, InputError
+from shortlist.protocols import Encoder
+from shortlist.retrieval.documents import Manifest
+from shortlist.retrieval.filters import Where, parse
+from shortlist.retrieval.prepare import Tokenize, prepared
+from shortlist.retrieval.remote.engine import Collection, Retrying, Server
+from shortlist.retrieval.remote.points import Layout, Stored, key_of, point_of
+from shortlist.retrieval.remote.terms import Analyzer
+from shortlist.retrieval.store import Found, Hit, best_of
+from shortlist.types import Document
+
+_AT_ONCE = 256
+
+
+class RemoteIndex:
+    """Documents of one collection, with BM25 and vector search; any thread may use it.
+
+    A writing call is not one commit: an engine takes batches of points, each whole, and a
+    failure in between leaves the first ones written. The call can simply be made again.
+    What failed and was answered at a later attempt is said in the trace.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        name: str,
+        *,
+        encoder: Encoder | None = None,
+        tokenize: Tokenize | None = None,
+        retrying: Retrying | None = None,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._server, self._encoder, self._tokenize = server, encoder, tokenize
+        self._retrying = retrying or Retrying()
+        self._collection, _ = self._retrying(lambda: server.open(name))
+        self._analyzer = Analyzer()
+        self._clock_ns = clock_ns
+        _check_encoder(self._collection, encoder)
+
+    @property
+    def name(self) -> str:
+        """The engine's address and the collection."""
+        return self._collection.name
+
+    @property
+    def layout(self) -> Layout:
+        """How the collection was made."""
+        return self._collection.layout
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the documents were indexed with."""
+        return self.layout.manifest
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether vector search compares every vector, rather than walk an HNSW graph."""
+        return not self.layout.has_graph
+
+    def upsert(self, documents: Sequence[Document]) -> None:
+        """Add documents, replacing those of the same doc_id; of one id given twice the later wins.
+
+        Raises InputError before anything is written, RemoteError when the engine fails.
+        """
+        manifest = self.manifest
+        fresh = prepared(documents, dimension=manifest.dimension, encoder=self._encoder, tokenize=self._tokenize)
+        # the time orders them behind all that was pushed and among several writers
+        first, length = self._clock_ns(), self.layout.average_length
+        points = [
+            point_of(document, vector, order=first + place, analyzer=self._analyzer, average_length=length)
+            for place, (document, vector) in enumerate(fresh)
+        ]
+        for start in range(0, len(points), _AT_ONCE):
+            batch = points[start : start + _AT_ONCE]
+            self._retrying(lambda batch=batch: self._collection.write(batch))  # type: ignore[misc]
+
+    def delete(self, doc_ids: Sequence[str]) -> None:
+        """Remove documents; an id that is not there does not matter."""
+        if isinstance(doc_ids, str):
+            raise InputError(f"doc_ids must be a list of ids, not the string {doc_ids!r:.80}; put it in a list")
+        if doc_ids:
+            self._retrying(lambda: self._collection.remove([key_of(doc_id) for doc_id in doc_ids]))
+
+    def get(self, doc_id: str) -> Document:
+        """Return a document. Raises InputError when there is none of that id."""
+        stored, _ = self._retrying(lambda: self._collection.fetch(key_of(doc_id)))
+        if stored is None:
+            raise InputError(f"{self.name} has no document {doc_id!r}")
+        return stored.document(self.manifest.encoder)
+
+    def count(self, where: Where | None = None) -> int:
+        """Return how many documents there are, or how many meet a filter (see `filters`)."""
+        conditions = parse(where)
+        return self._retrying(lambda: self._collection.count(conditions))[0]
+
+    def search_text(self, text: str, *, depth: int, where: Where | None = None) -> Found:
+        """Return at most `depth` documents with BM25 scores, best first: those that share a word with the text."""
+        conditions, counts = parse(where), self._analyzer.counts(text)
+        if not len(counts):
+            return Found((), {"store": self.name})
+        return self._found(
+            lambda limit: self._collection.search_terms(counts, limit=limit, conditions=conditions), depth
+        )
+
+    def search_vector(self, vector: npt.NDArray[np.float32], *, depth: int, where: Where | None = None) -> Found:
+        """Return at most `depth` documents with their cosine to a vector `[dimension]`, best first."""
+        wanted = self.manifest.dimension
+        if not wanted or vector.shape != (wanted,):
+            raise InputError(f"{self.name} holds vectors of {wanted or 'no'} numbers, not {vector.shape}")
+        conditions = parse(where)
+        return self._found(
+            lambda limit: self._collection.search_vector(vector, limit=limit, conditions=conditions), depth
+        )
+
+    def close(self) -> None:
+        """End the connection; a second call does nothing."""
+        self._server.close()
+
+    def __enter__(self) -> RemoteIndex:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _found(self, search: Callable[[int], list[Stored]], depth: int) -> Found:
+        failed = 0
+
+        def ask(limit: int) -> list[Hit]:
+            nonlocal failed
+            found, failures = self._retrying(lambda: search(limit))
+            failed += failures
+            return [Hit(one.order, one.score, one.document(self.manifest.encoder)) for one in found]
+
+        hits = best_of(ask, depth)
+        again = (f"{self.name} answered only after {failed} failed attempts",) if failed else ()
+        return Found(hits, {"store": self.name}, again)
+
+
+def _check_encoder(collection: Collection, encoder: Encoder | None) -> None:
+    manifest = collection.layout.manifest
+    if encoder is not None and (encoder.fingerprint, encoder.dimension) != (manifest.encoder, manifest.dimension):
+        made_with = f"{manifest.encoder or 'none'!r} ({manifest.dimension} numbers)"
+        raise IndexMismatchError(
+            f"{collection.name} was made with the encoder {made_with}, but {encoder.fingerprint!r}"
+            f" ({encoder.dimension}) was given; use the first, or push another index"
+        )

@@ -1,0 +1,108 @@
+"""The seam between retrievers and what holds the documents, here or on an engine that shards and replicates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from shortlist.retrieval.documents import Manifest
+from shortlist.retrieval.filters import Where
+from shortlist.types import Document
+
+_TIES_AT_MOST = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one search found: documents with scores, best first, and what the trace says of how."""
+
+    hits: tuple[tuple[Document, float], ...]
+    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    degradations: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Searchable(Protocol):
+    """Documents that are found by their words and by their vectors."""
+
+    @property
+    def name(self) -> str:
+        """Where the documents are, for messages: a folder or an address."""
+        ...
+
+    @property
+    def manifest(self) -> Manifest:
+        """What they were indexed with."""
+        ...
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a search by vector compares every vector."""
+        ...
+
+    def search_text(self, text: str, *, depth: int, where: Where | None = None) -> Found:
+        """Return at most `depth` documents by BM25: those that share a word with the text, which is no query language.
+
+        Ties are in the order in which the documents came in.
+        """
+        ...
+
+    def search_vector(self, vector: npt.NDArray[np.float32], *, depth: int, where: Where | None = None) -> Found:
+        """Return at most `depth` documents by the cosine to a vector `[dimension]`; ties as in `search_text`."""
+        ...
+
+
+@runtime_checkable
+class Store(Searchable, Protocol):
+    """Documents that can also be written, counted and looked up. Each writing call is seen by the next search."""
+
+    def upsert(self, documents: Sequence[Document]) -> None:
+        """Add documents, replacing those of the same doc_id; of one id given twice the later wins."""
+        ...
+
+    def delete(self, doc_ids: Sequence[str]) -> None:
+        """Remove documents; an id that is not there does not matter."""
+        ...
+
+    def get(self, doc_id: str) -> Document:
+        """Return a document. Raises InputError when there is none of that id."""
+        ...
+
+    def count(self, where: Where | None = None) -> int:
+        """Return how many documents there are, or how many meet a filter."""
+        ...
+
+    def close(self) -> None:
+        """Give back what is open; a second call does nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A point that a search gave: its place in the order of arrival, its score, its document if it may be shown."""
+
+    order: int
+    score: float
+    document: Document | None
+
+
+def best_of(ask: Callable[[int], Sequence[Hit]], depth: int) -> tuple[tuple[Document, float], ...]:
+    """Return the best `depth` hits that may be shown; engines order equal scores at random, and this does not.
+
+    `ask` gives at most so many hits, the best ones. It is asked for more until enough can be
+    shown and no tie is cut.
+    """
+    limit = depth + 8
+    while True:
+        hits = sorted(ask(limit), key=lambda hit: (-hit.score, hit.order))
+        found = [(hit.document, hit.score) for hit in hits if hit.document is not None]
+        is_all = len(hits) < limit
+        is_cut = len(found) >= depth and hits[-1].score == found[depth - 1][1] and limit < depth + _TIES_AT_MOST
+        if is_all or (len(found) >= depth and not is_cut):
+            return tuple(found[:depth])
+        limit *= 2
