@@ -9,7 +9,7 @@ import pytest
 from shortlist.errors import IndexMismatchError, InputError, RemoteUnavailableError
 from shortlist.retrieval import BM25, Dense, Found, Hybrid, Index, Manifest, Sharded, Where
 from shortlist.retrieval.edge import ANALYZER
-from shortlist.retrieval.remote import RemoteIndex, Retrying, Spread
+from shortlist.retrieval.remote import Address, RemoteIndex, Retrying, Spread
 from shortlist.retrieval.remote.connect import connect
 from shortlist.retrieval.remote.terms import Statistics
 from shortlist.testing import check_retriever
@@ -17,7 +17,7 @@ from shortlist.transport.policy import Policy
 from shortlist.types import Document, Query
 
 from .material import HashingEncoder
-from .stores import Address, layout_of, milvus_lite
+from .stores import layout_of, milvus_lite
 
 TEXTS = [f"wing number {i} of a swept kind" for i in range(60)]
 
