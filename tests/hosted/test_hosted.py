@@ -81,7 +81,7 @@ def test_every_kind_scores_in_input_order_whatever_the_order_of_the_answer(kind:
     assert scores.step.counts["documents"] == 6
     assert scores.step.counts["calls"] == scores.step.counts["attempts"] == 1
     assert "1 documents are empty: not sent" in scores.step.degradations[0]
-    assert len(next(v for k, v in server.requests[0].items() if k in {"documents", "texts"})) == 5
+    assert len(next(v for k, v in server.requests[0].items() if k in {"documents", "texts", "text_2"})) == 5
     assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
     scorer.close()
 
@@ -103,11 +103,14 @@ def test_score_kinds_are_stated() -> None:
         "cohere": ScoreKind.UNCALIBRATED_SIGMOID,
         "voyage": ScoreKind.UNCALIBRATED_SIGMOID,
         "jina": ScoreKind.UNCALIBRATED_SIGMOID,
+        "cohere-v1": ScoreKind.UNCALIBRATED_SIGMOID,
         "vllm": ScoreKind.UNCALIBRATED_SIGMOID,
+        "vllm-score": ScoreKind.UNCALIBRATED_SIGMOID,
         "tei": ScoreKind.LOGIT,
         "infinity": ScoreKind.LOGIT,
         "llamacpp": ScoreKind.UNKNOWN,
     }
+    assert set(kinds) == set(PROVIDERS)
     for kind, expected in kinds.items():
         name = "m" if PROVIDERS[kind].base_url else "http://localhost:1"
         assert load_hosted(kind, name, api_key="k").score(QUERY, []).kind is expected
@@ -162,10 +165,12 @@ def test_a_wrong_answer_is_an_error_that_names_the_place(kind: str, fault: str, 
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>busy</html>", b"{", b"[" * 100_000, b"\xff\xfe"])
-def test_an_answer_that_is_no_json_is_an_error_that_shows_its_beginning(body: bytes, server_of: ServerOf) -> None:
-    server = server_of("cohere")
+def test_an_answer_that_is_no_json_is_an_error_that_shows_its_beginning(
+    kind: str, body: bytes, server_of: ServerOf
+) -> None:
+    server = server_of(kind)
     server.replies.append(Reply(body=body))
-    scorer = made("cohere", server)
+    scorer = made(kind, server)
     with pytest.raises(RemoteResponseError, match="no JSON"):
         scorer.score(QUERY, DOCUMENTS)
     scorer.close()
@@ -199,20 +204,20 @@ def test_statuses_are_told_apart_and_the_reason_is_passed_on(
 
 
 @pytest.mark.parametrize("headers", [{}, {"Retry-After": "0"}, {"Retry-After": "Mon, 01 Jan 2024 00:00:00 GMT"}])
-def test_a_busy_server_is_asked_again(headers: dict[str, str], server_of: ServerOf) -> None:
-    server = server_of("cohere")
-    server.replies += [Reply(429, b"{}", headers), Reply(503, b""), Reply(is_cut=True)]
-    scorer = made("cohere", server, retries=3, first_pause_ms=1)
+def test_a_busy_server_is_asked_again(kind: str, headers: dict[str, str], server_of: ServerOf) -> None:
+    server = server_of(kind)
+    server.replies += [Reply(429, b"{}", headers), Reply(503, b""), Reply(is_cut=True), Reply(500, b"null")]
+    scorer = made(kind, server, retries=4, first_pause_ms=1)
     scores = scorer.score(QUERY, DOCUMENTS)
-    assert scores.step.counts["attempts"] == 4
-    assert scores.values[1] == 1.0
+    assert scores.step.counts["attempts"] == 5
+    assert scores.values[1] == scores.values.max() > scores.values[3] > scores.values[0]
     scorer.close()
 
 
-def test_a_pause_beyond_the_budget_is_not_waited_for(server_of: ServerOf) -> None:
-    server = server_of("cohere")
+def test_a_pause_beyond_the_budget_is_not_waited_for(kind: str, server_of: ServerOf) -> None:
+    server = server_of(kind)
     server.replies.append(Reply(429, b'{"message": "slow down"}', {"Retry-After": "3600"}))
-    scorer = made("cohere", server, retries=5)
+    scorer = made(kind, server, retries=5)
     with pytest.raises(RateLimitedError, match=r"slow down \(attempt 1; it asks to wait 3600 s; the budget has no"):
         scorer.score(QUERY, DOCUMENTS)
     scorer.close()
@@ -227,10 +232,20 @@ def test_a_slow_server_is_left_when_the_budget_is_spent(kind: str, server_of: Se
     scorer.close()
 
 
-def test_a_cut_connection_and_a_closed_port_are_unavailability(server_of: ServerOf) -> None:
-    server = server_of("tei")
+def test_a_server_that_stops_within_its_answer_is_left_too(kind: str, server_of: ServerOf) -> None:
+    server = server_of(kind)
+    server.replies.append(Reply(stalls=threading.Event()))
+    scorer = made(kind, server, attempt_budget_ms=100)
+    with pytest.raises(RemoteUnavailableError, match="did not answer within 100 ms"):
+        scorer.score(QUERY, DOCUMENTS)
+    assert scorer.score(QUERY, DOCUMENTS).values[1] > 0  # the half-read connection is not used again
+    scorer.close()
+
+
+def test_a_cut_connection_and_a_closed_port_are_unavailability(kind: str, server_of: ServerOf) -> None:
+    server = server_of(kind)
     server.replies.append(Reply(is_cut=True))
-    scorer = made("tei", server)
+    scorer = made(kind, server)
     with pytest.raises(RemoteUnavailableError, match="cannot be reached or cut off"):
         scorer.score(QUERY, DOCUMENTS)
     server.__exit__(None, None, None)
@@ -316,6 +331,31 @@ def test_a_document_that_the_server_probably_cut_is_noted(server_of: ServerOf) -
     step = scorer.score(QUERY, [Document("iron " * 200), Document("iron")]).step
     assert step.degradations == ("1 documents may have been cut by the server, which reads 100 tokens (estimated)",)
     scorer.close()
+
+
+@pytest.mark.parametrize(("model", "words", "is_noted"), [("rerank-2.5", 3_000, False), ("rerank-2-lite", 3_000, True)])
+def test_limits_are_those_of_the_model(model: str, words: int, is_noted: bool, server_of: ServerOf) -> None:
+    scorer = made("voyage", server_of("voyage"), model=model)
+    notes = scorer.score(Query("tall " * words), [Document("iron")]).step.degradations
+    assert notes == (
+        ("the query may have been cut by the server, which reads 2000 tokens of it (estimated)",) if is_noted else ()
+    )
+    scorer.close()
+
+
+def test_what_a_format_has_no_field_for_is_refused_when_loaded() -> None:
+    with pytest.raises(InputError, match="tei has no field for max_document_tokens=5"):
+        load_hosted("tei", "http://localhost:1", max_document_tokens=5)
+    with pytest.raises(InputError, match="cohere-v2 has no field for raw_scores=True"):
+        load_hosted("cohere", "m", api_key="k", raw_scores=True)
+
+
+def test_the_licence_of_weights_is_not_said_of_a_server_that_has_a_model_of_that_name(server_of: ServerOf) -> None:
+    server = server_of("jina")
+    reranker = Reranker.load("jina-reranker-v2-base-multilingual", kind="jina", base_url=server.url, api_key="k")
+    ranking = reranker.rank(QUERY, DOCUMENTS)
+    assert not any("NOT for commercial use" in note for note in ranking.trace.degradations)
+    assert asyncio.run(reranker.arerank(ranking, top_k=1)).doc_ids == ORDER[:1]
 
 
 def test_the_key_is_in_no_log_no_error_no_repr_and_no_fingerprint(

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shortlist.errors import AuthenticationError, InputError, RemoteError
+from shortlist.errors import AuthenticationError, InputError, RemoteError, SettingsError
 from shortlist.transport import Bridge, Client, Policy, Secret, find_key
 from shortlist.transport.failures import failure_of
 from shortlist.transport.policy import pause_ms, retry_after_ms
@@ -59,7 +59,8 @@ def test_any_retry_after_is_a_pause_from_now_or_nothing(text: str) -> None:
         (2, 1.0, None, 1e9, 1000),
         (3, 0.5, None, 1e9, 1000),
         (1, 0.0, None, 1e9, 0),
-        (3, 1.0, 7_000, 1e9, 7_000),
+        (3, 1.0, 7_000, 1e9, 7_500),
+        (3, 0.0, 7_000, 1e9, 7_000),
         (3, 1.0, 100, 1e9, 2_000),
         (4, 1.0, None, 1e9, None),
         (1, 1.0, None, 500, None),
@@ -86,7 +87,7 @@ def test_no_pause_reaches_the_deadline_or_is_shorter_than_asked(
     if pause is not None:
         assert failures <= retries
         assert (asked or 0) <= pause < left
-        assert pause <= max(asked or 0, Policy().longest_pause_ms)
+        assert pause <= max((asked or 0) + Policy().first_pause_ms, Policy().longest_pause_ms)
 
 
 @pytest.mark.parametrize(
@@ -185,6 +186,39 @@ def test_a_bridge_works_in_a_forked_process() -> None:
     bridge.close()
 
 
+@pytest.mark.parametrize("url", ["http://x:99999", "http://x:port", "http://[::1", "http://a b", "http://a\nb"])
+def test_an_address_that_no_request_can_be_sent_to_is_refused_at_once(url: str) -> None:
+    pytest.importorskip("httpx2")
+    with pytest.raises(InputError, match="address"):
+        Client(url)
+
+
+def test_a_proxy_that_is_none_is_an_error_that_names_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("httpx2")
+    monkeypatch.setenv("ALL_PROXY", "nonsense://")
+    client = Client("http://localhost:1")
+    with pytest.raises(SettingsError, match=r"no connection to http://localhost:1 can be prepared: .*ALL_PROXY"):
+        asyncio.run(client.post("/rerank", {}, deadline=client.deadline()))
+
+
+def test_an_endless_answer_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    httpx2 = pytest.importorskip("httpx2")
+    sent: list[int] = []
+
+    async def endless() -> Any:
+        while True:
+            sent.append(1000)
+            yield b" " * 1000
+
+    real = httpx2.AsyncClient
+    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, content=endless()))
+    monkeypatch.setattr(httpx2, "AsyncClient", lambda **options: real(transport=transport, **options))
+    client = Client("http://x", largest_answer=10_000)
+    with pytest.raises(RemoteError, match="answered 200 with more than 10,000 bytes"):
+        asyncio.run(client.post("/rerank", {}, deadline=client.deadline()))
+    assert sum(sent) == 11_000
+
+
 class Scripted:
     """An httpx2 client's `post` that answers with statuses in turn, on a clock that only sleeping moves."""
 
@@ -223,8 +257,8 @@ def client_of(scripted: Scripted, policy: Policy, monkeypatch: pytest.MonkeyPatc
     ("headers", "expected"),
     [
         ({}, [0.5, 1.0, 2.0]),
-        ({"Retry-After": "3"}, [3.0, 3.0, 3.0]),
-        ({"Retry-After": "Thu, 01 Jan 2026 12:00:04 GMT"}, [4.0, 4.0, 4.0]),
+        ({"Retry-After": "3"}, [3.5, 3.5, 3.5]),
+        ({"Retry-After": "Thu, 01 Jan 2026 12:00:04 GMT"}, [4.5, 4.5, 4.5]),
     ],
 )
 def test_the_client_waits_as_the_policy_says(

@@ -247,3 +247,54 @@ def test_vllm_takes_zero_for_all() -> None:
 )
 def test_a_reason_is_found_in_every_shape(body: Any, message: str) -> None:
     assert find_message(body) == message
+
+
+@dialects
+@pytest.mark.parametrize("wrong", [None, 5, "many", [], {"total_tokens": "15"}, {"total_tokens": -1, "tokens": 3}])
+def test_what_is_said_beside_the_scores_may_be_wrong(dialect: Dialect, wrong: Any) -> None:
+    file = golden(dialect)
+    request = dialect.decode_request(file["request"])
+    expected = dialect.decode_response(file["response"], request)
+    if isinstance(file["response"], list):
+        return  # nothing is said beside them
+    odd = {name: wrong for name in file["response"] if name not in {"results", "data"}}
+    found = dialect.decode_response({**file["response"], **odd, "usage": wrong, "meta": wrong}, request)
+    assert found.results == expected.results
+    assert found.usage == Usage()
+
+
+def test_a_count_may_be_written_with_a_point() -> None:
+    file = golden(DIALECTS["voyage"])
+    request = DIALECTS["voyage"].decode_request(file["request"])
+    body = {**file["response"], "usage": {"total_tokens": 26.0}}
+    assert DIALECTS["voyage"].decode_response(body, request).usage == Usage(26)
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+ODD_SCORES = {
+    "huge": 10**400,
+    "hugely negative": -(10**400),
+    "beyond fp32": 1e39,
+    "deep": nested(900),
+    "long": "x" * 10_000_000,
+}
+
+
+@dialects
+@pytest.mark.parametrize("odd", ODD_SCORES)
+def test_no_score_is_too_odd_to_be_refused_in_one_line(dialect: Dialect, odd: str) -> None:
+    file = golden(dialect)
+    request = dialect.decode_request(file["request"])
+    body = file["response"]
+    rows = body if isinstance(body, list) else body.get("results", body.get("data"))
+    name = "relevance_score" if "relevance_score" in rows[0] else "score"
+    rows[0][name] = ODD_SCORES[odd]
+    with pytest.raises(WireError, match=rf"\[0\]\.{name}: expected a") as caught:
+        dialect.decode_response(body, request)
+    assert len(str(caught.value)) < 250

@@ -11,6 +11,7 @@ from shortlist.catalogue import Entry, find_entry
 from shortlist.errors import UnsupportedModelError
 from shortlist.inference.models import ModelFolder, find_model
 from shortlist.inference.modules import read_json
+from shortlist.scorers.registry import is_hosted
 
 _SEQ2SEQ = {"T5ForConditionalGeneration", "MT5ForConditionalGeneration"}
 # What `config_sentence_transformers.json` calls a model.
@@ -49,8 +50,11 @@ def find_recipe(name: str, *, revision: str | None = None, **asked: Any) -> Reci
 
 
 def recipe_of_kind(kind: str, name: str) -> Recipe:
-    """Return the recipe of a kind that the caller chose, with the catalogue's options where it is the same kind."""
-    entry = None if Path(name).expanduser().is_dir() else find_entry(name)
+    """Return the recipe of a kind that the caller chose, with the catalogue's options where it is the same kind.
+
+    The licence of a model's weights says nothing of a server that has a model of that name.
+    """
+    entry = None if is_hosted(kind) or Path(name).expanduser().is_dir() else find_entry(name)
     if entry is None:
         return Recipe(kind)
     return Recipe(kind, entry.options if entry.kind == kind else {}, entry.licence_note)

@@ -18,6 +18,7 @@ SCORERS: dict[str, str] = {
     "bi-encoder": "shortlist.scorers.cosine:Cosine.load",
     "causal-lm": "shortlist.scorers.causal_lm:load_causal_lm",
     "cohere": "shortlist.scorers.hosted.providers:cohere",
+    "cohere-v1": "shortlist.scorers.hosted.providers:cohere_v1",
     "cross-encoder": "shortlist.scorers.cross_encoder:CrossEncoder.load",
     "infinity": "shortlist.scorers.hosted.providers:infinity",
     "jina": "shortlist.scorers.hosted.providers:jina",
@@ -28,6 +29,7 @@ SCORERS: dict[str, str] = {
     "tei": "shortlist.scorers.hosted.providers:tei",
     "token-bm25": "shortlist.scorers.token_bm25:TokenBM25.load",
     "vllm": "shortlist.scorers.hosted.providers:vllm",
+    "vllm-score": "shortlist.scorers.hosted.providers:vllm_score",
     "voyage": "shortlist.scorers.hosted.providers:voyage",
 }
 
@@ -53,6 +55,11 @@ def scorer_kinds() -> tuple[str, ...]:
 def reranker_kinds() -> tuple[str, ...]:
     """Name every kind of reranker that is registered beside the scorers."""
     return _kinds(RERANKERS, RERANKER_ENTRY_POINT_GROUP)
+
+
+def is_hosted(kind: str) -> bool:
+    """Say whether a kind asks a server for its scores, so that no weights of the model are here."""
+    return SCORERS.get(kind, "").startswith("shortlist.scorers.hosted.")
 
 
 def kinds() -> tuple[str, ...]:

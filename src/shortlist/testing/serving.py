@@ -22,7 +22,7 @@ class Reply:
 
     `body` is sent as it is, or made by `change` from the right one's JSON. `is_cut` ends
     the connection within the body, `holds` waits for it to be set (or the server's end)
-    before anything is sent.
+    before anything is sent, and `stalls` in the middle of the body.
     """
 
     status: int = 200
@@ -31,6 +31,7 @@ class Reply:
     change: Callable[[Any], Any] = lambda body: body
     is_cut: bool = False
     holds: threading.Event | None = None
+    stalls: threading.Event | None = None
 
 
 def word_overlap(query: str, text: str) -> float:
@@ -102,9 +103,13 @@ class RerankServer:
     def next_reply(self) -> Reply:
         """Return what is to be sent instead of the right answer; waits where the reply says so."""
         reply = self.replies.popleft() if self.replies else Reply()
-        while reply.holds is not None and not reply.holds.wait(0.01) and not self._ended.is_set():
-            pass
+        self.wait(reply.holds)
         return reply
+
+    def wait(self, event: threading.Event | None) -> None:
+        """Wait until an event is set or the server ends; not at all without one."""
+        while event is not None and not event.wait(0.01) and not self._ended.is_set():
+            pass
 
     def _response(self, request: RerankRequest) -> RerankResponse:
         wants_documents = (
@@ -146,17 +151,27 @@ def _handler(owner: RerankServer) -> type[BaseHTTPRequestHandler]:
             status, body = owner.answer(owner.requests[-1])
             changed = json.dumps(reply.change(body)).encode() if reply.body is None else reply.body
             return self._send(
-                reply.status if reply.status != 200 else status, changed, reply.headers, is_cut=reply.is_cut
+                reply.status if reply.status != 200 else status, changed, reply.headers, reply.is_cut, reply.stalls
             )
 
-        def _send(self, status: int, body: bytes, headers: Mapping[str, str], *, is_cut: bool = False) -> None:
+        def _send(
+            self,
+            status: int,
+            body: bytes,
+            headers: Mapping[str, str],
+            is_cut: bool = False,
+            stalls: threading.Event | None = None,
+        ) -> None:
             try:
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body[: len(body) // 2] if is_cut else body)
+                half = len(body) // 2
+                self.wfile.write(body[:half])
+                owner.wait(stalls)
+                self.wfile.write(b"" if is_cut else body[half:])
             except OSError:  # the client did not wait, which is what some tests are about
                 self.close_connection = True
             self.close_connection = self.close_connection or is_cut

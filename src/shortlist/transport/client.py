@@ -14,10 +14,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from shortlist._optional import require
-from shortlist.errors import InputError, RemoteError, RemoteRequestError, RemoteResponseError, RemoteUnavailableError
+from shortlist.errors import (
+    InputError,
+    RemoteError,
+    RemoteRequestError,
+    RemoteResponseError,
+    RemoteUnavailableError,
+    SettingsError,
+)
 from shortlist.transport.failures import failure_of
 from shortlist.transport.keys import Secret
 from shortlist.transport.policy import Policy, is_retried, pause_ms, retry_after_ms
+
+_LARGEST_ANSWER = 256 << 20  # a thousand long documents sent back are a tenth of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,15 @@ class Answer:
 
     body: Any
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """An answer's status, headers and whole body."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +58,9 @@ class Client:
 
     `message_of` finds the server's reason in an error's body; `key_hint` says where the key
     came from; `refuses` says of a status and a reason that it is the request's fault, for
-    servers whose status says otherwise. `clock` is monotonic seconds, `now` the wall clock (for Retry-After dates),
-    `sleep` takes seconds, `jitter` gives 0..1.
+    servers whose status says otherwise. Of an answer at most `largest_answer` bytes are read.
+    `clock` is monotonic seconds, `now` the wall clock (for Retry-After dates), `sleep` takes
+    seconds, `jitter` gives 0..1.
     """
 
     def __init__(
@@ -54,6 +73,7 @@ class Client:
         key_hint: str = "",
         refuses: Callable[[int, str], bool] = lambda status, message: False,
         headers: Mapping[str, str] | None = None,
+        largest_answer: int = _LARGEST_ANSWER,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -68,6 +88,7 @@ class Client:
         self._clock, self._now, self._sleep, self._jitter = clock, now, sleep, jitter
         self._httpx = require("httpx2", extra="hosted")
         self._refuses = refuses
+        self._largest_answer = largest_answer
         self._http: tuple[asyncio.AbstractEventLoop, Any] | None = None
 
     def deadline(self) -> float:
@@ -79,7 +100,7 @@ class Client:
 
         Raises RemoteError: after the last attempt, or when the next one could not begin before the deadline.
         """
-        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         failures = 0
         while True:
             outcome = await self._attempt(path, content, deadline)
@@ -114,24 +135,46 @@ class Client:
         except self._httpx.TransportError as error:
             lost = f"{url} cannot be reached or cut off: {type(error).__name__}: {error}"
             return _Failure(RemoteUnavailableError(lost), is_retried=True)
-        if not response.is_success:
+        if len(response.content) > self._largest_answer:
+            endless = f"{url} answered {response.status} with more than {self._largest_answer:,} bytes"
+            return _Failure(RemoteResponseError(endless), is_retried=False)
+        if not 200 <= response.status < 300:
             return self._refused(response, url)
         try:
             return (json.loads(response.content),)
         except (ValueError, RecursionError) as error:
             start = response.content[:80]
-            wrong = f"{url} answered {response.status_code} with what is no JSON ({error}): {start!r}"
+            wrong = f"{url} answered {response.status} with what is no JSON ({error}): {start!r}"
             return _Failure(RemoteResponseError(wrong), is_retried=False)
 
-    async def _send(self, url: str, content: bytes, allowed: float) -> Any:
-        loop = asyncio.get_running_loop()
-        if self._http is None or self._http[0] is not loop:  # connections of another loop, or of before a fork
-            self._http = (loop, self._httpx.AsyncClient(follow_redirects=False, verify=_trust(self.base_url)))
+    async def _send(self, url: str, content: bytes, allowed: float) -> _Received:
+        """Send once and read the answer, a little past its largest size at most."""
         key = {} if self._key is None else {"Authorization": f"Bearer {self._key.reveal()}"}
-        return await self._http[1].post(url, content=content, headers={**self._headers, **key}, timeout=allowed)
+        headers = {**self._headers, **key}
+        http = self._connections(asyncio.get_running_loop())
+        async with http.stream("POST", url, content=content, headers=headers, timeout=allowed) as response:
+            body = bytearray()
+            async for piece in response.aiter_bytes():
+                body += piece
+                if len(body) > self._largest_answer:
+                    break
+            return _Received(response.status_code, response.headers, bytes(body))
 
-    def _refused(self, response: Any, url: str) -> _Failure:
-        status = response.status_code
+    def _connections(self, loop: asyncio.AbstractEventLoop) -> Any:
+        """Return the connections of this loop; those of another one, or of before a fork, are of no use."""
+        if self._http is None or self._http[0] is not loop:
+            try:
+                made = self._httpx.AsyncClient(follow_redirects=False, verify=_trust(self.base_url))
+            except (ValueError, OSError) as error:  # a proxy or a certificate that the environment names
+                raise SettingsError(
+                    f"no connection to {self.base_url} can be prepared: {error}; look at HTTP_PROXY, HTTPS_PROXY,"
+                    " ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR in the environment"
+                ) from error
+            self._http = (loop, made)
+        return self._http[1]
+
+    def _refused(self, response: _Received, url: str) -> _Failure:
+        status = response.status
         try:
             message = self._message_of(json.loads(response.content))
         except (ValueError, RecursionError):
@@ -147,13 +190,17 @@ class Client:
 
 def checked_url(url: str) -> str:
     """Return a server's address without a slash at its end; raises InputError when it cannot be one."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise InputError(f"{url!r} is no server's address: {error}") from error
     if parts.username or parts.password or parts.query or parts.fragment:
         raise InputError(
             f"a server's address holds no user, password, query or fragment ({parts.scheme}://{parts.hostname}...);"
             " give the key as api_key=..."
         )
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or any(letter.isspace() for letter in url):
         raise InputError(f"a server's address begins with http:// or https://, as http://localhost:8080; got {url!r}")
     return url.rstrip("/")
 

@@ -59,11 +59,13 @@ def pause_ms(policy: Policy, *, failures: int, asked_ms: float | None, left_ms: 
 
     Full jitter: `random` (0..1) of a pause that doubles with every failure (Brooker 2015,
     https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). A server that
-    asks for a longer one gets it. None after the last retry, or when the pause would end
-    at or after what is `left_ms` of the budget.
+    asks for a pause gets at least that, and a part of the first pause on top, so that those
+    whom it told the same do not come back together. None after the last retry, or when the pause
+    would end at or after what is `left_ms` of the budget.
     """
     if failures > policy.retries:
         return None
     jittered = random * min(policy.longest_pause_ms, policy.first_pause_ms * 2.0 ** (failures - 1))
-    pause = max(jittered, asked_ms or 0.0)
+    asked = 0.0 if asked_ms is None else asked_ms + random * policy.first_pause_ms
+    pause = max(jittered, asked)
     return pause if pause < left_ms else None

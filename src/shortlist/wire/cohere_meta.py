@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shortlist.wire.about import count_said
 from shortlist.wire.reading import At, said
 from shortlist.wire.values import RerankResponse, Usage
 
@@ -19,19 +20,13 @@ def write_meta(response: RerankResponse, api_version: dict[str, Any]) -> dict[st
 
 
 def read_usage(body: At) -> Usage:
-    """Read what was billed, from the whole response."""
-    return Usage(_count(body, "tokens", "input_tokens"), _count(body, "billed_units", "search_units"))
+    """Read what was billed, from the whole response; the API gives whole numbers as 1.0."""
+    tokens = count_said(body, "meta", "tokens", "input_tokens")
+    return Usage(tokens, count_said(body, "meta", "billed_units", "search_units"))
 
 
 def read_warnings(body: At) -> tuple[str, ...]:
     """Read the warnings, from the whole response."""
-    meta = body.get("meta")
-    warnings = None if meta is None else meta.get("warnings")
-    return () if warnings is None else tuple(item.text() for item in warnings.items())
-
-
-def _count(body: At, group: str, name: str) -> int | None:
-    at: At | None = body
-    for step in ("meta", group, name):
-        at = None if at is None else at.get(step)
-    return None if at is None else round(at.number())  # the API gives whole numbers as 1.0
+    meta = body.value.get("meta")
+    warnings = meta.get("warnings") if isinstance(meta, dict) else None
+    return tuple(text for text in warnings if isinstance(text, str)) if isinstance(warnings, list) else ()

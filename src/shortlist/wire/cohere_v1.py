@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from shortlist.types import ScoreKind
+from shortlist.wire.about import text_said
 from shortlist.wire.cohere_meta import read_usage, read_warnings, write_meta
 from shortlist.wire.dialect import Dialect, Limits
 from shortlist.wire.documents import as_given, as_object, read_document, read_strings_or_objects
@@ -71,7 +72,7 @@ def decode_response(body: Any, request: RerankRequest) -> RerankResponse:
             score="relevance_score",
             document=lambda item: None if (found := item.get("document")) is None else read_document(found),
         ),
-        response_id=text_or(at.get("id")),
+        response_id=text_said(at, "id"),
         usage=read_usage(at),
         warnings=read_warnings(at),
     )
@@ -90,7 +91,7 @@ def _result(result: RerankResult) -> dict[str, Any]:
 DIALECT = Dialect(
     name=_NAME,
     paths=("/v1/rerank",),
-    limits=Limits(documents=1000),  # documents times chunks (10 each) must stay below 10,000
+    limits=Limits(documents=999, query_tokens=2048),  # documents times chunks (10 each) must stay below 10,000
     count_field="top_n",
     fields=_FIELDS,
     score_kind=ScoreKind.UNCALIBRATED_SIGMOID,

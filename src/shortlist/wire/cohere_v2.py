@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from shortlist.types import ScoreKind
+from shortlist.wire.about import text_said
 from shortlist.wire.cohere_meta import read_usage, read_warnings, write_meta
 from shortlist.wire.dialect import Dialect, Limits
 from shortlist.wire.documents import read_strings
 from shortlist.wire.errors import ErrorReply, Fault
-from shortlist.wire.reading import At, said, text_or, whole_or_none
+from shortlist.wire.reading import At, said, whole_or_none
 from shortlist.wire.results import read_results
 from shortlist.wire.values import RerankRequest, RerankResponse, check_said
 
@@ -65,7 +66,7 @@ def decode_response(body: Any, request: RerankRequest) -> RerankResponse:
     at = At(body)
     return RerankResponse(
         read_results(at["results"], request, score="relevance_score"),
-        response_id=text_or(at.get("id")),
+        response_id=text_said(at, "id"),
         usage=read_usage(at),
         warnings=read_warnings(at),
     )
@@ -79,7 +80,7 @@ def encode_error(fault: Fault, message: str) -> ErrorReply:
 DIALECT = Dialect(
     name=_NAME,
     paths=("/v2/rerank",),
-    limits=Limits(documents=1000, pair_tokens=4096),  # recommended; above 10,000 it refuses
+    limits=Limits(documents=1000, query_tokens=2048, pair_tokens=4096),  # recommended; above 10,000 it refuses
     count_field="top_n",
     fields=_FIELDS,
     score_kind=ScoreKind.UNCALIBRATED_SIGMOID,

@@ -15,12 +15,14 @@ from shortlist.wire.values import RerankRequest, RerankResponse
 class Limits:
     """What one call may hold; None where nothing is stated.
 
-    `documents` of a call, `document_characters` of one document, `pair_tokens` of query
-    and document together, `call_tokens` of all pairs of a call, `call_bytes` of its body.
+    `documents` of a call, `document_characters` of one document, `query_tokens` of the query,
+    `pair_tokens` of query and document together, `call_tokens` of all pairs of a call,
+    `call_bytes` of its body.
     """
 
     documents: int | None = None
     document_characters: int | None = None
+    query_tokens: int | None = None
     pair_tokens: int | None = None
     call_tokens: int | None = None
     call_bytes: int | None = None

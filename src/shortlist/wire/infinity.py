@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from shortlist.types import ScoreKind
+from shortlist.wire.about import count_said, text_said, tokens_said
 from shortlist.wire.dialect import Dialect, Limits
 from shortlist.wire.documents import read_strings
 from shortlist.wire.errors import ErrorReply, Fault
 from shortlist.wire.reading import At, said, text_or, truth_or_none, whole_or_none
 from shortlist.wire.results import read_results
-from shortlist.wire.values import RerankRequest, RerankResponse, RerankResult, Usage, WireDocument, check_said
+from shortlist.wire.values import RerankRequest, RerankResponse, RerankResult, WireDocument, check_said
 
 _NAME = "infinity"
 _FIELDS = frozenset({"model", "top_k", "return_documents", "raw_scores"})
@@ -68,7 +69,6 @@ def encode_response(response: RerankResponse) -> dict[str, Any]:
 def decode_response(body: Any, request: RerankRequest) -> RerankResponse:
     """Read the response to a request."""
     at = At(body)
-    usage = at.get("usage") or At({}, "$.usage")
     return RerankResponse(
         read_results(
             at["results"],
@@ -76,10 +76,10 @@ def decode_response(body: Any, request: RerankRequest) -> RerankResponse:
             score="relevance_score",
             document=lambda item: None if (found := item.get("document")) is None else WireDocument(found.text()),
         ),
-        model=text_or(at.get("model")),
-        response_id=text_or(at.get("id")),
-        created=whole_or_none(at.get("created")),
-        usage=Usage(whole_or_none(usage.get("total_tokens"))),
+        model=text_said(at, "model"),
+        response_id=text_said(at, "id"),
+        created=count_said(at, "created"),
+        usage=tokens_said(at),
     )
 
 

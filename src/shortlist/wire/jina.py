@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from shortlist.types import ScoreKind
+from shortlist.wire.about import text_said, tokens_said
 from shortlist.wire.dialect import Dialect, Limits
 from shortlist.wire.documents import as_given, as_object, read_document, read_strings_or_objects
 from shortlist.wire.errors import ErrorReply, Fault
 from shortlist.wire.reading import At, said, text_or, truth_or_none, whole_or_none
 from shortlist.wire.results import read_results
-from shortlist.wire.values import RerankRequest, RerankResponse, RerankResult, Usage, check_said
+from shortlist.wire.values import RerankRequest, RerankResponse, RerankResult, check_said
 
 _NAME = "jina"
 _FIELDS = frozenset({"model", "top_k", "return_documents", "max_document_tokens"})
@@ -67,7 +68,6 @@ def encode_response(response: RerankResponse) -> dict[str, Any]:
 def decode_response(body: Any, request: RerankRequest) -> RerankResponse:
     """Read the response to a request."""
     at = At(body)
-    usage = at.get("usage") or At({}, "$.usage")
     return RerankResponse(
         read_results(
             at["results"],
@@ -75,8 +75,8 @@ def decode_response(body: Any, request: RerankRequest) -> RerankResponse:
             score="relevance_score",
             document=lambda item: None if (found := item.get("document")) is None else read_document(found),
         ),
-        model=text_or(at.get("model")),
-        usage=Usage(whole_or_none(usage.get("total_tokens"))),
+        model=text_said(at, "model"),
+        usage=tokens_said(at),
     )
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from shortlist.types import ScoreKind
+from shortlist.wire.about import text_said, tokens_said
 from shortlist.wire.dialect import Dialect, Limits
 from shortlist.wire.documents import read_strings
 from shortlist.wire.errors import ErrorReply, Fault
 from shortlist.wire.reading import At, said, text_or, whole_or_none
 from shortlist.wire.results import read_results
-from shortlist.wire.values import RerankRequest, RerankResponse, Usage, check_said
+from shortlist.wire.values import RerankRequest, RerankResponse, check_said
 
 _NAME = "llamacpp"
 _FIELDS = frozenset({"model", "top_k"})
@@ -62,11 +63,10 @@ def encode_response(response: RerankResponse) -> dict[str, Any]:
 def decode_response(body: Any, request: RerankRequest) -> RerankResponse:
     """Read the response to a request."""
     at = At(body)
-    usage = at.get("usage") or At({}, "$.usage")
     return RerankResponse(
         read_results(at["results"], request, score="relevance_score"),
-        model=text_or(at.get("model")),
-        usage=Usage(whole_or_none(usage.get("total_tokens"))),
+        model=text_said(at, "model"),
+        usage=tokens_said(at),
     )
 
 

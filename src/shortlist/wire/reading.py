@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +20,7 @@ class At:
 
     def wrong(self, expected: str) -> WireError:
         """Return the error that says what came here and what was expected."""
-        shown = repr(self.value)
-        shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+        shown = _SHORT.repr(self.value)
         return WireError(f"{self.path}: expected {expected}, got {shown} ({type(self.value).__name__})")
 
     def __getitem__(self, name: str) -> At:
@@ -73,9 +73,13 @@ class At:
         """Return a finite number."""
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
             raise self.wrong("a number")
-        if not math.isfinite(self.value) or abs(self.value) > _LARGEST:
+        try:
+            found = float(self.value)
+        except OverflowError:  # a whole number of 400 digits
+            found = math.inf
+        if not abs(found) <= _LARGEST:
             raise self.wrong("a finite number that fits into fp32")
-        return float(self.value)
+        return found
 
     def is_object(self) -> bool:
         """Say whether this is an object."""
@@ -87,6 +91,11 @@ class At:
 
 
 _LARGEST = 3.4028234663852886e38
+
+# bounded in depth and width: what comes in may be nested as deep as the parser allows, or a hundred megabytes long
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
+_SHORT.maxlevel = 2
 
 
 def text_or(at: At | None, default: str = "") -> str:

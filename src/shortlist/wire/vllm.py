@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from shortlist.types import ScoreKind
+from shortlist.wire.about import text_said, tokens_said
 from shortlist.wire.dialect import Dialect, Limits
-from shortlist.wire.documents import as_given, read_document, read_strings_or_objects
-from shortlist.wire.reading import At, said, text_or, whole_or_none
+from shortlist.wire.documents import as_given, read_strings_or_objects
+from shortlist.wire.reading import At, said, whole_or_none
 from shortlist.wire.results import read_results
-from shortlist.wire.values import RerankRequest, RerankResponse, RerankResult, Usage, WireDocument, check_said
+from shortlist.wire.values import RerankRequest, RerankResponse, RerankResult, WireDocument, check_said
 from shortlist.wire.vllm_pooling import FIELDS, encode_error, read_pooling, write_pooling
 
 _NAME = "vllm"
@@ -48,18 +49,21 @@ def encode_response(response: RerankResponse) -> dict[str, Any]:
 def decode_response(body: Any, request: RerankRequest) -> RerankResponse:
     """Read the response to a request."""
     at = At(body)
-    usage = at.get("usage") or At({}, "$.usage")
     return RerankResponse(
         read_results(at["results"], request, score="relevance_score", document=_document),
-        model=text_or(at.get("model")),
-        response_id=text_or(at.get("id")),
-        usage=Usage(whole_or_none(usage.get("total_tokens"))),
+        model=text_said(at, "model"),
+        response_id=text_said(at, "id"),
+        usage=tokens_said(at),
     )
 
 
 def _document(item: At) -> WireDocument | None:
+    """Read the echo that nobody asked for, and that may have no text."""
     found = item.get("document")
-    return None if found is None else WireDocument(read_document(found).text)
+    if found is None:
+        return None
+    text = found.value.get("text") if found.is_object() else found.value
+    return WireDocument(text) if isinstance(text, str) else None
 
 
 def _result(result: RerankResult) -> dict[str, Any]:

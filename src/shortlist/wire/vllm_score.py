@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from shortlist.types import ScoreKind
+from shortlist.wire.about import count_said, text_said, tokens_said
 from shortlist.wire.dialect import Dialect, Limits
 from shortlist.wire.documents import read_strings
-from shortlist.wire.reading import At, said, text_or, whole_or_none
+from shortlist.wire.reading import At, said
 from shortlist.wire.results import read_results
-from shortlist.wire.values import RerankRequest, RerankResponse, Usage, WireDocument, check_said
+from shortlist.wire.values import RerankRequest, RerankResponse, WireDocument, check_said
 from shortlist.wire.vllm_pooling import FIELDS, encode_error, read_pooling, write_pooling
 
 _NAME = "vllm-score"
@@ -51,13 +52,12 @@ def encode_response(response: RerankResponse) -> dict[str, Any]:
 def decode_response(body: Any, request: RerankRequest) -> RerankResponse:
     """Read the response to a request."""
     at = At(body)
-    usage = at.get("usage") or At({}, "$.usage")
     return RerankResponse(
         read_results(at["data"], request, score="score"),
-        model=text_or(at.get("model")),
-        response_id=text_or(at.get("id")),
-        created=whole_or_none(at.get("created")),
-        usage=Usage(whole_or_none(usage.get("total_tokens"))),
+        model=text_said(at, "model"),
+        response_id=text_said(at, "id"),
+        created=count_said(at, "created"),
+        usage=tokens_said(at),
     )
 
 

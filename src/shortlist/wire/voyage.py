@@ -8,12 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from shortlist.types import ScoreKind
+from shortlist.wire.about import text_said, tokens_said
 from shortlist.wire.dialect import Dialect, Limits
 from shortlist.wire.documents import read_strings
 from shortlist.wire.errors import ErrorReply, Fault
-from shortlist.wire.reading import At, said, text_or, truth_or_none, whole_or_none
+from shortlist.wire.reading import At, said, truth_or_none, whole_or_none
 from shortlist.wire.results import read_results
-from shortlist.wire.values import RerankRequest, RerankResponse, RerankResult, Usage, WireDocument, check_said
+from shortlist.wire.values import RerankRequest, RerankResponse, RerankResult, WireDocument, check_said
 
 _NAME = "voyage"
 _FIELDS = frozenset({"model", "top_k", "return_documents", "truncate"})
@@ -64,7 +65,6 @@ def encode_response(response: RerankResponse) -> dict[str, Any]:
 def decode_response(body: Any, request: RerankRequest) -> RerankResponse:
     """Read the response to a request."""
     at = At(body)
-    usage = at.get("usage") or At({}, "$.usage")
     return RerankResponse(
         read_results(
             at["data"],
@@ -72,8 +72,8 @@ def decode_response(body: Any, request: RerankRequest) -> RerankResponse:
             score="relevance_score",
             document=lambda item: None if (found := item.get("document")) is None else WireDocument(found.text()),
         ),
-        model=text_or(at.get("model")),
-        usage=Usage(whole_or_none(usage.get("total_tokens"))),
+        model=text_said(at, "model"),
+        usage=tokens_said(at),
     )
 
 
@@ -90,7 +90,7 @@ def _result(result: RerankResult) -> dict[str, Any]:
 DIALECT = Dialect(
     name=_NAME,
     paths=("/v1/rerank",),
-    limits=Limits(documents=1000, pair_tokens=32_000, call_tokens=600_000),  # of rerank-2.5
+    limits=Limits(documents=1000, query_tokens=8_000, pair_tokens=32_000, call_tokens=600_000),  # of rerank-2.5
     count_field="top_k",
     fields=_FIELDS,
     score_kind=ScoreKind.UNCALIBRATED_SIGMOID,

@@ -13,7 +13,7 @@ from shortlist.scorers.hosted.prices import find_price
 from shortlist.scorers.hosted.scorer import Asking, Hosted
 from shortlist.transport import Client, Policy, Secret, find_key
 from shortlist.types import ScoreKind
-from shortlist.wire import DIALECTS, RerankRequest
+from shortlist.wire import DIALECTS, Limits, RerankRequest
 from shortlist.wire.errors import find_message
 
 
@@ -23,7 +23,8 @@ class Provider:
 
     `base_url` is empty where everyone runs their own, whose address then stands in the
     model's place. `template` holds what every request says. `listwise` names models whose
-    scores depend on the other documents of a call, with how many a call takes.
+    scores depend on the other documents of a call, with how many a call takes. `limits` are
+    of models that have others than the dialect says. `prices` is its table in a price list.
     """
 
     dialect: str
@@ -31,6 +32,8 @@ class Provider:
     key_variables: tuple[str, ...]
     template: RerankRequest
     listwise: Mapping[str, int] = field(default_factory=dict)
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+    prices: str = ""
     refuses: Callable[[int, str], bool] = lambda status, message: False
 
 
@@ -39,11 +42,29 @@ def _too_long_for_llamacpp(status: int, message: str) -> bool:
 
 
 _SAYS_NOTHING = RerankRequest("", ())
+_VOYAGE = DIALECTS["voyage"].limits
 
 PROVIDERS: Mapping[str, Provider] = {
-    "cohere": Provider("cohere-v2", "https://api.cohere.com", ("COHERE_API_KEY", "CO_API_KEY"), _SAYS_NOTHING),
+    "cohere": Provider(
+        "cohere-v2", "https://api.cohere.com", ("COHERE_API_KEY", "CO_API_KEY"), _SAYS_NOTHING, prices="cohere"
+    ),
+    "cohere-v1": Provider(
+        "cohere-v1",
+        "https://api.cohere.com",
+        ("COHERE_API_KEY", "CO_API_KEY"),
+        replace(_SAYS_NOTHING, return_documents=False),
+        prices="cohere",
+    ),
     "voyage": Provider(
-        "voyage", "https://api.voyageai.com", ("VOYAGE_API_KEY",), replace(_SAYS_NOTHING, truncate=True)
+        "voyage",
+        "https://api.voyageai.com",
+        ("VOYAGE_API_KEY",),
+        replace(_SAYS_NOTHING, truncate=True),
+        limits={
+            "rerank-2": replace(_VOYAGE, query_tokens=4_000, pair_tokens=16_000),
+            "rerank-2-lite": replace(_VOYAGE, query_tokens=2_000, pair_tokens=8_000),
+        },
+        prices="voyage",
     ),
     "jina": Provider(
         "jina",
@@ -51,9 +72,11 @@ PROVIDERS: Mapping[str, Provider] = {
         ("JINA_API_KEY",),
         replace(_SAYS_NOTHING, return_documents=False),
         listwise={"jina-reranker-v3": 64},
+        prices="jina",
     ),
     "tei": Provider("tei", "", ("TEI_API_KEY",), replace(_SAYS_NOTHING, truncate=True, raw_scores=True)),
     "vllm": Provider("vllm", "", ("VLLM_API_KEY",), replace(_SAYS_NOTHING, truncate=True)),
+    "vllm-score": Provider("vllm-score", "", ("VLLM_API_KEY",), replace(_SAYS_NOTHING, truncate=True)),
     "infinity": Provider("infinity", "", ("INFINITY_API_KEY",), replace(_SAYS_NOTHING, raw_scores=True)),
     "llamacpp": Provider("llamacpp", "", ("LLAMA_API_KEY",), _SAYS_NOTHING, refuses=_too_long_for_llamacpp),
 }
@@ -87,7 +110,7 @@ def load_hosted(
     server does not. `budget_ms` is for all of one scoring, with `retries` of each call,
     after pauses that grow from `first_pause_ms`.
     Raises AuthenticationError without a key that is needed, InputError for a bad address
-    or number, MissingExtraError without the extra `hosted`.
+    or number and for what the format has no field for, MissingExtraError without the extra `hosted`.
     """
     provider = PROVIDERS[kind]
     if (documents_per_call is not None and documents_per_call < 1) or concurrency < 1:
@@ -95,7 +118,8 @@ def load_hosted(
     dialect = DIALECTS[provider.dialect]
     model = name if provider.base_url else served_model
     listwise = provider.listwise.get(model)
-    stated = dialect.limits.documents if listwise is None else listwise
+    limits = provider.limits.get(model, dialect.limits)
+    stated = limits.documents if listwise is None else listwise
     template = replace(provider.template, model=model, max_document_tokens=max_document_tokens)
     variables = provider.key_variables
     client = Client(
@@ -106,20 +130,25 @@ def load_hosted(
         key_hint=f"the key is {' or '.join(variables)} in the environment, or api_key=...",
         refuses=provider.refuses,
     )
+    if raw_scores is not None:
+        template = replace(template, raw_scores=raw_scores)
+    dialect.encode_request(template)  # what the format cannot say is a mistake now, not at the first query
     asking = Asking(
-        template if raw_scores is None else replace(template, raw_scores=raw_scores),
-        replace(dialect.limits, documents=documents_per_call or stated),
+        template,
+        replace(limits, documents=documents_per_call or stated),
         concurrency=concurrency,
         is_listwise=listwise is not None,
         score_kind=None if score_kind is None else ScoreKind(score_kind),
     )
-    return Hosted(client, dialect, asking, price=find_price(kind, model, file=prices))
+    return Hosted(client, dialect, asking, price=find_price(provider.prices or kind, model, file=prices))
 
 
 cohere = partial(load_hosted, "cohere")
+cohere_v1 = partial(load_hosted, "cohere-v1")
 voyage = partial(load_hosted, "voyage")
 jina = partial(load_hosted, "jina")
 tei = partial(load_hosted, "tei")
 vllm = partial(load_hosted, "vllm")
+vllm_score = partial(load_hosted, "vllm-score")
 infinity = partial(load_hosted, "infinity")
 llamacpp = partial(load_hosted, "llamacpp")

@@ -40,6 +40,7 @@ class _Sent:
     """What one scoring sent and got."""
 
     calls: Calls
+    query: str
     texts: dict[int, str]
     attempts: int = 0
     cut: list[str] = field(default_factory=list)
@@ -102,7 +103,7 @@ class Hosted:
             return await self._ask(asked, [texts[place] for place in places], sent, deadline)
 
         spare = 0 if self._asking.is_listwise else SPARE_CALLS
-        sent = _Sent(Calls(ask, texts, self._asking.concurrency, spare), texts)
+        sent = _Sent(Calls(ask, texts, self._asking.concurrency, spare), asked, texts)
         sent.cut = [documents[place].doc_id for place in texts if len(texts[place]) < len(whole[place])]
         await sent.calls.run(parts)
         floor = _FLOOR.get(self._kind, 0.0)
@@ -148,6 +149,9 @@ class Hosted:
         if sent.cut:
             limit = self._asking.limits.document_characters
             notes.append(f"{len(sent.cut)} documents cut at {limit} characters, the first is {sent.cut[0]}")
+        read = self._asking.limits.query_tokens
+        if read and estimated_tokens(sent.query) > read:
+            notes.append(f"the query may have been cut by the server, which reads {read} tokens of it (estimated)")
         room = self._asking.template.max_document_tokens or self._asking.limits.pair_tokens
         if room and (long := sum(estimated_tokens(text) > room for text in sent.texts.values())):
             notes.append(f"{long} documents may have been cut by the server, which reads {room} tokens (estimated)")
