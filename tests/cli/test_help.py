@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from shortlist.cli.app import app
 from .running import run
 
 GOLDEN = Path(__file__).parent / "golden"
+MANUAL = Path(__file__).parents[2] / "man" / "shortlist.1"
 # typer's releases word the frame of a help text differently; the file says which one wrote these
 TYPER = ".".join(version("typer").split(".")[:2])
 COMMANDS = [
@@ -25,6 +29,8 @@ COMMANDS = [
     "rerank",
     "advise",
     "calibrate",
+    "completion",
+    "man",
     "plan",
     "evaluate",
     "models",
@@ -76,3 +82,46 @@ def test_a_wrong_command_line_exits_with_2_and_shows_the_way_to_help(arguments: 
     outcome = run(*arguments)
     assert (outcome.code, outcome.out) == (2, "")
     assert "--help" in outcome.err
+
+
+def test_the_manual_page_is_what_help_says(request: pytest.FixtureRequest) -> None:
+    """`man/shortlist.1` is installed beside the command; `pytest --update-golden` writes it."""
+    outcome = run("man")
+    assert (outcome.code, outcome.err) == (0, "")
+    if request.config.getoption("--update-golden"):
+        MANUAL.write_text(outcome.out, encoding="utf-8")
+    assert outcome.out == MANUAL.read_text(encoding="utf-8")
+    commands = getattr(typer.main.get_command(app), "commands", {})
+    assert [name for name in commands if f".SS shortlist {name}".replace("-", "\\-") not in outcome.out] == []
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="needs groff")
+def test_the_manual_page_is_set_without_a_warning() -> None:
+    set_page = subprocess.run(
+        ["groff", "-man", "-Tutf8", "-ww", "-rLL=78n", MANUAL], capture_output=True, text=True, check=True
+    )
+    assert set_page.stderr == ""
+    assert "\n   " in set_page.stdout
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_completes_commands_options_and_models(tmp_path: Path) -> None:
+    """A real bash sources the script and asks for the words that may follow."""
+    command = tmp_path / "shortlist"
+    command.write_text(f"#!{sys.executable}\nfrom shortlist.cli import main\nmain()\n", encoding="utf-8")
+    command.chmod(0o755)
+    script = """
+    PATH="$1:$PATH"; source <(shortlist completion bash)
+    words() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _shortlist_completion shortlist; echo "${COMPREPLY[@]}"; }
+    words shortlist se; words shortlist search --prec; words shortlist rerank q --model shortlist-m
+    """
+    done = subprocess.run(["bash", "-c", script, "bash", tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["search serve", "--precision", "shortlist-minilm-l6"]
+
+
+def test_every_shell_has_its_script_and_others_are_refused() -> None:
+    for shell in ("bash", "zsh", "fish"):
+        assert "_SHORTLIST_COMPLETE" in run("completion", shell).out
+    outcome = run("completion", "tcsh")
+    assert outcome.code == 2
+    assert "there is a script for bash, zsh, fish; got 'tcsh'" in outcome.err

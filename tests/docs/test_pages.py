@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+
+from shortlist.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -27,6 +33,60 @@ def test_named_files_exist(page: Path) -> None:
     """Every path in backquotes that looks like one of ours is there."""
     named = re.findall(r"`((?:src|tests|docs|examples|scripts|benchmarks|\.ci)/[\w./-]+)`", page.read_text("utf-8"))
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_every_page_is_in_the_sites_navigation() -> None:
+    """A new page of docs/ needs one line below `nav` in mkdocs.yml."""
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    listed = re.findall(r"^ +- .+: ([\w./-]+\.md)$", nav, re.MULTILINE)
+    assert sorted(listed) == sorted(page.name for page in (ROOT / "docs").glob("*.md"))
+
+
+FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+EXCUSED = {
+    "py": "needs an account, a server, or a model that is not here",
+    "text": "no program",
+    "json": "no program",
+    "toml": "no program",
+}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_is_run_or_excused(page: Path) -> None:
+    """Python runs above; commands of ours are parsed below; everything else has its reason."""
+    kinds = {kind for kind, _ in FENCE.findall(page.read_text(encoding="utf-8"))}
+    assert kinds <= {"python", "bash", "sh", *EXCUSED}
+
+
+SHELL = re.compile(r"^(?:```(?:bash|sh)\n(.*?)^```$|((?:^    .*\n)+))", re.MULTILINE | re.DOTALL)
+
+
+def commands_of(page: str) -> list[list[str]]:
+    """Return the words behind `shortlist` of every shell line of ours, continued lines joined, up to a pipe."""
+    blocks = "\n".join(fenced or indented for fenced, indented in SHELL.findall(page)).replace("\\\n", " ")
+    found = re.findall(
+        r"(?:^|&& |/)shortlist ([a-z-].*)$", "\n".join(map(str.strip, blocks.splitlines())), re.MULTILINE
+    )
+    return [list(takewhile(lambda word: word not in {"|", ">"}, shlex.split(line, comments=True))) for line in found]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_and_options_in_shell_blocks_are_ours(page: Path) -> None:
+    group: Any = typer.main.get_command(app)
+    for words in commands_of(page.read_text(encoding="utf-8")):
+        command = group.commands.get(words[0])
+        assert command is not None, words
+        known = [command, *getattr(command, "commands", {}).values()]
+        options = {name for one in known for option in one.params for name in (*option.opts, *option.secondary_opts)}
+        given = [word for word in words[1:] if re.match(r"--?[a-z]", word)]
+        assert [option for option in given if option not in options | {"--help"}] == [], words
+
+
+def test_commands_are_found_where_readers_see_them() -> None:
+    assert commands_of("```bash\nshortlist search 'a b' docs \\\n  -k 3 | less\n```\n") == [
+        ["search", "a b", "docs", "-k", "3"]
+    ]
+    assert len([words for page in PAGES for words in commands_of(page.read_text(encoding="utf-8"))]) > 20
 
 
 def test_every_room_is_on_the_map() -> None:

@@ -13,9 +13,11 @@ from shortlist.cli import (
     advise,
     ask,
     calibrate,
+    completion,
     doctor,
     evaluate,
     index,
+    man,
     mcp,
     models,
     pack,
@@ -68,6 +70,8 @@ app.command("pack")(pack.pack)
 app.command("unpack")(unpack.unpack)
 app.command("doctor")(doctor.doctor)
 app.command("probe-injection")(probe_injection.probe_injection)
+app.command("completion")(completion.completion)
+app.command("man")(man.man)
 app.add_typer(evaluate.app, name="evaluate")
 
 
@@ -87,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a text that the terminal's encoding lacks must not end a search
             stream.reconfigure(errors="replace")
+    completion.ready()
     try:
         app(args=_worded(sys.argv[1:] if arguments is None else arguments), prog_name="shortlist")
     except InputError as error:

@@ -9,13 +9,17 @@ from typing import Annotated, Any
 
 import typer
 
+from shortlist.cli.completion import model_names
 from shortlist.settings import FILE_NAME, Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Model = Annotated[
     str | None,
     typer.Option(
-        "--model", "-m", help="Reranker: a name that `shortlist models` lists, a folder, owner/name, or kind:name."
+        "--model",
+        "-m",
+        help="Reranker: a name that `shortlist models` lists, a folder, owner/name, or kind:name.",
+        autocompletion=model_names,
     ),
 ]
 Fallback = Annotated[

@@ -1,0 +1,1 @@
+"""What installing shortlist takes, and with which releases of other packages it works."""

@@ -1,0 +1,86 @@
+"""Our adapters beside several releases of their hosts, each in a clean environment.
+
+    python -m benchmarks.installs.hosts --json docs/figures/hosts.json
+
+For every host: the oldest release that we say works (the extra's bound in `pyproject.toml`), the newest there is, and
+what else `RELEASES` lists. Needs a package index; takes half an hour on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.installs.clean import TESTING, InstallError, clean_environment, told, wheel
+from benchmarks.installs.extras import SMOKE
+from benchmarks.provenance import provenance
+
+NEWEST = "newest"
+RELEASES: Mapping[str, Sequence[str]] = {
+    "langchain-core": ("0.3.0", "1.0.0", "1.4.0", NEWEST),
+    "llama-index-core": ("0.12.0", "0.13.0", "0.14.0", NEWEST),
+    "haystack-ai": ("2.20.0", "3.0.0", NEWEST),
+    "dspy": ("2.6.13", "3.0.0", NEWEST),
+    "qdrant-client": ("1.10.0", "1.12.0", NEWEST),
+    "lancedb": ("0.20.0", "0.25.0", "0.30.0", NEWEST),
+    "mcp": ("1.20.0", "2.0.0", NEWEST),
+    "mteb": ("2.0.0", "2.10.0", NEWEST),
+    "pyterrier": ("1.0.0", NEWEST),
+}
+_EXTRAS = {"langchain-core": "langchain", "llama-index-core": "llama-index", "haystack-ai": "haystack"}
+_EXTRAS |= {"qdrant-client": "qdrant"}
+BESIDE: Mapping[str, Sequence[str]] = {"lancedb": ("pandas", "pylance"), "mcp": ("uvicorn",)}
+"""What a host's own test needs; without it the test would skip."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Try, and write or print the rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", help="names of hosts, with commas between; host==release for one release")
+    parser.add_argument("--json", type=Path, help="where the rows are kept; those tried before stay")
+    chosen = parser.parse_args(arguments)
+    kept = json.loads(chosen.json.read_text("utf-8"))["rows"] if chosen.json and chosen.json.exists() else {}
+    with TemporaryDirectory() as folder:
+        built = wheel(Path(folder))
+        for host, release in _wanted(chosen.only):
+            tried = attempt(host, release, built, Path(folder))
+            kept.setdefault(host, {})[tried["release"]] = tried
+            told([host, tried])
+            run = provenance("benchmarks.installs.hosts", sys.argv[1:])
+            rows = {one: kept[one] for one in RELEASES if one in kept}
+            written = json.dumps({"run": run, "rows": rows}, indent=1)
+            if chosen.json:
+                chosen.json.parent.mkdir(exist_ok=True)
+                chosen.json.write_text(written + "\n", encoding="utf-8")
+    if not chosen.json:
+        print(written)
+
+
+def attempt(host: str, release: str, built: Path, parent: Path) -> dict[str, Any]:
+    """Install one release of a host beside our wheel and run its adapter's tests."""
+    pinned = host if release == NEWEST else f"{host}=={release}"
+    with clean_environment(parent) as environment:
+        try:
+            environment.install(str(built), pinned, *TESTING, *BESIDE.get(host, ()))
+        except InstallError as error:
+            return {"release": release, "passed": 0, "failed": 1, "skipped": 0, "words": str(error)}
+        outcome = environment.test(*SMOKE[_EXTRAS.get(host, host)])
+        found = environment.releases()[host]
+    told = {"passed": outcome.passed, "failed": outcome.failed, "skipped": outcome.skipped, "words": outcome.words}
+    return {"release": found, "newest": release == NEWEST, **told}
+
+
+def _wanted(only: str | None) -> list[tuple[str, str]]:
+    if not only:
+        return [(host, release) for host, releases in RELEASES.items() for release in releases]
+    pairs = [one.partition("==") for one in only.split(",")]
+    return [(host, one) for host, _, release in pairs for one in ([release] if release else RELEASES[host])]
+
+
+if __name__ == "__main__":
+    main()

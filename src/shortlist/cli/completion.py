@@ -1,0 +1,42 @@
+"""`shortlist completion`: the script that lets a shell complete commands, options and the names of models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from typer.completion import completion_init, get_completion_script  # type: ignore[attr-defined]
+
+from shortlist.errors import InputError
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def completion(
+    shell: Annotated[str, typer.Argument(help=f"{', '.join(SHELLS)}.", show_default=False)],
+) -> None:
+    """Print the script that lets a shell complete commands, options and names of models.
+
+    bash:  shortlist completion bash > ~/.local/share/bash-completion/completions/shortlist
+    zsh:   shortlist completion zsh > ~/.zfunc/_shortlist, with ~/.zfunc in fpath
+    fish:  shortlist completion fish > ~/.config/fish/completions/shortlist.fish
+
+    Example:  shortlist completion bash
+    """
+    if shell not in SHELLS:
+        raise InputError(f"there is a script for {', '.join(SHELLS)}; got {shell!r}")
+    typer.echo(get_completion_script(prog_name="shortlist", complete_var="_SHORTLIST_COMPLETE", shell=shell))
+
+
+def ready() -> None:
+    """Let the command line answer what the script asks it."""
+    completion_init()
+
+
+def model_names(incomplete: str) -> list[str]:
+    """Return the packaged and the known models that a word may become."""
+    from shortlist.catalogue import read_catalogue
+    from shortlist.weights import packaged_models
+
+    names = [*(model.name for model in packaged_models()), *(entry.name for entry in read_catalogue())]
+    return [name for name in names if name.startswith(incomplete)]
