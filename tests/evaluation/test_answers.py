@@ -16,6 +16,7 @@ from shortlist.build.answers import Asking, study_request
 from shortlist.errors import GenerationError, InputError
 from shortlist.evaluation import Run, read_beir
 from shortlist.evaluation.answers.asking import ask, is_abstention, read_answer, shown
+from shortlist.evaluation.answers.desk import Desk
 from shortlist.evaluation.answers.faithfulness import faithfulness
 from shortlist.evaluation.answers.report import answers_report
 from shortlist.evaluation.answers.squad import contains, exact_match, normalised, token_f1
@@ -151,7 +152,7 @@ def test_reranking_brings_the_answer_into_a_short_context(
     systems, gold, generator = parts
     asked = [query for query in read_beir(tmp_path).queries if query.query_id in gold]
     plan = Plan((1, 7), permutations=500)
-    study = study_answers(asked, gold, systems, plan=plan, generator=generator, judge=None)
+    study = study_answers(asked, gold, systems, plan=plan, desk=Desk(generator), judge=None)
     assert study.measures == (IN_CONTEXT, EXACT, F1, ANSWERED)
     for measure in study.measures:
         assert study.interval(measure, "first", 1)[0] < study.interval(measure, "lexical", 1)[0]
@@ -191,7 +192,7 @@ def test_passages_that_the_context_does_not_hold_are_left_out_from_the_end_and_t
             return generator.generate(prompt)
 
     asked = [query for query in read_beir(tmp_path).queries if query.query_id in gold]
-    study = study_answers(asked, gold, systems, plan=Plan((3, 7), permutations=100), generator=Narrow())
+    study = study_answers(asked, gold, systems, plan=Plan((3, 7), permutations=100), desk=Desk(Narrow()))
     assert {(reply.passages, reply.left_out) for reply in study.replies} == {(3, 0), (7, 4)}
     for name in study.systems:  # every measure is of the passages that were shown
         assert study.values(IN_CONTEXT, name, 7) == study.values(IN_CONTEXT, name, 3)
@@ -210,7 +211,7 @@ def test_a_generator_that_fails_for_another_reason_ends_the_study(
     systems, gold, _ = parts
     asked = [query for query in read_beir(tmp_path).queries if query.query_id in gold]
     with pytest.raises(GenerationError, match="connection refused"):
-        study_answers(asked, gold, systems, plan=Plan((1, 3)), generator=Down())
+        study_answers(asked, gold, systems, plan=Plan((1, 3)), desk=Desk(Down()))
 
 
 def test_a_system_must_bring_the_passages_that_are_asked_for(

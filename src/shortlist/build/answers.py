@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from shortlist import __version__
 from shortlist.build.collections import Filling, answers_of
 from shortlist.build.evaluation import opened
 from shortlist.build.models import load_model
 from shortlist.errors import InputError
+from shortlist.evaluation.answers.desk import Desk
 from shortlist.evaluation.answers.study import AnswerStudy, Plan, Watch, study_answers
 from shortlist.evaluation.collection import Collection
 from shortlist.evaluation.experiment import about
@@ -27,13 +29,17 @@ _STATEMENTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Beside the request: how many passages, the generator, the judge ("cross-encoder", "generator", "none")."""
+    """Beside the request: how many passages, the generator, and the judge, which is one of JUDGES.
+
+    Every reply is written to `replies_file` as it comes, if one is named; those that it holds already are taken from it.
+    """
 
     plan: Plan
     generator: Generator | None = None
     judge: str = "cross-encoder"
     judging_model: str = JUDGING_MODEL
     answers_file: str = ""
+    replies_file: str = ""
 
 
 def study_request(
@@ -53,13 +59,14 @@ def study_request(
     with opened(request, filling=filling) as ready:
         gold = answers_of(request, ready.collection, asking.answers_file)
         queries = tuple(query for query in ready.collection.queries if query.query_id in gold)
-        judge = _judge(asking, ready.collection, gold, ready.systems[0])
+        desk = _desk(asking)
+        judge = _judge(asking, desk, ready.collection, gold, ready.systems[0])
         return study_answers(
             queries,
             gold,
             ready.systems,
             plan=asking.plan,
-            generator=asking.generator,
+            desk=desk,
             judge=judge,
             about={**about(ready.collection), "queries": len(queries)},
             request=request.to_dict(),
@@ -68,11 +75,19 @@ def study_request(
         )
 
 
-def _judge(asking: Asking, collection: Collection, gold: Mapping[str, Sequence[str]], first: System) -> Judge | None:
-    if asking.generator is None or asking.judge == "none":
+def _desk(asking: Asking) -> Desk | None:
+    if asking.generator is None:
+        return None
+    return Desk.open(asking.generator, Path(asking.replies_file)) if asking.replies_file else Desk(asking.generator)
+
+
+def _judge(
+    asking: Asking, desk: Desk | None, collection: Collection, gold: Mapping[str, Sequence[str]], first: System
+) -> Judge | None:
+    if desk is None or asking.judge == "none":
         return None
     if asking.judge == "generator":
-        return GeneratorJudge(asking.generator)
+        return GeneratorJudge(desk)
     scorer = load_model(asking.judging_model)
     return ScorerJudge.fitted(scorer, list(_statements(collection, gold, first)))
 

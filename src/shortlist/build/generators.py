@@ -10,8 +10,15 @@ from shortlist.protocols import Generator
 FACTORY = "shortlist.generators:load_language_model"
 
 
-def load_generator(model: str, *, server: str = "", threads: int | None = None) -> Generator:
-    """Load a language model: `model` on an OpenAI-compatible `server`, or without one a GGUF file on `threads`."""
+def load_generator(
+    model: str, *, server: str = "", threads: int | None = None, context: int | None = None
+) -> Generator:
+    """Load a language model: `model` on an OpenAI-compatible `server`, or without one a GGUF file.
+
+    `threads` and `context` (tokens of prompt and answer) are those of a GGUF file; a server has its own.
+    """
     module, name = FACTORY.split(":")
     factory: Callable[..., Generator] = getattr(importlib.import_module(module), name)
-    return factory(model, server=server) if server else factory(model, threads=threads)
+    if server:
+        return factory(model, server=server)
+    return factory(model, threads=threads, **({"context": context} if context else {}))

@@ -37,12 +37,18 @@ _SYSTEMS = ("bm25@30", "bm25@30 > shortlist-l6")
 
 
 def answers(
-    context: typer.Context,
+    given: typer.Context,
     collection: Collection = "",
     system: Systems = None,
     numbers: Annotated[str, typer.Option("--passages", "-n", help="How many the generator reads.")] = "1,3,5,10,30",
     generator: Annotated[str, typer.Option(help="A GGUF file, or a model on --server. [default: none]")] = "",
     server: Annotated[str, typer.Option(help="Address of an OpenAI-compatible server, with its /v1.")] = "",
+    context: Annotated[
+        int | None, typer.Option(min=256, help="Tokens of prompt and answer of a GGUF file. [default: 4096]")
+    ] = None,
+    replies: Annotated[
+        str, typer.Option(help="File that gets every reply at once; what it holds already is not asked again.")
+    ] = "",
     judge: Annotated[str, typer.Option(help=f"Of faithfulness: {', '.join(JUDGES)}.")] = "cross-encoder",
     words: Annotated[int, typer.Option(min=0, help="Words of passages in a prompt; 0: all.")] = 0,
     gold: Annotated[str, typer.Option(help="Gold answers: JSONL. [default: answers.jsonl of the collection]")] = "",
@@ -57,7 +63,7 @@ def answers(
     engine: Engine = None,
     precision: Precision = None,
     threads: Threads = None,
-    out: Annotated[Path | None, typer.Option(help="Save every reply in one JSON file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Save the whole study in one JSON file.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report: .md.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -71,13 +77,14 @@ def answers(
     """
     asking = Asking(
         Plan(_numbers(numbers), words, permutations, seed),
-        load_generator(generator, server=server, threads=threads) if generator else None,
+        load_generator(generator, server=server, threads=threads, context=context) if generator else None,
         judge,
         answers_file=gold,
+        replies_file=replies,
     )
     command = shlex.join(["shortlist", *sys.argv[1:]])
     with CountingProgress("indexing", "documents") as indexing, CountingProgress("answering", "questions") as bar:
-        request = request_of(context.params, systems=_SYSTEMS)
+        request = request_of(given.params, systems=_SYSTEMS)
         study = study_request(request, asking, command=command, watch=bar.watch, filling=indexing.watch)
     _hand_over(study, out, report, as_json=as_json)
 

@@ -57,7 +57,9 @@ def tests(study: AnswerStudy, measure: str) -> Table:
 
 
 def notes(study: AnswerStudy) -> Iterator[str]:
-    """Yield for each number of passages what it cost and what was left out."""
+    """Yield what was taken from earlier runs, and for each number of passages what it cost and what was left out."""
+    if study.remembered:
+        yield f"{study.remembered} replies are of earlier runs, and so is their latency"
     for number in study.numbers:
         replies = [reply for reply in study.replies if reply.passages == number]
         if study.generator:

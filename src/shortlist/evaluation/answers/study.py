@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from shortlist.errors import InputError, PromptTooLongError
 from shortlist.evaluation.answers.asking import ask, is_abstention, read_answer, shown
+from shortlist.evaluation.answers.desk import Asked, Desk
 from shortlist.evaluation.answers.faithfulness import faithfulness
 from shortlist.evaluation.answers.squad import contains, exact_match, token_f1
 from shortlist.evaluation.outcome import mean
@@ -18,8 +18,7 @@ from shortlist.evaluation.provenance import provenance
 from shortlist.evaluation.significance import Comparison, bootstrap_interval, compare, corrected
 from shortlist.evaluation.systems import System, answer
 from shortlist.generation.support import Judge
-from shortlist.protocols import Generator
-from shortlist.types import Completion, Document, Prompt, Query
+from shortlist.types import Document, Query
 
 IN_CONTEXT, EXACT, F1, ANSWERED, FAITHFUL = "answer in context", "exact match", "token F1", "answered", "faithfulness"
 
@@ -47,7 +46,10 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class AnswerStudy:
-    """Every reply, and for each measure and number of passages the systems against the first one."""
+    """Every reply, and for each measure and number of passages the systems against the first one.
+
+    `remembered` of the replies were given in an earlier run and read from its file.
+    """
 
     request: Mapping[str, Any]
     collection: Mapping[str, Any]
@@ -59,6 +61,7 @@ class AnswerStudy:
     replies: tuple[Reply, ...]
     comparisons: Mapping[str, Mapping[int, tuple[Comparison, ...]]]
     seed: int = 0
+    remembered: int = 0
 
     def values(self, measure: str, system: str, number: int) -> dict[str, float]:
         """Return a measure's values by query_id; queries to which it does not apply are left out."""
@@ -83,22 +86,6 @@ class AnswerStudy:
         return mean(values), low, high
 
 
-@dataclass(slots=True)
-class Desk:
-    """Asks a generator and never twice the same: two systems often show the same passages."""
-
-    generator: Generator
-    known: dict[Prompt, tuple[Completion, float]] = field(default_factory=dict)
-
-    def generate(self, prompt: Prompt) -> tuple[Completion, float]:
-        """Return the completion and how long it took in ms, the first time it was asked."""
-        if prompt not in self.known:
-            began = time.perf_counter()
-            completion = self.generator.generate(prompt)
-            self.known[prompt] = (completion, (time.perf_counter() - began) * 1e3)
-        return self.known[prompt]
-
-
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a study does: numbers of passages, words of context (0: all), permutations of the tests, seed."""
@@ -119,7 +106,7 @@ def study_answers(
     systems: Sequence[System],
     *,
     plan: Plan,
-    generator: Generator | None = None,
+    desk: Desk | None = None,
     judge: Judge | None = None,
     about: Mapping[str, Any] | None = None,
     request: Mapping[str, Any] | None = None,
@@ -128,12 +115,11 @@ def study_answers(
 ) -> AnswerStudy:
     """Answer every query with the first passages of every system; the first system is the baseline.
 
-    Without a generator only "answer in context" is measured. Raises InputError for a system
+    Without a generator at a desk only "answer in context" is measured. Raises InputError for a system
     that brings fewer passages than the largest number asks for.
     """
     origin = origin or provenance("")
     _check_depths(systems, plan)
-    desk = Desk(generator) if generator is not None else None
     replies: list[Reply] = []
     for done, query in enumerate(queries, 1):
         for system in systems:
@@ -149,13 +135,14 @@ def study_answers(
         request or {},
         about or {},
         origin,
-        generator.fingerprint if generator is not None else "",
+        desk.fingerprint if desk is not None else "",
         judge.method if judge is not None else "",
         names,
         plan.numbers,
         tuple(replies),
         {},
         plan.seed,
+        desk.remembered if desk is not None else 0,
     )
     return _compared(study, plan)
 
@@ -180,22 +167,23 @@ def _reply(
     desk: Desk | None,
     judge: Judge | None,
 ) -> Reply:
-    asked = documents[:number]
-    passages: Sequence[Document] = shown(asked, words=plan.words)
+    meant = documents[:number]
+    passages: Sequence[Document] = shown(meant, words=plan.words)
     text, tokens, latency_ms, values = "", 0, 0.0, {}
     if desk is not None:
-        passages, completion, latency_ms = _generated(desk, query, passages)
-        text, tokens = read_answer(completion.text), completion.prompt_tokens
+        passages, asked = _generated(desk, query, passages)
+        text, tokens = read_answer(asked.completion.text), asked.completion.prompt_tokens
+        latency_ms = asked.latency_ms
         values = _answer_values(query, text, gold, passages, judge)
     values |= {IN_CONTEXT: max((contains(passage.full_text, gold) for passage in passages), default=0.0)}
-    left_out = len(asked) - len(passages)
+    left_out = len(meant) - len(passages)
     return Reply(system, number, query.query_id, text, values, tokens, latency_ms, left_out)
 
 
-def _generated(desk: Desk, query: Query, passages: Sequence[Document]) -> tuple[Sequence[Document], Completion, float]:
+def _generated(desk: Desk, query: Query, passages: Sequence[Document]) -> tuple[Sequence[Document], Asked]:
     """Ask with the passages, without the last ones where all do not fit into the generator's context."""
     try:
-        return passages, *desk.generate(ask(query.text, passages))
+        return passages, desk.ask(ask(query.text, passages))
     except PromptTooLongError:
         if len(passages) <= 1:
             raise

@@ -1,0 +1,46 @@
+"""A first stage that is heavy with distractors: BM25's candidates in a random order, as a TREC run.
+
+    python -m benchmarks.quality.distractors --collection xquad_en --depth 30 --out shuffled_en.trec
+
+It finds what BM25 finds and orders nothing, so the first n passages are mostly distractors that share words with
+the question. The order is drawn by `--seed`, and by the query alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.quality.collection import data_folder
+from shortlist.build.evaluation import evaluate_request
+from shortlist.evaluation import Run, write_run
+from shortlist.evaluation.request import Request
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--collection", required=True)
+    parser.add_argument("--depth", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    folder = data_folder() / "eval" / options.collection
+    found = evaluate_request(Request((f"bm25@{options.depth}",), ("R@10",), collection=str(folder), permutations=100))
+    ranked = {query_id: answer.doc_ids for query_id, answer in found.systems[0].answers.items()}
+    write_run(options.out, shuffled(Run(f"bm25-shuffled-{options.seed}", ranked), seed=options.seed))
+
+
+def shuffled(run: Run, *, seed: int) -> Run:
+    """Return the run with each query's documents in a random order of its own."""
+    orders = {
+        query_id: tuple(random.Random(f"{seed} {query_id}").sample(doc_ids, len(doc_ids)))
+        for query_id, doc_ids in run.doc_ids.items()
+    }
+    return Run(run.name, orders)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
