@@ -31,7 +31,7 @@ _STATEMENTS = 100
 class Asking:
     """Beside the request: how many passages, the generator, and the judge, which is one of JUDGES.
 
-    Every reply is written to `replies_file` as it comes, if one is named; those that it holds already are taken from it.
+    Every reply is written to `replies_file` as it comes, if one is named; those that it holds are not asked for again.
     """
 
     plan: Plan

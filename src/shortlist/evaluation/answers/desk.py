@@ -109,8 +109,12 @@ def _cut_unfinished(stream: Any) -> None:
 
 def _replies(file: Path) -> Iterator[tuple[str, Asked]]:
     for number, row in read_objects(file):
-        try:
-            completion = Completion(row["text"], *(int(row[name]) for name in _COUNTS), is_cut=bool(row["is_cut"]))
-            yield str(row["key"]), Asked(completion, float(row["latency_ms"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise at(file, number, f"holds no reply ({error!r})", _REMEDY) from error
+        yield _reply(file, number, row)
+
+
+def _reply(file: Path, number: int, row: dict[str, Any]) -> tuple[str, Asked]:
+    try:
+        completion = Completion(row["text"], *(int(row[name]) for name in _COUNTS), is_cut=bool(row["is_cut"]))
+        return str(row["key"]), Asked(completion, float(row["latency_ms"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise at(file, number, f"holds no reply ({error!r})", _REMEDY) from error
