@@ -12,7 +12,7 @@ import pytest
 
 from shortlist.build.evaluation import evaluate_request
 from shortlist.errors import InputError, ScoreError
-from shortlist.evaluation import Run, mean, parse_measures, per_query, read_beir
+from shortlist.evaluation import Run, mean, parse_measures, per_query, read_beir, read_run
 from shortlist.evaluation.experiment import evaluate
 from shortlist.evaluation.report.depths import depth_curve, reranked_at
 from shortlist.evaluation.request import Request
@@ -131,11 +131,33 @@ def test_a_failing_model_is_an_error_and_no_silent_fallback(tmp_path: Path) -> N
         evaluate(collection, [system], MEASURES)
 
 
-def test_a_document_that_the_corpus_lacks_is_named(tmp_path: Path) -> None:
-    collection = read_beir(beir_folder(tmp_path))
-    given = Given(Run("r", {"1": ("tower", "lost")}), collection.documents, "r.trec")
-    with pytest.raises(InputError, match=r"r\.trec: document 'lost' of query '1'"):
+def test_a_document_that_the_corpus_lacks_is_named_with_its_line_before_anything_runs(tmp_path: Path) -> None:
+    folder = beir_folder(tmp_path)
+    collection = read_beir(folder)
+    (tmp_path / "r.trec").write_text("1 Q0 tower 1 2 r\n1 Q0 lost 2 1 r\n", encoding="utf-8")
+    given = Given(read_run(tmp_path / "r.trec"), collection.documents)
+    told = r"r\.trec, line 2: document 'lost' of query '1' is not in the corpus; use the corpus"
+    with pytest.raises(InputError, match=told):
         given.retrieve(collection.queries[0], depth=9)
+    systems = (f"run:{tmp_path / 'r.trec'} > lexical[kind=lexical]",)
+    with pytest.raises(InputError, match=told):
+        evaluate_request(Request(systems, collection=str(folder)), watch=lambda *_: pytest.fail("a query was answered"))
+    found = evaluate_request(Request((systems[0].replace(".trec", ".trec@1"),), collection=str(folder)))
+    assert found.systems[0].answers["1"].doc_ids == ("tower",)
+
+
+def test_a_run_of_other_queries_is_refused_by_its_file(tmp_path: Path) -> None:
+    folder = beir_folder(tmp_path)
+    (tmp_path / "r.trec").write_text("77 Q0 tower 1 2 r\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"r\.trec and the qrels share no query .*'77' against '1'"):
+        evaluate_request(Request((f"run:{tmp_path / 'r.trec'}",), collection=str(folder)))
+
+
+def test_ties_of_a_run_are_told(found: Evaluation, tmp_path: Path) -> None:
+    (tmp_path / "r.trec").write_text("1 Q0 tower 1 2 r\n1 Q0 iron 2 2 r\n", encoding="utf-8")
+    tied = evaluate_request(Request((f"run:{tmp_path / 'r.trec'}",), collection=str(tmp_path)))
+    assert "1 documents tie with the one before them" in tied.systems[0].notes
+    assert not any("tie with" in note for note in found.systems[0].notes)
 
 
 def test_a_saved_evaluation_is_read_the_same(found: Evaluation, tmp_path: Path) -> None:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shortlist.build.collections import read_collection
 from shortlist.errors import InputError
 from shortlist.evaluation import Collection, Run, read_beir, read_qrels, read_run, write_qrels, write_run
-from shortlist.evaluation.collection import read_corpus, read_queries
+from shortlist.evaluation.collection import read_answers, read_corpus, read_queries
 from shortlist.evaluation.qrels import Judgements, read_judgements
+from shortlist.evaluation.request import Request
 from shortlist.evaluation.runs import line_of
 from shortlist.evaluation.trec import trec_order
 from shortlist.types import Document, Query
@@ -100,6 +104,8 @@ BAD_QRELS = {
     "1 0 a 0.5\n": "line 1: has relevance '0.5'; grades are whole numbers; round",
     "1 0 a yes\n": "line 1: has relevance 'yes'; write a whole number",
     "1 0 a nan\n": "line 1: has relevance 'nan'; ",
+    "1\t\t1\n": "line 1: has an empty doc_id; write",
+    "\ta\t1\n": "line 1: has an empty query_id; write",
     "query-id\tcorpus-id\tscore\n": "holds no judgements; is it the right file",
     "": "holds no judgements",
 }
@@ -156,10 +162,11 @@ def test_a_beir_folder_is_read_with_what_does_not_fit(tmp_path: Path) -> None:
     collection = read_beir(beir_folder(tmp_path))
     assert collection.name == tmp_path.name
     assert {q.query_id for q in collection.queries} == set(collection.qrels)
-    (tmp_path / "qrels" / "test.tsv").write_text("q\td\ts\n1\ttower\t1\n1\tlost\t1\n77\ttower\t1\n", encoding="utf-8")
+    qrels = tmp_path / "qrels" / "test.tsv"
+    qrels.write_text("q\td\ts\n1\ttower\t1\n1\tlost\t1\n77\ttower\t1\n", encoding="utf-8")
     assert read_beir(tmp_path).notes == (
-        "1 judged queries have no text and are left out",
-        "1 of 2 judgements are of documents that the corpus lacks ('lost')",
+        f"1 judged queries have no text and are left out ('77' at {qrels}, line 4)",
+        f"1 of 2 judgements are of documents that the corpus lacks ('lost' at {qrels}, line 3)",
     )
 
 
@@ -175,12 +182,27 @@ def test_a_sample_keeps_the_order_and_the_judgements_of_its_queries(tmp_path: Pa
 
 def test_collections_without_overlap_are_refused() -> None:
     query, document = Query("what?", "1"), Document("text", "a")
-    with pytest.raises(InputError, match=r"none of the 1 queries has judgements.*'1'.*'2'"):
+    with pytest.raises(InputError, match=r"none of the 1 queries has judgements.*'1'.*'2'.*name those"):
         Collection.of("x", judgements=Judgements({"2": {"a": 1}}), queries=[query])
     with pytest.raises(InputError, match="no query at all"):
         Collection.of("x", judgements=Judgements({"2": {"a": 1}}), queries=[])
     with pytest.raises(InputError, match=r"none of the judged documents is in the corpus.*'b' in the qrels"):
         Collection.of("x", judgements=Judgements({"1": {"b": 1}}), queries=[query], documents={"a": document})
+
+
+def test_files_of_different_collections_are_named_with_the_line(tmp_path: Path) -> None:
+    folder = beir_folder(tmp_path / "made")
+    qrels = tmp_path / "other.qrels"
+    qrels.write_text("77 0 tower 1\n78 0 tower 1\n", encoding="utf-8")
+    request = Request(("bm25",), collection=str(folder), qrels=str(qrels))
+    with pytest.raises(InputError, match=r"none of the 6 queries.*'1'; .*other\.qrels, line 1 has '77'"):
+        read_collection(request)
+    qrels.write_text("1 0 lost 1\n", encoding="utf-8")
+    corpus = re.escape(str(folder / "corpus.jsonl"))
+    with pytest.raises(
+        InputError, match=rf"other\.qrels, line 1: none .* is in {corpus} .*'lost' .*'tower' .*name those"
+    ):
+        read_collection(replace(request, corpus=str(folder / "corpus.jsonl")))
 
 
 BAD_ROWS = {
@@ -204,6 +226,35 @@ def test_bad_queries_and_documents_are_refused(content: str, message: str, tmp_p
 def test_tab_separated_queries_are_read(tmp_path: Path) -> None:
     (tmp_path / "q.tsv").write_text("1\thow tall?\n2\tof what?\n", encoding="utf-8")
     assert read_queries(tmp_path / "q.tsv") == (Query("how tall?", "1"), Query("of what?", "2"))
-    (tmp_path / "empty.tsv").write_text("1\t \n", encoding="utf-8")
-    with pytest.raises(InputError, match="empty text for query '1'"):
-        read_queries(tmp_path / "empty.tsv")
+    for content, message in {
+        "1\t \n": "line 1: has an empty text for query '1'",
+        "1\ta\n\tb\n": "line 2: has an empty query_id; write",
+        "1 a\n": "line 1: has no tab; write",
+        " \n": "holds no queries; is it the right file",
+    }.items():
+        (tmp_path / "bad.tsv").write_text(content, encoding="utf-8")
+        with pytest.raises(InputError, match=rf"bad\.tsv.*{message}"):
+            read_queries(tmp_path / "bad.tsv")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            '{"query_id": "1", "answers": ["a"]}\n{"query_id": "1", "answers": ["b"]}\n',
+            "line 2: .*'1' a second time; put",
+        ),
+        ('{"query_id": "1", "answers": []}\n', "line 1: has no list of texts"),
+        ('{"query_id": "1", "answers": "a"}\n', "line 1: has no list of texts"),
+    ],
+)
+def test_bad_gold_answers_are_refused(content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "gold.jsonl").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=rf"gold\.jsonl.*{message}"):
+        read_answers(tmp_path / "gold.jsonl")
+
+
+def test_queries_whose_text_is_no_string_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "q.jsonl").write_text('{"_id": "1", "text": ["a"]}\n', encoding="utf-8")
+    with pytest.raises(InputError, match=r"q\.jsonl, line 1: query '1' has no text that is a string; write"):
+        read_queries(tmp_path / "q.jsonl")

@@ -49,6 +49,8 @@ def read_collection(request: Request) -> Collection:
     Raises InputError that names the file, the line and the remedy, or the option that is missing.
     """
     whole = _whole(request)
+    if whole is not None and not (request.qrels or request.queries or request.corpus):
+        return whole.sampled(request.sample, seed=request.seed)
     if whole is None and not request.qrels:
         raise InputError("no judgements were named; give a collection (a BEIR folder, irds:NAME), or a file of qrels")
     if request.qrels:
@@ -61,7 +63,12 @@ def read_collection(request: Request) -> Collection:
     if queries is None:  # rankings are only measured: a query's text is not needed
         queries = tuple(Query(query_id, query_id) for query_id in judgements.qrels)
     made = Collection.of(
-        name, judgements=judgements, queries=queries, documents=documents, answers=whole.answers if whole else None
+        name,
+        judgements=judgements,
+        queries=queries,
+        documents=documents,
+        answers=whole.answers if whole else None,
+        corpus=request.corpus or "the corpus",
     )
     return made.sampled(request.sample, seed=request.seed)
 

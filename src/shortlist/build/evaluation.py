@@ -78,6 +78,9 @@ def opened(
         documents: Mapping[str, Document] = IndexedDocuments(index) if index is not None else collection.documents
         load = _Models(_settings(request), encoder)
         systems = [_system(spec, index, encoder, documents, load) for spec in specs]
+        for system in systems:
+            if isinstance(system.retriever, Given):
+                system.retriever.check(collection.queries, depth=system.depth)
         yield Ready(replace(collection, documents=collection.documents or documents), tuple(systems))
 
 
@@ -186,7 +189,7 @@ def _system(
     if spec.first.run_file:
         run = read_run(Path(spec.first.run_file))
         depth = spec.first.depth or max(map(len, run.doc_ids.values()))
-        return System(spec.name, Given(run, documents, spec.first.run_file), depth, stages, spec.stages, (_RUN_ONLY,))
+        return System(spec.name, Given(run, documents), depth, stages, spec.stages, (_RUN_ONLY,))
     if index is None:
         raise InputError(f"{spec.name!r} needs an index")  # _index makes one for every first stage but a run
     return System(spec.name, _retriever(spec.first, index, encoder), spec.first.depth, stages, spec.stages)

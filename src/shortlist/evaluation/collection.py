@@ -41,25 +41,29 @@ class Collection:
         queries: Sequence[Query],
         documents: Mapping[str, Document] | None = None,
         answers: Mapping[str, tuple[str, ...]] | None = None,
+        corpus: str = "the corpus",
     ) -> Collection:
         """Put a collection together; its queries are those with judgements, in the order of `queries`.
 
-        Raises InputError when no query has judgements, or when no judged document is there.
+        `corpus` is what an error calls the documents. Raises InputError when no query has
+        judgements, or when no judged document is there.
         """
         qrels = judgements.qrels
         judged = tuple(query for query in queries if query.query_id in qrels)
         if not judged:
             ours, theirs = queries[0].query_id if queries else "no query at all", next(iter(qrels), "none at all")
             raise InputError(
-                f"{name}: none of the {len(queries)} queries has judgements (query_ids such as {ours!r},"
-                f" in the qrels {theirs!r}); the files belong to different collections or splits"
+                f"{name}: none of the {len(queries)} queries has judgements (query_ids such as {ours!r};"
+                f" {judgements.place(theirs)} has {theirs!r}); the files belong to different collections or splits:"
+                " name those that belong together"
             )
         kept = {query.query_id: qrels[query.query_id] for query in judged}
-        notes = (
-            [f"{len(qrels) - len(kept)} judged queries have no text and are left out"] if len(kept) < len(qrels) else []
-        )
+        notes = []
+        if textless := [query_id for query_id in qrels if query_id not in kept]:
+            first = f"{textless[0]!r} at {judgements.place(textless[0])}"
+            notes.append(f"{len(textless)} judged queries have no text and are left out ({first})")
         if documents:
-            notes += _unknown_documents(name, kept, documents)
+            notes += _unknown_documents(judgements, kept, documents, corpus)
         if judgements.subtopics:
             notes.append("judged by subtopic; in measures without subtopics a document has its highest grade")
         return cls(name, documents or {}, judged, kept, tuple(notes), answers or {}, judgements.subtopics)
@@ -103,14 +107,14 @@ def read_beir(folder: Path, *, split: str | None = None) -> Collection:
         raise InputError(f"{folder} is no folder; a BEIR collection is one with corpus.jsonl, queries.jsonl and qrels/")
     judgements = read_judgements(folder / "qrels" / f"{split or _first_split(folder)}.tsv")
     queries = read_queries(folder / "queries.jsonl")
-    documents = read_corpus(folder / "corpus.jsonl")
-    answers = folder / "answers.jsonl"
+    answers, corpus = folder / "answers.jsonl", folder / "corpus.jsonl"
     return Collection.of(
         folder.name,
         judgements=judgements,
         queries=queries,
-        documents=documents,
+        documents=read_corpus(corpus),
         answers=read_answers(answers) if answers.is_file() else None,
+        corpus=str(corpus),
     )
 
 
@@ -156,19 +160,29 @@ def read_answers(path: Path) -> dict[str, tuple[str, ...]]:
         found = row.get("answers")
         if not isinstance(found, list) or not found or not all(isinstance(text, str) for text in found):
             raise at(path, number, "has no list of texts in 'answers'", 'write {"query_id": ..., "answers": [...]}')
-        answers[text_of(path, number, row, "query_id", "_id")] = tuple(found)
+        query_id = text_of(path, number, row, "query_id", "_id")
+        if query_id in answers:
+            raise at(path, number, f"answers query {query_id!r} a second time", "put all its answers into one line")
+        answers[query_id] = tuple(found)
     return answers
+
+
+_QUERY = 'write {"_id": ..., "text": ...}'
 
 
 def _texts(path: Path) -> Iterator[tuple[int, str, str]]:
     if existing(path).name.removesuffix(".gz").endswith(".jsonl"):
         for number, row in read_objects(path):
-            yield number, text_of(path, number, row, "_id", "query_id"), str(row.get("text") or "")
+            query_id, text = text_of(path, number, row, "_id", "query_id"), row.get("text")
+            if not isinstance(text, str):
+                raise at(path, number, f"query {query_id!r} has no text that is a string", _QUERY)
+            yield number, query_id, text
         return
     for number, line in read_lines(path):
         query_id, tab, text = line.partition("\t")
-        if not tab:
-            raise at(path, number, "has no tab", "write 'query_id<TAB>text', or JSONL in a file named .jsonl")
+        if not tab or not query_id.strip():
+            what = "has an empty query_id" if tab else "has no tab"
+            raise at(path, number, what, "write 'query_id<TAB>text', or JSONL in a file named .jsonl")
         yield number, query_id.strip(), text
 
 
@@ -180,17 +194,19 @@ def _first_split(folder: Path) -> str:
     return known[0]
 
 
-def _unknown_documents(name: str, qrels: Qrels, documents: Mapping[str, Document]) -> list[str]:
+def _unknown_documents(
+    judgements: Judgements, qrels: Qrels, documents: Mapping[str, Document], corpus: str
+) -> list[str]:
     """Say how many judged documents are not there; raises InputError when none is."""
-    judged = [doc_id for grades in qrels.values() for doc_id in grades]
-    lost = [doc_id for doc_id in judged if doc_id not in documents]
-    if judged and len(lost) == len(judged):
+    judged = [(query_id, doc_id) for query_id, grades in qrels.items() for doc_id in grades]
+    lost = [pair for pair in judged if pair[1] not in documents]
+    if not lost:
+        return []
+    place, doc_id = judgements.place(*lost[0]), lost[0][1]
+    if len(lost) == len(judged):
         raise InputError(
-            f"{name}: none of the judged documents is in the corpus (doc_ids such as {lost[0]!r} in the qrels,"
-            f" {next(iter(documents))!r} in the corpus); the files belong to different collections"
+            f"{place}: none of the judged documents is in {corpus} (doc_ids such as {doc_id!r} in the qrels,"
+            f" {next(iter(documents))!r} in the corpus); the files belong to different collections: name those"
+            " that belong together"
         )
-    return (
-        [f"{len(lost)} of {len(judged)} judgements are of documents that the corpus lacks ({lost[0]!r})"]
-        if lost
-        else []
-    )
+    return [f"{len(lost)} of {len(judged)} judgements are of documents that the corpus lacks ({doc_id!r} at {place})"]

@@ -81,7 +81,11 @@ def _result(
     system: System, answers: Mapping[str, Answer], collection: Collection, measures: Sequence[Measure], seed: int
 ) -> SystemResult:
     answered = {query_id: one.answered for query_id, one in answers.items()}
-    run = Run(system.name, {query_id: one.doc_ids for query_id, one in answered.items()})
+    run = Run(
+        system.name,
+        {query_id: one.doc_ids for query_id, one in answered.items()},
+        {query_id: one.scores for query_id, one in answered.items()},
+    )
     values = per_query(run, collection.qrels, measures, subtopics=collection.subtopics)
     return SystemResult(
         system.name,

@@ -37,7 +37,9 @@ class Audit:
         if self.missing:
             notes.append(f"{len(self.missing)} of {self.queries} queries found nothing and count 0 ({self.missing[0]})")
         if self.unjudged:
-            notes.append(f"{len(self.unjudged)} ranked queries have no judgements and are left out")
+            notes.append(
+                f"{len(self.unjudged)} ranked queries have no judgements and are left out ({self.unjudged[0]})"
+            )
         if self.judged_at_10 < 1:
             notes.append(f"{1 - self.judged_at_10:.1%} of the first ten are unjudged and count as not relevant")
         if self.ties:
@@ -80,8 +82,8 @@ def check_overlap(run: Run, qrels: Qrels) -> None:
     if not run.doc_ids.keys() & qrels.keys():
         ours, theirs = next(iter(run.doc_ids), "none at all"), next(iter(qrels), "none at all")
         raise InputError(
-            f"the run {run.name!r} and the qrels share no query (query_ids such as {ours!r} against {theirs!r});"
-            " they belong to different collections or splits"
+            f"{run.source} and the qrels share no query (query_ids such as {ours!r} against {theirs!r});"
+            " they belong to different collections or splits: name those that belong together"
         )
 
 

@@ -18,10 +18,20 @@ _Judgement = tuple[int, str, str, str, object]  # line, query_id, doc_id, subtop
 
 @dataclass(frozen=True, slots=True)
 class Judgements:
-    """Qrels, and the same by subtopic where a file tells subtopics apart (empty otherwise)."""
+    """Qrels, the same by subtopic where a file tells subtopics apart (empty otherwise), and the file, for errors."""
 
     qrels: Qrels
     subtopics: Subtopics = field(default_factory=dict)
+    file: Path | None = None
+
+    def place(self, query_id: str, doc_id: str = "") -> str:
+        """Say where a judgement (of any document, if none is named) stands, in words; the file is read again."""
+        if self.file is None:
+            return "the qrels"
+        for number, query, document, _, _ in _judgements(self.file):
+            if query == query_id and doc_id in {"", document}:
+                return f"{self.file}, line {number}"
+        return str(self.file)
 
 
 def read_qrels(path: Path) -> Qrels:
@@ -55,7 +65,7 @@ def read_judgements(path: Path) -> Judgements:
         known[doc_id] = max(grade, known.get(doc_id, 0))
     if not qrels:
         raise InputError(f"{path} holds no judgements; is it the right file?")
-    return Judgements(qrels, subtopics if len(names) > 1 else {})
+    return Judgements(qrels, subtopics if len(names) > 1 else {}, path)
 
 
 def write_qrels(path: Path, qrels: Mapping[str, Mapping[str, int]]) -> None:
@@ -92,7 +102,10 @@ def _judgements(path: Path) -> Iterator[_Judgement]:
                 continue
         if len(parts) != columns:
             raise at(path, number, f"has {len(parts)} columns where the first line has {columns}", _LAYOUT)
-        yield number, parts[0].strip(), parts[-2].strip(), parts[1] if columns == 4 else "", parts[-1].strip()
+        query_id, doc_id, relevance = (parts[place].strip() for place in (0, -2, -1))
+        if not query_id or not doc_id:
+            raise at(path, number, f"has an empty {'doc_id' if query_id else 'query_id'}", _LAYOUT)
+        yield number, query_id, doc_id, parts[1] if columns == 4 else "", relevance
 
 
 _LAYOUT = "write 'query_id 0 doc_id relevance' (TREC) or 'query-id<TAB>corpus-id<TAB>score' (BEIR) in every line"

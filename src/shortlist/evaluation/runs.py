@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
+
+import numpy as np
 
 from shortlist.errors import InputError
 from shortlist.evaluation.files import at, existing, finite_score, read_lines, read_objects, text_of
@@ -20,23 +21,34 @@ _LAYOUT = "write 'query_id Q0 doc_id rank score tag' in every line"
 class Run:
     """What one system ranked: for each query_id its doc_ids, best first, and their scores in that order.
 
-    `ties` counts documents whose score is that of the one before them.
+    `file` is the one that it was read from, for errors.
     """
 
     name: str
     doc_ids: Mapping[str, tuple[str, ...]]
     scores: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    file: Path | None = None
 
     @property
     def ties(self) -> int:
-        """How many documents have the score of the one before them, so that their order is the tie rule's."""
-        return sum(a == b for scores in self.scores.values() for a, b in pairwise(scores))
+        """How many documents have, in single precision, the score of the one before them: a rule orders them."""
+        return sum(int((np.diff(np.float32(scores)) == 0).sum()) for scores in self.scores.values())
+
+    @property
+    def source(self) -> str:
+        """The file that it was read from, or its name."""
+        return str(self.file or f"the run {self.name!r}")
+
+    def place(self, query_id: str, doc_id: str) -> str:
+        """Say where a document stands, in words; the file is read again."""
+        number = line_of(self.file, query_id, doc_id) if self.file is not None else 0
+        return f"{self.source}, line {number}" if number else self.source
 
     @classmethod
-    def from_scores(cls, name: str, scores: Mapping[str, Mapping[str, float]]) -> Run:
+    def from_scores(cls, name: str, scores: Mapping[str, Mapping[str, float]], *, file: Path | None = None) -> Run:
         """Order the documents of each query (query_id to doc_id to score) as trec_eval does."""
         ordered = {query_id: trec_order(found) for query_id, found in scores.items()}
-        return cls(name, ordered, {q: tuple(scores[q][doc_id] for doc_id in ids) for q, ids in ordered.items()})
+        return cls(name, ordered, {q: tuple(scores[q][doc_id] for doc_id in ids) for q, ids in ordered.items()}, file)
 
 
 def read_run(path: Path) -> Run:
@@ -55,7 +67,7 @@ def read_run(path: Path) -> Run:
         found[doc_id] = finite_score(path, number, value)
     if not scores:
         raise InputError(f"{path} holds no rankings; is it the right file?")
-    return Run.from_scores(path.name.removesuffix(".gz").rpartition(".")[0] or path.name, scores)
+    return Run.from_scores(path.name.removesuffix(".gz").rpartition(".")[0] or path.name, scores, file=path)
 
 
 def write_run(path: Path, run: Run) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shortlist.errors import InputError
+from shortlist.evaluation.outcome import check_overlap
 from shortlist.evaluation.runs import Run
 from shortlist.protocols import Reranker, Retriever
 from shortlist.types import Document, Query, Ranking, ScoreKind, Step, Trace
@@ -111,7 +112,14 @@ class Given:
 
     run: Run
     documents: Mapping[str, Document]
-    source: str = ""
+
+    def check(self, queries: Sequence[Query], *, depth: int) -> None:
+        """Raise InputError for a run of other queries or of a document that is not there, before anything runs."""
+        check_overlap(self.run, {query.query_id: {} for query in queries})
+        for query in queries:
+            for doc_id in self.run.doc_ids.get(query.query_id, ())[:depth]:
+                if self.documents and doc_id not in self.documents:
+                    raise self._unknown(query, doc_id)
 
     def retrieve(self, query: Query, *, depth: int) -> Ranking:
         """Return the run's first `depth` documents for a query in the run's order."""
@@ -129,8 +137,11 @@ class Given:
         if not self.documents:
             return Document("", doc_id)
         if doc_id not in self.documents:
-            raise InputError(
-                f"{self.source or self.run.name}: document {doc_id!r} of query {query.query_id!r} is not in the"
-                " corpus; use the corpus that the run was made from"
-            )
+            raise self._unknown(query, doc_id)
         return self.documents[doc_id]
+
+    def _unknown(self, query: Query, doc_id: str) -> InputError:
+        return InputError(
+            f"{self.run.place(query.query_id, doc_id)}: document {doc_id!r} of query {query.query_id!r} is not in the"
+            " corpus; use the corpus that the run was made from"
+        )
