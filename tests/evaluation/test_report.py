@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from shortlist.build.evaluation import evaluate_request
 from shortlist.evaluation.report import html_report, markdown_report
-from shortlist.evaluation.report.figures import p_value, plain, short, signed
+from shortlist.evaluation.report.figures import milliseconds, p_value, plain, short, signed
 from shortlist.evaluation.report.markdown import cell
 from shortlist.evaluation.report.pareto import frontier
-from shortlist.evaluation.report.scores import calibration_error, judged_scores, reliability
+from shortlist.evaluation.report.scores import JudgedScores, calibration_error, concordance, judged_scores, reliability
 from shortlist.evaluation.report.svg import Frame, around, element, label, log_ticks, ticks
 from shortlist.evaluation.request import Request
 from shortlist.evaluation.results import Evaluation, SystemResult
@@ -113,13 +113,37 @@ def test_log_ticks_and_ranges() -> None:
 def test_scales_map_the_ends_to_the_margins() -> None:
     frame = Frame()
     x, y = frame.x(1, 100, logarithmic=True), frame.y(0, 1)
-    assert (x(1), x(10), x(100)) == pytest.approx((56, (56 + 622) / 2, 622))
+    assert (x(1), x(10), x(100)) == pytest.approx((56, (56 + 542) / 2, 542))
     assert y(0) > y(1)
 
 
 def test_attributes_and_texts_are_escaped() -> None:
     assert element("g", class_="a", aria_label='"<&') == '<g class="a" aria-label="&quot;&lt;&amp;"/>'
     assert "&lt;b&gt;" in label("<b>", 0, 0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=2, max_size=20))
+def test_concordance_counts_the_pairs_that_are_parted_rightly(rows: list[tuple[int, bool]]) -> None:
+    relevant, others = ([score for score, flag in rows if flag is wanted] for wanted in (True, False))
+    if not relevant or not others:
+        return
+    found = JudgedScores(np.array([float(s) for s, _ in rows]), np.array([flag for _, flag in rows]))
+    pairs = [(mine > other) + (mine == other) / 2 for mine in relevant for other in others]
+    assert concordance(found) == pytest.approx(sum(pairs) / len(pairs))
+
+
+def test_a_latency_has_the_digits_that_mean_something() -> None:
+    values = [0.123, 9.876, 12.3, 999.4, 1234.5, 98_700.0, 123_456.0, 5300.0]
+    assert [milliseconds(v) for v in values] == [
+        "0.12 ms",
+        "9.88 ms",
+        "12 ms",
+        "999 ms",
+        "1.23 s",
+        "98.7 s",
+        "123 s",
+        "5.30 s",
+    ]
 
 
 def test_numbers_are_written_as_the_field_does() -> None:

@@ -107,9 +107,16 @@ def _interval(values: Mapping[str, float], seed: int) -> tuple[float, float]:
 def _ceiling(
     answered: Mapping[str, Answered], collection: Collection, measures: Sequence[Measure], depth: int
 ) -> dict[str, float]:
-    """Measure the candidates by falling grade, and their recall; not for subtopics, whose best order is another."""
+    """Measure the candidates by falling grade, and their recall.
+
+    Not for subtopics, whose best order is another, nor for Judged, which is no quality.
+    """
     recall = Measure("R", depth, max(measure.rel for measure in measures))
-    asked = [measure for measure in dict.fromkeys((*measures, recall)) if not measure.is_of_subtopics]
+    asked = [
+        measure
+        for measure in dict.fromkeys((*measures, recall))
+        if not measure.is_of_subtopics and measure.name != "Judged"
+    ]
     best = {query_id: _by_grade(one.candidates, collection.qrels[query_id]) for query_id, one in answered.items()}
     ideal: PerQuery = per_query(Run("ceiling", best), collection.qrels, asked)
     return {name: mean(found) for name, found in ideal.items()}

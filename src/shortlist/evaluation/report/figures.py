@@ -20,8 +20,8 @@ def p_value(p: float) -> str:
 
 def milliseconds(value: float) -> str:
     """Return a latency with two or three digits that mean something."""
-    if value >= 10_000:
-        return f"{value / 1000:.1f} s"
+    if value >= 1000:
+        return f"{value / 1000:#.3g} s" if value < 99_950 else f"{value / 1000:.0f} s"
     return f"{value:.0f} ms" if value >= 10 else f"{value:.2f} ms"
 
 

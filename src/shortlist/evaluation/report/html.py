@@ -10,12 +10,13 @@ from shortlist.evaluation.measures import parse_measure
 from shortlist.evaluation.report.depths import depth_curve, depth_curves
 from shortlist.evaluation.report.differences import differences
 from shortlist.evaluation.report.figures import p_value, short, signed
-from shortlist.evaluation.report.markdown import all_notes, ceilings, comparison_rows, figures
+from shortlist.evaluation.report.markdown import COLUMNS, all_notes, ceilings, comparison_rows, figures
 from shortlist.evaluation.report.pareto import pareto
 from shortlist.evaluation.report.passages import moved_queries
 from shortlist.evaluation.report.scores import (
     as_probabilities,
     calibration_error,
+    concordance,
     distribution,
     judged_scores,
     reliability,
@@ -99,7 +100,7 @@ def _quality(evaluation: Evaluation) -> str:
         body.append(f"<tr>{''.join(cells)}</tr>")
     return (
         f"<h2>Quality and latency</h2>{plot}{_table_of(header, body)}"
-        '<p class="small">P50 and P95 are latencies of a whole query; pairs and tokens are what the rerankers read.</p>'
+        f'<p class="small">{COLUMNS}</p>'
         "<h3>Ceiling of the first stage</h3>"
         '<p class="small">What each system would reach if its candidates stood in the best possible order.'
         f" Relevant documents are never put into the candidates.</p>{_table(*ceilings(evaluation))}"
@@ -171,9 +172,12 @@ def _score_plots(evaluation: Evaluation, system: SystemResult, place: int) -> It
         word = f"Expected calibration error {calibration_error(bins):.3f}: the distance from the dashed diagonal."
     relevant = int(found.is_relevant.sum())
     counted = "candidates, unjudged ones as not relevant" if found.with_unjudged else "judged candidates"
-    few = f"{len(found.scores):,} {counted}; {relevant:,} are relevant (grade {lowest} or more)."
+    few = (
+        f"{len(found.scores):,} {counted}; {relevant:,} are relevant (grade {lowest} or more). Of a relevant and"
+        f" another one, of whatever query, the relevant one scores higher in {concordance(found):.0%} of the pairs."
+    )
     plots = _figure(distribution(found), few) + _figure(
-        reliability_plot(bins, is_probability=claimed is not None), word
+        reliability_plot(bins, is_probability=claimed is not None, place=place), word
     )
     yield f'<h3>{_key(place)}{escape(system.name)}</h3><div class="pair">{plots}</div>'
 

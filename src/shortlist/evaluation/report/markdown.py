@@ -20,7 +20,7 @@ def markdown_report(evaluation: Evaluation) -> str:
         as_markdown(evaluation.provenance),
         "## Figures\n",
         table(*figures(evaluation)),
-        "95 % bootstrap intervals in brackets. Latency is that of a whole query.\n",
+        f"95 % bootstrap intervals in brackets. {COLUMNS}\n",
         "## Ceiling of the first stage\n",
         "What the best possible order of each system's candidates would reach.\n",
         table(*ceilings(evaluation)),
@@ -33,13 +33,20 @@ def markdown_report(evaluation: Evaluation) -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
+COLUMNS = (
+    "P50 and P95 are latencies of a whole query; pairs and tokens are what the rerankers read for one, on average;"
+    " the cost, where a price was named, is that of 1000 queries in the price's unit."
+)
 _HOW = "Two-sided paired randomisation test, corrected by Holm over this table; beside it the paired t-test.\n"
 
 Table = tuple[list[str], list[list[str]]]
 
 
 def figures(evaluation: Evaluation) -> Table:
-    """Return the header and rows of the main table; the cost column is there if anything has a price."""
+    """Return the header and rows of the main table; the cost column is there if anything has a price.
+
+    A system without a price has a dash there: what it costs was not said.
+    """
     has_prices = any(system.cost_of_1000 for system in evaluation.systems)
     header = [
         "system",
@@ -56,7 +63,7 @@ def figures(evaluation: Evaluation) -> Table:
             f"{short(system.mean(m))} [{', '.join(map(short, system.intervals[m]))}]" for m in evaluation.measures
         ]
         latencies = [milliseconds(system.latency_ms(percent)) for percent in (50, 95)]
-        cost = [f"{system.cost_of_1000:.4g}"] if has_prices else []
+        cost = [f"{system.cost_of_1000:.4g}" if system.cost_of_1000 else "-"] if has_prices else []
         rows.append([system.name, *values, *latencies, count(system.pairs), count(system.tokens), *cost])
     return header, rows
 

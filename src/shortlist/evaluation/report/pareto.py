@@ -20,7 +20,7 @@ def frontier(systems: Sequence[SystemResult], measure: str) -> list[SystemResult
 
 def pareto(systems: Sequence[SystemResult], measure: str) -> str:
     """Draw each system at its median latency (a log axis) and mean, with the 95 % interval of the mean."""
-    frame = Frame(height=340)
+    frame = Frame(height=310)
     latencies = [max(system.latency_ms(50), 0.01) for system in systems]
     low, high = min(latencies) / 1.6, max(latencies) * 1.6
     bounds = [bound for system in systems for bound in system.intervals[measure]]

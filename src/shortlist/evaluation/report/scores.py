@@ -78,6 +78,17 @@ def calibration_error(bins: Sequence[Bin]) -> float:
     return sum(one.count * abs(one.score - one.relevant) for one in bins) / sum(one.count for one in bins)
 
 
+def concordance(found: JudgedScores) -> float:
+    """Return the share of pairs of a relevant and another candidate in which the relevant one scores higher.
+
+    A tie counts half: the area under the ROC curve (Hanley and McNeil, Radiology 1982).
+    """
+    others = np.sort(found.scores[~found.is_relevant])
+    relevant = found.scores[found.is_relevant]
+    below = np.searchsorted(others, relevant, side="left") + np.searchsorted(others, relevant, side="right")
+    return float(below.mean() / 2 / len(others))
+
+
 def distribution(found: JudgedScores) -> str:
     """Draw the share of relevant candidates' scores upwards and of the others' downwards."""
     frame = Frame(width=420, height=230)
@@ -98,20 +109,23 @@ def distribution(found: JudgedScores) -> str:
     return frame.picture(frame.y_axis([], y, "share") + "".join(parts) + line + axis, what="distribution of scores")
 
 
-def reliability_plot(bins: Sequence[Bin], *, is_probability: bool) -> str:
-    """Draw the share of relevant candidates against each tenth's mean score; probabilities belong on the diagonal."""
+def reliability_plot(bins: Sequence[Bin], *, is_probability: bool, place: int = 0) -> str:
+    """Draw the share of relevant candidates against each tenth's mean score, in the colour of the system's place.
+
+    Probabilities belong on the diagonal.
+    """
     frame = Frame(width=420, height=230)
     low, high = (0.0, 1.0) if is_probability else around([one.score for one in bins], least=0.2)
     x, y = frame.x(low, high), frame.y(0.0, 1.0)
     diagonal = path([(x(0), y(0)), (x(1), y(1))], class_="frontier") if is_probability else ""
     marks = "".join(
         titled(
-            element("circle", cx=x(one.score), cy=y(one.relevant), r=4.5, class_="mark s0"),
+            element("circle", cx=x(one.score), cy=y(one.relevant), r=4.5, class_=f"mark s{place % 8}"),
             f"{one.count} candidates score {one.score:.3f} on average; {one.relevant:.1%} are relevant",
         )
         for one in bins
     )
-    line = path([(x(one.score), y(one.relevant)) for one in bins], class_="curve s0")
+    line = path([(x(one.score), y(one.relevant)) for one in bins], class_=f"curve s{place % 8}")
     title = "claimed probability" if is_probability else "score"
     axes = frame.y_axis([0, 0.5, 1], y, "share relevant") + frame.x_axis(ticks(low, high), x, title, shown=plain)
     return frame.picture(axes + diagonal + line + marks, what="share of relevant candidates by score")

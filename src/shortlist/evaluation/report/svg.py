@@ -41,8 +41,8 @@ def path(points: Sequence[tuple[float, float]], **attributes: object) -> str:
 class Frame:
     """A picture's size and the margins around its plot, in pixels at full width."""
 
-    width: float = 640
-    height: float = 320
+    width: float = 560
+    height: float = 300
     left: float = 56
     right: float = 18
     top: float = 14
