@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,18 @@ import numpy.typing as npt
 from benchmarks.claims.rows import Claimed, Row, measured, not_measured
 from benchmarks.progress import Progress
 from shortlist.build.evaluation import evaluate_request
+from shortlist.evaluation.measures import parse_measures
+from shortlist.evaluation.outcome import per_query
+from shortlist.evaluation.report.depths import reranked_at
 from shortlist.evaluation.request import Request
 from shortlist.evaluation.results import Evaluation, SystemResult
+from shortlist.evaluation.runs import Run
 from shortlist.evaluation.significance import bootstrap_interval
 
 Floats = npt.NDArray[np.float64]
 
 MEASURE = "nDCG@10"
+SHORTER = "nDCG@5"
 BUDGET_MS = 200.0
 RESAMPLES = 2000
 
@@ -53,9 +58,15 @@ def rerank_given(folder: Path, run: str, models: Models, sizes: Sizes, work: Pat
         "bi-encoder": f"{first} > {models.bi_encoder}[kind=bi-encoder]",
         "cross-encoder": f"{first} > {models.cross_encoder}",
         "large": f"{first} > {models.large}" if models.large else "",
-        "listwise": f"{first} > {models.listwise}" if models.listwise else "",
     }
     return _evaluated(folder, {name: spec for name, spec in named.items() if spec}, sizes, work)
+
+
+def rerank_listwise(folder: Path, run: str, models: Models, sizes: Sizes, work: Path) -> Evaluation:
+    """Rerank a published run by the listwise model and by the cross-encoder."""
+    first = f"run:{folder / 'candidates' / run}@{sizes.depth}"
+    named = {"cross-encoder": models.cross_encoder, "listwise": models.listwise}
+    return _evaluated(folder, {name: f"{first} > {model}" for name, model in named.items()}, sizes, work)
 
 
 def rerank_hybrid(folder: Path, models: Models, sizes: Sizes, work: Path) -> Evaluation:
@@ -68,7 +79,7 @@ def _evaluated(folder: Path, systems: Mapping[str, str], sizes: Sizes, work: Pat
     progress = Progress(folder.name, sizes.queries or 1, unit="queries")
     request = Request(
         tuple(f"{name} = {spec}" for name, spec in systems.items()),
-        (MEASURE,),
+        (MEASURE, SHORTER),
         collection=str(folder),
         index=str(work / folder.name),
         sample=sizes.queries,
@@ -78,9 +89,7 @@ def _evaluated(folder: Path, systems: Mapping[str, str], sizes: Sizes, work: Pat
     return evaluate_request(request, watch=lambda done, _: progress.step())
 
 
-def about_given(
-    found: Evaluation, models: Models, *, round_trips_ms: Sequence[float], hosted_ms: float
-) -> Iterator[Row]:
+def about_given(found: Evaluation, *, round_trips_ms: Sequence[float], hosted_ms: float) -> Iterator[Row]:
     """Yield the rows that a reranked published run decides."""
     by_name = {system.name: system for system in found.systems}
     cross, bi = by_name["cross-encoder"], by_name["bi-encoder"]
@@ -90,28 +99,45 @@ def about_given(
     yield _within_budget("a small cross-encoder reranks 50 candidates in 200 ms (P95) on this processor", cross, where)
     if "large" in by_name:
         large = by_name["large"]
-        yield _slower(
-            "a small model scores at least 4 times the pairs a second of a large one", large, cross, Claimed(4.0), where
-        )
+        yield _slower(_LARGE, large, cross, Claimed(4.0), where)
+        yield _within_budget("a large cross-encoder does so, too", large, where)
     else:
-        yield not_measured(
-            "a small model scores at least 4 times the pairs a second of a large one", "name one with --large"
-        )
+        yield not_measured(_LARGE, "name one with --large")
     for round_trip in round_trips_ms:
         yield _against_hosted(cross, round_trip, hosted_ms, where)
-    claim = "a listwise language model ranks better than a cross-encoder"
-    if "listwise" in by_name:
-        yield _gain(claim, by_name["listwise"], cross, Claimed(0.0), f"{where}; {models.listwise}")
-    else:
-        yield not_measured(claim, "name one with --listwise, as shortlist evaluate does")
 
 
-def about_hybrid(found: Evaluation) -> Row:
-    """Return the row about reranking what hybrid search finds."""
+def about_listwise(found: Evaluation | None, model: str) -> Iterator[Row]:
+    """Yield the rows about a listwise model; `found` is None where there is none."""
+    better, slower = (f"a listwise language model is {word} a cross-encoder" for word in ("better than", "slower than"))
+    if found is None:
+        yield from (
+            not_measured(claim, "name one with --listwise, as shortlist evaluate does") for claim in (better, slower)
+        )
+        return
+    cross, listwise = found.systems
+    where = f"{_where(found)}; {Path(model.partition('[')[0]).name}"
+    yield _gain(better, listwise, cross, Claimed(0.0), where)
+    yield _slower(slower, listwise, cross, Claimed(1.0), where)
+
+
+def about_hybrid(found: Evaluation, depths: Sequence[int]) -> Iterator[Row]:
+    """Yield the rows about reranking so many of what hybrid search finds, for the first ten and the first five.
+
+    The scores are those given at the largest depth: a pointwise score does not depend on the other candidates.
+    """
     hybrid, reranked = found.systems
-    depth = hybrid.spec.partition("@")[2]
-    claim = f"reranking the first {depth} of hybrid search makes the first ten better"
-    return _gain(claim, reranked, hybrid, Claimed(0.0), _where(found))
+    for depth in depths:
+        at_depth = _at_depth(found, reranked, depth)
+        for measure in (MEASURE, SHORTER):
+            claim = f"reranking the first {depth} of hybrid search makes the first {measure.partition('@')[2]} better"
+            yield _gain(claim, at_depth, hybrid, Claimed(0.0), _where(found), measure)
+
+
+def _at_depth(found: Evaluation, system: SystemResult, depth: int) -> SystemResult:
+    run = Run(system.name, {query_id: reranked_at(one, depth) for query_id, one in system.answers.items()})
+    qrels = {query_id: dict(judged) for query_id, judged in found.relevance.items()}
+    return replace(system, values=per_query(run, qrels, parse_measures(found.measures)))
 
 
 def _where(found: Evaluation) -> str:
@@ -120,10 +146,12 @@ def _where(found: Evaluation) -> str:
     return f"{about['name']}, {about['queries']} queries, {depth} candidates"
 
 
-def _gain(claim: str, ours: SystemResult, theirs: SystemResult, claimed: Claimed, where: str) -> Row:
-    differences = np.array([value - theirs.values[MEASURE][q] for q, value in ours.values[MEASURE].items()])
+def _gain(
+    claim: str, ours: SystemResult, theirs: SystemResult, claimed: Claimed, where: str, measure: str = MEASURE
+) -> Row:
+    differences = np.array([value - theirs.values[measure][q] for q, value in ours.values[measure].items()])
     interval = bootstrap_interval(differences)
-    how = f"{MEASURE} {ours.mean(MEASURE):.4f} against {theirs.mean(MEASURE):.4f}; {where}"
+    how = f"{measure} {ours.mean(measure):.4f} against {theirs.mean(measure):.4f}; {where}"
     return measured(claim, claimed, float(differences.mean()), interval, unit="", how=how)
 
 
