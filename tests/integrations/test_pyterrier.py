@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shortlist.build.evaluation import evaluate_request
 from shortlist.errors import InputError
+from shortlist.evaluation import read_beir
+from shortlist.evaluation.request import Request
 from shortlist.integrations.pyterrier import reranking, transformer
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
@@ -44,6 +48,39 @@ def test_it_is_a_step_of_a_pipeline_and_is_measured_by_an_experiment() -> None:
     qrels = pd.DataFrame([("1", "d2", 1), ("2", "d1", 1)], columns=["qid", "docno", "label"])
     table = pt.Experiment([given, pipeline], topics, qrels, ["recip_rank"], names=["first", "second"])
     assert list(table.recip_rank) == [0.75, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "model"),
+    [
+        ("adi", "bm25@30", "lexical[kind=lexical]"),
+        pytest.param(
+            "trec_dl19", "run:{folder}/candidates/BM25.trec@10", "shortlist-minilm-l6", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_an_experiment_measures_what_our_own_evaluation_measures(name: str, first: str, model: str, data: Path) -> None:
+    folder = data / "eval" / name
+    systems = (f"{first.format(folder=folder)}", f"{first.format(folder=folder)} > {model}")
+    found = evaluate_request(Request(systems, ("nDCG@10",), collection=str(folder), sample=12)).systems
+    collection = read_beir(folder).sampled(12, seed=0)
+    texts = {query.query_id: query.text for query in collection.queries}
+    rows = [
+        (query_id, texts[query_id], doc_id, collection.documents[doc_id].full_text, -float(place), place)
+        for query_id, answer in found[0].answers.items()
+        for place, doc_id in enumerate(answer.candidates)
+    ]
+    given = pt.Transformer.from_df(pd.DataFrame(rows, columns=["qid", "query", "docno", "text", "score", "rank"]))
+    bare, _, kind = model.removesuffix("]").partition("[kind=")
+    judged = [(q, d, grade) for q, grades in collection.qrels.items() for d, grade in grades.items()]
+    table = pt.Experiment(
+        [given, given >> reranking(bare, kind=kind or None)],
+        pd.DataFrame(list(texts.items()), columns=["qid", "query"]),
+        pd.DataFrame(judged, columns=["qid", "docno", "label"]),
+        ["ndcg_cut_10"],
+        names=["first", "second"],
+    )
+    assert list(table.ndcg_cut_10) == pytest.approx([system.mean("nDCG@10") for system in found], abs=1e-6)
 
 
 def test_an_empty_frame_stays_empty() -> None:

@@ -32,7 +32,8 @@ class Run:
     @property
     def ties(self) -> int:
         """How many documents have, in single precision, the score of the one before them: a rule orders them."""
-        return sum(int((np.diff(np.float32(scores)) == 0).sum()) for scores in self.scores.values())
+        single = (np.asarray(scores, dtype=np.float32) for scores in self.scores.values())
+        return sum(int((np.diff(scores) == 0).sum()) for scores in single)
 
     @property
     def source(self) -> str:

@@ -114,7 +114,8 @@ def _replies(file: Path) -> Iterator[tuple[str, Asked]]:
 
 def _reply(file: Path, number: int, row: dict[str, Any]) -> tuple[str, Asked]:
     try:
-        completion = Completion(row["text"], *(int(row[name]) for name in _COUNTS), is_cut=bool(row["is_cut"]))
+        read, written = (int(row[name]) for name in _COUNTS)
+        completion = Completion(str(row["text"]), read, written, is_cut=bool(row["is_cut"]))
         return str(row["key"]), Asked(completion, float(row["latency_ms"]))
     except (KeyError, TypeError, ValueError) as error:
         raise at(file, number, f"holds no reply ({error!r})", _REMEDY) from error
