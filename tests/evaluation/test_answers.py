@@ -21,6 +21,7 @@ from shortlist.evaluation.answers.faithfulness import faithfulness
 from shortlist.evaluation.answers.report import answers_report
 from shortlist.evaluation.answers.squad import contains, exact_match, normalised, token_f1
 from shortlist.evaluation.answers.study import ANSWERED, EXACT, F1, FAITHFUL, IN_CONTEXT, Plan, study_answers
+from shortlist.evaluation.answers.words import WordsJudge
 from shortlist.evaluation.request import Request
 from shortlist.evaluation.systems import Given, Stage, System
 from shortlist.generation.support import GeneratorJudge, ScorerJudge, Statement
@@ -120,6 +121,25 @@ def test_a_threshold_parts_what_is_known_and_says_how_well() -> None:
     assert not judge.supports("how tall?", "330 metres", [])
     with pytest.raises(InputError, match="some that are not"):
         ScorerJudge.fitted(Lexical(), statements[:2])
+
+
+def test_words_of_an_answer_are_looked_for_in_one_passage() -> None:
+    passages = [Document("The tower is 330 metres tall."), Document("It is made of wrought iron.")]
+    known = [
+        Statement("how tall is the tower?", "330 metres", passages[0], True),
+        Statement("how tall is the tower?", "330 metres", passages[1], False),
+        Statement("how tall is the tower?", "wrought iron", passages[0], False),
+        Statement("what is it made of?", "forged metal", passages[1], True),  # no synonyms
+    ]
+    judge = WordsJudge.measured(known)
+    assert judge.accuracy == pytest.approx((1 / 2 + 1) / 2)
+    assert "balanced accuracy 0.750 on 4 known statements" in judge.method
+    assert judge.supports("how tall is the tower?", "The tower is 330 metres tall", passages)
+    assert not judge.supports("how tall is the tower?", "The tower is 331 metres tall", passages)
+    assert not judge.supports("what is it?", "330 metres of wrought iron", passages)  # not in one passage
+    assert not judge.supports("what is it?", "...", passages)
+    with pytest.raises(InputError, match="some that are not"):
+        WordsJudge.measured(known[:1])
 
 
 def test_a_language_model_judges_by_yes_or_no() -> None:
@@ -234,5 +254,9 @@ def test_a_request_with_a_judge_is_studied_from_the_folder(tmp_path: Path) -> No
     assert FAITHFUL in study.measures
     assert study.collection["queries"] == 5
     assert np.isfinite([value for reply in study.replies for value in reply.values.values()]).all()
+    by_words = study_request(request, Asking(Plan((1, 2), permutations=100), generator, judge="words"))
+    assert "balanced accuracy 1.000 on 11 known statements" in by_words.judge
+    for name in by_words.systems:  # what the script answers stands in the passages that it was shown
+        assert set(by_words.values(FAITHFUL, name, 2).values()) == {1.0}
     with pytest.raises(InputError, match="a judge is one of"):
         study_request(request, Asking(Plan(), judge="nobody"))

@@ -12,7 +12,9 @@ from shortlist.build.evaluation import opened
 from shortlist.build.models import load_model
 from shortlist.errors import InputError
 from shortlist.evaluation.answers.desk import Desk
+from shortlist.evaluation.answers.squad import contains
 from shortlist.evaluation.answers.study import AnswerStudy, Plan, Watch, study_answers
+from shortlist.evaluation.answers.words import WordsJudge
 from shortlist.evaluation.collection import Collection
 from shortlist.evaluation.experiment import about
 from shortlist.evaluation.provenance import provenance
@@ -21,7 +23,7 @@ from shortlist.evaluation.systems import System, answer
 from shortlist.generation.support import GeneratorJudge, Judge, ScorerJudge, Statement
 from shortlist.protocols import Generator
 
-JUDGES = ("cross-encoder", "generator", "none")
+JUDGES = ("cross-encoder", "words", "generator", "none")
 JUDGING_MODEL = "shortlist-minilm-l6"
 
 _STATEMENTS = 100
@@ -88,19 +90,29 @@ def _judge(
         return None
     if asking.judge == "generator":
         return GeneratorJudge(desk)
-    scorer = load_model(asking.judging_model)
-    return ScorerJudge.fitted(scorer, list(_statements(collection, gold, first)))
+    statements = list(_statements(collection, gold, first))
+    if asking.judge == "words":
+        return WordsJudge.measured(statements)
+    return ScorerJudge.fitted(load_model(asking.judging_model), statements)
 
 
 def _statements(collection: Collection, gold: Mapping[str, Sequence[str]], first: System) -> Iterator[Statement]:
-    """Yield gold answers with a relevant passage, and with the highest-ranked passage that is judged by nobody."""
+    """Yield gold answers with a relevant passage, and with the highest-ranked passage that is judged by nobody.
+
+    Beside them other questions' answers with the relevant passage: a judge that only knows what a passage is
+    about takes them for supported.
+    """
     shallow = replace(first, depth=10, stages=())
-    for query in collection.queries[:_STATEMENTS]:
-        if query.query_id not in gold:
-            continue
-        judged, text = collection.qrels[query.query_id], gold[query.query_id][0]
+    texts = [gold[query.query_id][0] for query in collection.queries if query.query_id in gold]
+    for place, query in enumerate(query for query in collection.queries[:_STATEMENTS] if query.query_id in gold):
+        judged, text = collection.qrels[query.query_id], texts[place]
         relevant = [d for d, grade in judged.items() if grade > 0 and d in collection.documents]
         others = [d for d in answer(shallow, query).answered.doc_ids if judged.get(d, 0) == 0]
         for doc_ids, is_supported in ((relevant, True), (others, False)):
             if doc_ids:
                 yield Statement(query.text, text, collection.documents[doc_ids[0]], is_supported)
+        if relevant:
+            own = collection.documents[relevant[0]]
+            wrong = next((one for one in texts[place + 1 :] if not contains(own.full_text, [one])), None)
+            if wrong is not None:
+                yield Statement(query.text, wrong, own, False)
