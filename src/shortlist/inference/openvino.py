@@ -25,7 +25,7 @@ class OpenVinoSession:
     def __init__(self, compiled: Any, *, engine: str, precision: Precision, streams: int) -> None:
         self._compiled = compiled
         self.inputs = tuple(port.get_any_name() for port in compiled.inputs)
-        self.outputs = {port.get_any_name(): _sizes(port.get_partial_shape()) for port in compiled.outputs}
+        self.outputs = {own_name(port): _sizes(port.get_partial_shape()) for port in compiled.outputs}
         self._local = threading.local()
         self.engine = engine
         self.precision = precision
@@ -67,6 +67,12 @@ class OpenVinoSession:
         if request is None:
             request = self._local.request = self._compiled.create_infer_request()
         return [np.array(values, dtype=np.float32) for values in request.infer(dict(feeds)).values()]
+
+
+def own_name(port: Any) -> str:
+    """Return the graph's own name of an output: a compiled port has that of the node behind it, too, in no order."""
+    own = str(port.get_node().get_friendly_name()).partition("/sink_port_")[0]
+    return own if own in port.get_names() else str(port.get_any_name())
 
 
 def _sizes(shape: Any) -> tuple[int | None, ...]:

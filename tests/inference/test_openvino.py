@@ -1,11 +1,14 @@
-"""OpenVINO's first inference from several threads at once."""
+"""OpenVINO's first inference from several threads at once, and what its outputs are called."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
 
 import pytest
+
+from shortlist.inference.openvino import own_name
 
 pytest.importorskip("openvino", reason="needs the extra 'openvino'")
 
@@ -37,3 +40,29 @@ for thread in threads:
 def test_threads_that_come_first_together_do_not_wait_for_each_other(attempt: int) -> None:
     """The bindings' one-time look-up of numpy hung in one of three processes before it was made while loading."""
     subprocess.run([sys.executable, "-c", FIRST_USE], check=True, timeout=120)
+
+
+@dataclass(frozen=True)
+class Port:
+    """An output of a compiled graph, whose two names come in no certain order."""
+
+    names: tuple[str, ...]
+    of_the_result: str
+
+    def get_names(self) -> tuple[str, ...]:
+        return self.names
+
+    def get_any_name(self) -> str:
+        return self.names[0]
+
+    def get_node(self) -> Port:
+        return self
+
+    def get_friendly_name(self) -> str:
+        return self.of_the_result
+
+
+@pytest.mark.parametrize("names", [("embeddings", "Div_233"), ("Div_233", "embeddings")])
+def test_an_output_has_the_graphs_name_and_not_the_node_behind_it(names: tuple[str, ...]) -> None:
+    assert own_name(Port(names, "embeddings/sink_port_0")) == "embeddings"
+    assert own_name(Port(names[:1], "Result_7")) == names[0]
