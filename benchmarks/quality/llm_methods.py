@@ -1,33 +1,39 @@
 """Measure every way of asking a language model to rerank, on a real model that runs here.
 
-    python -m benchmarks.quality.llm_methods MODEL.gguf --collections trec_dl19 --minutes 15 --json llm.json
+    python -m benchmarks.quality.llm_methods MODEL.gguf --collections trec_dl19 --save llm.jsonl
 
 BM25's first candidates (trec_dl19: the published run; elsewhere our own BM25 over the whole
-collection) are reordered by each method, by the bi-encoder and by the packaged
-cross-encoder. Queries are taken in a seeded random order, all systems on one before the
-next, until the minutes are over; the table says how many there were. Calls, tokens and
-seconds are means a query; seconds are of processor time, so that waiting for a core does not
-count (crowded caches and threads that spin still do). Relevant documents are never put in.
+collection) are reordered by each method, by the bi-encoder, by the packaged cross-encoder
+and by the packaged default. Queries are taken in a seeded random order, all systems on one
+before the next, until there are enough of them or the minutes are over; the table says how
+many there were. Calls, tokens and seconds are means a query; seconds are of processor time,
+so that waiting for a core does not count (crowded caches and threads that spin still do).
+Relevant documents are never put in.
+
+With `--save` every answer is written down at once, and a second run asks only what is not
+there yet. `--again cross-encoder default` asks these anew: after other weights of the
+packaged models that is all there is to do, and takes a minute.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.progress import tell
-from benchmarks.provenance import as_markdown, provenance
+from benchmarks.provenance import as_markdown, provenance, weights_of
 from benchmarks.quality import tables
 from benchmarks.quality.collection import Collection, load_collection
 from benchmarks.quality.indexing import indexed, work_folder
+from benchmarks.quality.llm_answered import COUNTED, Answered, Saved
 from benchmarks.quality.measure import NDCG, per_query
+from shortlist import Reranker as Named
 from shortlist.evaluation.outcome import mean
 from shortlist.evaluation.significance import compare, corrected
 from shortlist.generators import LanguageModel, load_language_model
@@ -37,7 +43,10 @@ from shortlist.scorers.cosine import Cosine
 from shortlist.scorers.cross_encoder import CrossEncoder
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.scorers.registry import load_reranker
+from shortlist.settings import DEFAULT_MODEL
 from shortlist.types import Query, Ranking
+
+CROSS_ENCODER, BI_ENCODER = "shortlist-minilm-l6", "all-minilm-l6-v2"
 
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "query likelihood": ("llm-likelihood", {}),
@@ -53,44 +62,22 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "setwise, text, top 5": ("llm-setwise", {"children": 4, "top": 5}),
     "setwise, logprobs, top 5": ("llm-setwise", {"children": 4, "top": 5, "choice": "logprobs"}),
 }
-_COUNTED = ("calls", "prompt_tokens", "completion_tokens")
-
-
-@dataclass(slots=True)
-class Taken:
-    """What a system ranked, and what it took, query by query."""
-
-    run: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    counts: list[dict[str, int]] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    repairs: dict[str, int] = field(default_factory=dict)
-
-    def add(self, ranking: Ranking, seconds: float) -> None:
-        """Take one query's ranking; what a step counts beside calls and tokens are repairs."""
-        counts = ranking.trace.steps[-1].counts if ranking.trace.steps else {}
-        self.run[ranking.query.query_id] = ranking.doc_ids
-        self.counts.append({name: counts.get(name, 0) for name in _COUNTED})
-        self.seconds.append(seconds)
-        for name, count in counts.items():
-            if "calls" in counts and name not in {*_COUNTED, "documents", "calls_at_most"}:
-                self.repairs[name] = self.repairs.get(name, 0) + count
+SMALL = ("bi-encoder", "cross-encoder", "default")
+Taken = dict[str, list[Answered]]  # by system, an answer a query
 
 
 def main(arguments: Sequence[str]) -> None:
     options = _options().parse_args(arguments)
-    run = provenance("benchmarks.quality.llm_methods", arguments)
-    model = load_language_model(options.model, context=options.context, threads=options.threads, concurrency=1)
-    systems = _systems(model, options)
-    parts, values = ["# Language models as rerankers\n", as_markdown(run)], {}
+    sys.stdout.write("# Language models as rerankers\n\n")
+    sys.stdout.write(as_markdown(provenance("benchmarks.quality.llm_methods", arguments)))
+    weights = weights_of([BI_ENCODER, CROSS_ENCODER, DEFAULT_MODEL])
+    sys.stdout.write("\nWeights (SHA-256): " + ", ".join(f"{name} {sha}" for name, sha in weights.items()) + "\n")
+    saved, systems = Saved(options.save, again=options.again), _Systems(options)
     with work_folder(options.work) as work:
         for name in options.collections:
             collection = load_collection(name)
-            taken = _measure(collection, systems, work, options)
-            parts += _report(collection, taken, options)
-            values[name] = {system: asdict(one) for system, one in taken.items()}
-    sys.stdout.write("\n".join(parts))
-    if options.json:
-        options.json.write_text(json.dumps({**run, "collections": values}, indent=1) + "\n", encoding="utf-8")
+            taken = _measure(collection, systems, saved, work, options)
+            sys.stdout.write("\n".join(_report(collection, taken, options)))
 
 
 def _options() -> argparse.ArgumentParser:
@@ -98,6 +85,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("model", help="path of a GGUF file")
     parser.add_argument("--collections", nargs="+", default=["trec_dl19", "scifact"], metavar="NAME")
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS), metavar="METHOD")
+    parser.add_argument("--queries", type=int, default=0, help="how many; 0 takes all")
     parser.add_argument("--minutes", type=float, default=15.0, help="no query is begun after so many, a collection")
     parser.add_argument("--seed", type=int, default=0, help="of the queries' order and of the tests")
     parser.add_argument("--depth", type=int, default=20, help="candidates to rerank")
@@ -106,36 +94,65 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--context", type=int, default=4096, help="tokens of context")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--work", type=Path, help="folder for the word indexes, kept; without it they are temporary")
-    parser.add_argument("--json", type=Path, help="file for all values")
+    parser.add_argument("--save", type=Path, help="file of JSON lines that keeps every answer")
+    parser.add_argument("--again", nargs="+", default=[], metavar="SYSTEM", help="ask these anew, saved or not")
     return parser
 
 
-def _systems(model: LanguageModel, options: argparse.Namespace) -> dict[str, Reranker]:
-    asked = {"words": options.words, "fenced": not options.bare, "concurrency": 1}
-    small: dict[str, Reranker] = {
-        "bi-encoder": Pointwise(Cosine.load("all-minilm-l6-v2", threads=options.threads)),
-        "cross-encoder": Pointwise(CrossEncoder.load("shortlist-minilm-l6", threads=options.threads)),
-    }
-    return small | {
-        name: load_reranker(METHODS[name][0], model, **METHODS[name][1], **asked) for name in options.methods
-    }
+class _Systems:
+    """What reorders candidates, by name; each is loaded when it is first asked."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._loaded: dict[str, Reranker] = {}
+        self._model: LanguageModel | None = None
+        self.names = (*SMALL, *options.methods)
+
+    def __getitem__(self, name: str) -> Reranker:
+        if name not in self._loaded:
+            self._loaded[name] = self._small(name) if name in SMALL else self._asking(name)
+        return self._loaded[name]
+
+    def _small(self, name: str) -> Reranker:
+        threads = self._options.threads
+        if name == "bi-encoder":
+            return Pointwise(Cosine.load(BI_ENCODER, threads=threads))
+        if name == "cross-encoder":
+            return Pointwise(CrossEncoder.load(CROSS_ENCODER, threads=threads))
+        return Named.load(threads=threads)
+
+    def _asking(self, name: str) -> Reranker:
+        given = self._options
+        if self._model is None:
+            self._model = load_language_model(given.model, context=given.context, threads=given.threads, concurrency=1)
+        kind, choices = METHODS[name]
+        return load_reranker(kind, self._model, words=given.words, fenced=not given.bare, concurrency=1, **choices)
 
 
-def _measure(
-    collection: Collection, systems: dict[str, Reranker], work: Path, options: argparse.Namespace
-) -> dict[str, Taken]:
-    queries = random.Random(options.seed).sample(collection.queries, len(collection.queries))
-    taken = {name: Taken() for name in ("BM25", *systems)}
+def _measure(collection: Collection, systems: _Systems, saved: Saved, work: Path, options: argparse.Namespace) -> Taken:
+    queries = random.Random(options.seed).sample(collection.queries, options.queries or len(collection.queries))
+    taken: Taken = {name: [] for name in ("BM25", *systems.names)}
     until = time.monotonic() + options.minutes * 60
     for done, candidates in enumerate(_first_stage(collection, queries, work, options.depth), 1):
-        taken["BM25"].add(candidates, 0.0)
-        for name, system in systems.items():
-            began = time.process_time()
-            taken[name].add(system.rerank(candidates), time.process_time() - began)
+        setting = _setting(collection, options)
+        taken["BM25"].append(Answered.of(setting, "BM25", candidates, 0.0))
+        for name in systems.names:
+            known = saved.get(setting, name, candidates.query.query_id)
+            if known is None:
+                reranker = systems[name]
+                began = time.process_time()
+                known = Answered.of(setting, name, reranker.rerank(candidates), time.process_time() - began)
+                saved.add(known)
+            taken[name].append(known)
         tell(f"{collection.name}: {done} queries, {(until - time.monotonic()) / 60:.1f} min left")
         if time.monotonic() > until:
             break
     return taken
+
+
+def _setting(collection: Collection, options: argparse.Namespace) -> str:
+    fence = "" if options.bare else ", fenced"
+    return f"{collection.name}, BM25's first {options.depth}, {options.words} words of each passage{fence}"
 
 
 def _first_stage(collection: Collection, queries: Sequence[Query], work: Path, depth: int) -> Iterator[Ranking]:
@@ -148,31 +165,31 @@ def _first_stage(collection: Collection, queries: Sequence[Query], work: Path, d
             yield BM25(made.index).retrieve(query, depth=depth)
 
 
-def _report(collection: Collection, taken: dict[str, Taken], options: argparse.Namespace) -> Iterator[str]:
-    measured = {
-        name: per_query(one.run, collection.qrels, relevant_from=collection.relevant_from)
-        for name, one in taken.items()
-    }
-    ndcg = {name: values[NDCG] for name, values in measured.items()}
+def _report(collection: Collection, taken: Taken, options: argparse.Namespace) -> Iterator[str]:
+    ndcg = {name: _ndcg(collection, answers) for name, answers in taken.items()}
     count = len(ndcg["BM25"])
-    yield (
-        f"## {collection.name}: {count} of {len(collection.queries)} queries, BM25's first {options.depth},"
-        f" {options.words} words of each passage{'' if options.bare else ', fenced'}\n"
-    )
+    yield f"\n## {_setting(collection, options)}: {count} of {len(collection.queries)} queries\n"
     yield tables.markdown(
         ["system", NDCG, "calls", "tokens read", "tokens written", "CPU seconds", "repairs (all queries)"],
-        [[name, f"{mean(ndcg[name]):.4f}".removeprefix("0"), *_costs(one)] for name, one in taken.items()],
+        [[name, f"{mean(ndcg[name]):.4f}".removeprefix("0"), *_costs(answers)] for name, answers in taken.items()],
     )
     if count > 1:
-        compared = [compare(name, "BM25", ndcg, seed=options.seed) for name in taken if name != "BM25"]
-        yield tables.differences(corrected(compared))
+        for baseline, compared in (("BM25", list(ndcg)[1:]), ("cross-encoder", options.methods)):
+            found = [compare(name, baseline, ndcg, seed=options.seed) for name in compared]
+            yield tables.differences(corrected(found))
 
 
-def _costs(one: Taken) -> list[str]:
-    queries = len(one.counts)
-    repairs = ", ".join(f"{name} {count}" for name, count in sorted(one.repairs.items())) or "-"
-    means = [f"{sum(counts[name] for counts in one.counts) / queries:.0f}" for name in _COUNTED]
-    return [*means, f"{sum(one.seconds) / queries:.1f}", repairs]
+def _ndcg(collection: Collection, answers: Sequence[Answered]) -> dict[str, float]:
+    run = {one.query_id: one.doc_ids for one in answers}
+    return dict(per_query(run, collection.qrels, relevant_from=collection.relevant_from)[NDCG])
+
+
+def _costs(answers: Sequence[Answered]) -> list[str]:
+    repairs = sum((Counter(one.repairs) for one in answers), Counter[str]())
+    means = [f"{sum(one.counts.get(name, 0) for one in answers) / len(answers):.0f}" for name in COUNTED]
+    seconds = sum(one.seconds for one in answers) / len(answers)
+    named = ", ".join(f"{name} {count}" for name, count in sorted(repairs.items())) or "-"
+    return [*means, f"{seconds:.2f}", named]
 
 
 if __name__ == "__main__":

@@ -26,21 +26,43 @@ from shortlist.testing.oracle import Oracle, Temper
 from shortlist.types import Document, Query, Ranking
 
 TEMPERS: tuple[Temper, ...] = ("perfect", "noisy", "adversarial", "garbled")
-METHODS: dict[str, tuple[str, dict[str, Any], str]] = {
-    "listwise, sliding 20/10": ("llm-listwise", {}, "ceil((n-20)/10)+1"),
-    "listwise, sliding, 2 passes": ("llm-listwise", {"passes": 2}, "twice that"),
-    "listwise, first token": ("llm-listwise", {"prompt": "first"}, "ceil((n-20)/10)+1"),
-    "listwise, 3 shuffles": ("llm-listwise", {"permutations": 3}, "three times that"),
-    "listwise, top-down": ("llm-listwise", {"windows": "top-down"}, "from 1+ceil((n-20)/19)"),
-    "listwise, tournament": ("llm-listwise", {"windows": "tournament"}, "sum of ceil(left/20)"),
-    "pairwise, all pairs": ("llm-pairwise", {"sort": "all-pairs"}, "n(n-1)"),
-    "pairwise, heap, top 10": ("llm-pairwise", {}, "O(n + k log n)"),
-    "pairwise, sliding, top 10": ("llm-pairwise", {"sort": "sliding"}, "2(k n - k(k+1)/2)"),
-    "setwise, 2 children, top 10": ("llm-setwise", {}, "O(n + k log2 n)"),
-    "setwise, 9 children, top 10": ("llm-setwise", {"children": 9}, "O(n/9 + k log9 n)"),
-    "yes/no": ("llm-pointwise", {}, "n"),
-    "graded 0-4": ("llm-pointwise", {"judge": "graded"}, "n"),
-    "query likelihood": ("llm-likelihood", {}, "n"),
+
+
+def _sliding(count: int) -> int:
+    return max(0, math.ceil((count - 20) / 10)) + 1
+
+
+def _top_down(count: int) -> int:
+    return 1 + max(0, math.ceil((count - 20) / 19))
+
+
+def _bubbles(count: int) -> int:
+    return 2 * sum(count - 1 - done for done in range(min(10, count)))
+
+
+def _tournament(count: int) -> int:
+    calls = 1
+    while count > 20:
+        groups = math.ceil(count / 20)
+        calls, count = calls + groups, sum(min(10, len(range(start, count, groups))) for start in range(groups))
+    return calls
+
+
+METHODS: dict[str, tuple[str, dict[str, Any], str, Callable[[int], int] | None]] = {
+    "listwise, sliding 20/10": ("llm-listwise", {}, "ceil((n-20)/10)+1", _sliding),
+    "listwise, sliding, 2 passes": ("llm-listwise", {"passes": 2}, "twice that", lambda n: 2 * _sliding(n)),
+    "listwise, first token": ("llm-listwise", {"prompt": "first"}, "ceil((n-20)/10)+1", _sliding),
+    "listwise, 3 shuffles": ("llm-listwise", {"permutations": 3}, "three times that", lambda n: 3 * _sliding(n)),
+    "listwise, top-down": ("llm-listwise", {"windows": "top-down"}, "from 1+ceil((n-20)/19)", _top_down),
+    "listwise, tournament": ("llm-listwise", {"windows": "tournament"}, "sum of ceil(left/20)", _tournament),
+    "pairwise, all pairs": ("llm-pairwise", {"sort": "all-pairs"}, "n(n-1)", lambda n: n * (n - 1)),
+    "pairwise, heap, top 10": ("llm-pairwise", {}, "O(n + k log n)", None),
+    "pairwise, sliding, top 10": ("llm-pairwise", {"sort": "sliding"}, "2(k n - k(k+1)/2)", _bubbles),
+    "setwise, 2 children, top 10": ("llm-setwise", {}, "O(n + k log2 n)", None),
+    "setwise, 9 children, top 10": ("llm-setwise", {"children": 9}, "O(n/9 + k log9 n)", None),
+    "yes/no": ("llm-pointwise", {}, "n", int),
+    "graded 0-4": ("llm-pointwise", {"judge": "graded"}, "n", int),
+    "query likelihood": ("llm-likelihood", {}, "n", int),
 }
 
 FULL_WIDTH = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
@@ -69,8 +91,9 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--fuzzed", type=int, default=1000, help="damaged answers to parse")
     options = parser.parse_args(arguments)
     rows, repairs = [], Counter[str]()
-    for name, (kind, choices, stated) in METHODS.items():
-        rows.append([name, *_row(kind, choices, options, repairs), stated])
+    for name, (kind, choices, stated, count) in METHODS.items():
+        number = f" = {count(options.count)}" if count else ""
+        rows.append([name, *_row(kind, choices, options, repairs), f"{stated}{number}"])
     header = ["method", *(f"nDCG@10, {temper}" for temper in TEMPERS), "calls", "at most", "as the paper states"]
     sys.stdout.write(f"{options.count} candidates; nDCG@10 of the given order {_given(options):.3f}\n\n")
     sys.stdout.write(tables.markdown(header, rows))

@@ -6,7 +6,8 @@
     ├── SettingsError           a setting in a file or the environment cannot be used
     ├── WireError               a JSON value is not of its format; names the path (also a ValueError)
     ├── GenerationError         a language model did not answer, or not with what was asked
-    │   └── PromptTooLongError      the prompt does not fit into the model's context
+    │   └── PromptRefusedError      the server takes other prompts, but not this one
+    │       └── PromptTooLongError      the prompt does not fit into the model's context
     ├── BudgetSpentError        the next call would pass a cap on calls, tokens or money
     ├── OverloadedError         this server has too much to do; says when to come again
     ├── MissingExtraError       an optional dependency is absent; names the install command
@@ -58,7 +59,11 @@ class GenerationError(ShortlistError):
     """A language model did not answer, or its answer lacks what was asked for."""
 
 
-class PromptTooLongError(GenerationError):
+class PromptRefusedError(GenerationError):
+    """A server refuses this prompt as it is (HTTP 400 or 422); it may take others."""
+
+
+class PromptTooLongError(PromptRefusedError):
     """A prompt does not fit into the language model's context; a shorter one may."""
 
 

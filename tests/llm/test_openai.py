@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shortlist import Reranker
-from shortlist.errors import GenerationError
+from shortlist.errors import GenerationError, PromptRefusedError, PromptTooLongError
 from shortlist.generators import LanguageModel, load_language_model
 from shortlist.types import Message, Prompt
 
@@ -63,6 +63,25 @@ def test_a_refusal_is_not_repeated_and_says_why() -> None:
     assert len(loopback.bodies) == 1
     assert loopback.keys == ["Bearer k"]
     assert "wrong key" in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind"),
+    [
+        (400, "This model's maximum context length is 4096 tokens.", PromptTooLongError),
+        (400, "The decoder prompt (length 9000) is longer than the maximum model length of 4096.", PromptTooLongError),
+        (400, f"{'x' * 400} The input (9000 tokens) is longer than the model's context length.", PromptTooLongError),
+        (400, "the request (9000 tokens) exceeds the available context size (4096 tokens)", PromptTooLongError),
+        (400, "The response was filtered.", PromptRefusedError),
+        (422, "Unprocessable", PromptRefusedError),
+        (401, "wrong key", GenerationError),
+        (404, "no such model", GenerationError),
+    ],
+)
+def test_a_refused_prompt_is_told_from_a_server_that_answers_nobody(status: int, message: str, kind: type) -> None:
+    body = json.dumps({"error": {"message": message}}).encode()
+    _, answer = asked(lambda _: (status, {}, body), retries=0)
+    assert type(answer) is kind
 
 
 def test_a_key_in_the_environment_is_not_sent_to_a_server_that_was_not_given_it(

@@ -96,6 +96,21 @@ def test_too_long_a_prompt_is_an_error_that_says_so(served: LanguageModel) -> No
         served.generate(Prompt((Message("user", "word " * 3000),)))
 
 
+@pytest.mark.parametrize("kind", ["llm-likelihood", "llm-pointwise", "llm-setwise"])
+def test_a_passage_too_long_for_the_context_is_cut_to_fit_and_the_others_are_read(
+    served: LanguageModel, kind: str
+) -> None:
+    long = Document("The cello has four strings. " * 250, "cello")
+    given = Ranking.in_order(QUERY, [long, *GIVEN.documents])
+    ranking = load_reranker(kind, served, words=2000, concurrency=1).rerank(given)
+    assert sorted(ranking.doc_ids) == sorted(given.doc_ids)
+    assert not ranking.is_partial
+    step = ranking.trace.steps[-1]
+    assert [(cut.doc_id, cut.total) for cut in step.truncations] == [("cello", 1500)]
+    assert 500 < step.truncations[0].seen < 1000  # of 1,024 tokens of context
+    assert "1 passages cut to fit the model's context" in step.degradations[0]
+
+
 def test_a_server_without_echo_is_found_out(server: str) -> None:
     pytest.importorskip("openai")
     model = load_language_model("m", server=server, likelihood="echo")

@@ -15,6 +15,7 @@ from shortlist.passages.quoting import harmless, shortened
 from shortlist.scorers.llm import Budget, LLMReranker, PointwiseLLM, Prices, RankedWindow, listwise
 from shortlist.scorers.llm.consistency import mean_ranks
 from shortlist.scorers.llm.fence import NOTE
+from shortlist.scorers.llm.question import Question
 from shortlist.scorers.llm.setup import Setup
 from shortlist.scorers.registry import load_reranker, reranker_kinds
 from shortlist.types import Completion, Message, Prompt
@@ -28,6 +29,10 @@ def of(kind: str, model: Any, **options: Any) -> LLMReranker | PointwiseLLM:
     reranker = load_reranker(kind, model, **options)
     assert isinstance(reranker, LLMReranker | PointwiseLLM)
     return reranker
+
+
+def questions(count: int) -> list[Question]:
+    return [Question((str(number),), lambda shown: [Message("user", shown[0])]) for number in range(count)]
 
 
 @pytest.mark.parametrize("kind", reranker_kinds())
@@ -55,16 +60,31 @@ def test_what_was_found_before_the_cap_is_kept() -> None:
     pointwise = of("llm-pointwise", oracle(relevance), budget=Budget(calls=16)).rerank(given)
     assert set(pointwise.doc_ids[:16]) == set(given.doc_ids[:16])
     assert pointwise.doc_ids[16:] == given.doc_ids[16:]
-    assert "44 documents were not read" in " ".join(pointwise.trace.degradations)
+    assert "44 documents have no score" in " ".join(pointwise.trace.degradations)
+    assert (pointwise.unscored, [item.is_scored for item in pointwise].count(True)) == (44, 16)
 
 
-def test_a_pointwise_cap_that_ends_within_a_batch_is_used_up() -> None:
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("cap", [3, 11])
+def test_a_cap_on_calls_is_used_up_where_questions_are_independent(cap: int, concurrency: int) -> None:
     given, relevance = candidates(20)
-    for cap in (3, 11):
-        ranking = of("llm-pointwise", oracle(relevance), budget=Budget(calls=cap)).rerank(given)
-        assert ranking.trace.steps[-1].counts["calls"] == cap
-        assert set(ranking.doc_ids[:cap]) == set(given.doc_ids[:cap])
-        assert f"{20 - cap} documents were not read" in " ".join(ranking.trace.degradations)
+    capped: dict[str, Any] = {"budget": Budget(calls=cap), "concurrency": concurrency}
+    ranking = of("llm-pointwise", oracle(relevance), **capped).rerank(given)
+    assert ranking.trace.steps[-1].counts["calls"] == cap
+    assert set(ranking.doc_ids[:cap]) == set(given.doc_ids[:cap])
+    assert f"{20 - cap} documents have no score" in " ".join(ranking.trace.degradations)
+    pairs = of("llm-pairwise", oracle(relevance), sort="all-pairs", **capped).rerank(given)
+    assert pairs.trace.steps[-1].counts["calls"] == cap
+    assert pairs.doc_ids != given.doc_ids
+
+
+def test_a_cap_on_tokens_counts_what_is_being_asked_at_the_same_time() -> None:
+    """An estimate is 37 tokens and a call takes 110: the first two begin together, and what they took ends it."""
+    given, _ = candidates(20)
+    model = Scripted("Passage A")
+    ranking = of("llm-pairwise", model, sort="all-pairs", budget=Budget(tokens=300), concurrency=2).rerank(given)
+    assert 0 < ranking.trace.steps[-1].counts["calls"] <= 3
+    assert "the cap of 300 tokens" in " ".join(ranking.trace.degradations)
 
 
 def test_after_a_failure_no_other_question_is_begun() -> None:
@@ -80,9 +100,8 @@ def test_after_a_failure_no_other_question_is_begun() -> None:
             raise GenerationError("the server is gone")
 
     gone = Gone()
-    prompts = [Prompt((Message("user", str(number)),)) for number in range(50)]
     with pytest.raises(GenerationError, match="the server is gone"):
-        Setup(gone, concurrency=2).desk().ask(prompts)
+        Setup(gone, concurrency=2).desk().ask(questions(50))
     assert gone.asked <= 2
 
 
@@ -176,12 +195,9 @@ class Crowd:
 
 def test_prompts_are_asked_at_once_and_no_more_of_them_than_allowed() -> None:
     """A barrier of three opens only when three ask at once."""
-    given, _ = candidates(6)
     crowd = Crowd(3)
     setup = Setup(crowd, concurrency=3)
-    task, _ = setup.task(given.query, given.documents)
-    prompts = [Prompt((Message("user", passage),)) for passage in task.passages]
-    assert len(setup.desk().ask(prompts)) == 6
+    assert len(setup.desk().ask(questions(6))) == 6
     assert crowd.most == 3
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from shortlist.errors import GenerationError, PromptTooLongError
+from shortlist.errors import GenerationError, PromptRefusedError, PromptTooLongError
 from shortlist.types import Completion, Prompt, TokenLogprobs
 
 Json = Mapping[str, Any]
@@ -80,14 +80,25 @@ def completion_of(answer: Json, *, with_logprobs: bool) -> Completion:
     return completion
 
 
-def unanswered(name: str, reason: str) -> GenerationError:
-    """Return the error for a request that `name` refused with `reason`."""
-    kind = PromptTooLongError if any(words in reason for words in _TOO_LONG) else GenerationError
+def unanswered(name: str, reason: str, *, status: int | None = None) -> GenerationError:
+    """Return the error for a request that `name` did not answer, for `reason` and with that HTTP `status` if any."""
+    kind: type[GenerationError] = PromptRefusedError if status in _REFUSED else GenerationError
+    if any(words in reason for words in _TOO_LONG):
+        kind = PromptTooLongError
     return kind(f"{name} did not answer: {reason:.300}")
 
 
-# llama.cpp; OpenAI's code; OpenAI's and vLLM's words: none of them has another sign that all send
-_TOO_LONG = ("exceeds the available context size", "context_length_exceeded", "maximum context length")
+_REFUSED = (400, 413, 422)
+_TOO_LONG = (  # there is no other sign that all send
+    "exceeds the available context size",  # llama.cpp
+    "context_length_exceeded",  # OpenAI's code
+    "maximum context length",  # OpenAI, vLLM, SGLang, Mistral
+    "maximum model length",  # vLLM since 0.9
+    "model's context length",  # SGLang, Together
+    "maximum allowed input length",  # SGLang
+    "maximum prompt length",  # xAI
+    "prompt is too long",  # Anthropic
+)
 
 
 def token_ids(answer: Any, name: str) -> list[int]:

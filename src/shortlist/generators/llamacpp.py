@@ -78,7 +78,8 @@ class LlamaCppEndpoint:
             except RuntimeError as error:
                 raise unanswered(self.fingerprint, str(error)) from error
         if "error" in answer:
-            raise unanswered(self.fingerprint, str(answer["error"].get("message")))
+            told = answer["error"]
+            raise unanswered(self.fingerprint, str(told.get("message")), status=told.get("code"))
         return answer
 
 

@@ -64,7 +64,7 @@ class OpenAIEndpoint:
                         if receive(chunk.to_dict()):
                             return
             except (self._openai.OpenAIError, ValueError, OSError) as error:
-                raise unanswered(self.fingerprint, _reason(error)) from error
+                raise self._unanswered(error) from error
 
     def complete(self, request: Json) -> Json:
         """Send a text-completion request; raises GenerationError with what the server said."""
@@ -98,9 +98,12 @@ class OpenAIEndpoint:
             try:
                 return send()
             except (self._openai.OpenAIError, ValueError) as error:  # ValueError: the body is no JSON
-                raise unanswered(self.fingerprint, _reason(error)) from error
+                raise self._unanswered(error) from error
+
+    def _unanswered(self, error: Exception) -> GenerationError:
+        return unanswered(self.fingerprint, _reason(error), status=getattr(error, "status_code", None))
 
 
 def _reason(error: Exception) -> str:
     cause = f" ({error.__cause__})" if error.__cause__ is not None else ""
-    return f"{type(error).__name__}: {error!s:.300}{cause}"
+    return f"{type(error).__name__}: {error}{cause}"

@@ -50,6 +50,14 @@ class Usage:
             self.completion_tokens + other.completion_tokens,
         )
 
+    def less(self, other: Usage) -> Usage:
+        """Return this without the other."""
+        return Usage(
+            self.calls - other.calls,
+            self.prompt_tokens - other.prompt_tokens,
+            self.completion_tokens - other.completion_tokens,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -67,7 +75,8 @@ class Budget:
 
     Calls are exact. Tokens of a call are known only afterwards, so a call is not made when
     its estimate would pass a cap; what it takes beyond its estimate can pass it. A call that
-    the client sends again after a failure counts once.
+    the client sends again after a failure, or with shorter passages after the server found
+    them too long, counts once.
     """
 
     calls: int | None = None

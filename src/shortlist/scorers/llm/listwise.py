@@ -10,12 +10,12 @@ from functools import partial
 from shortlist.errors import InputError
 from shortlist.scorers.llm import windows
 from shortlist.scorers.llm.desk import Asking
-from shortlist.scorers.llm.fence import warned
 from shortlist.scorers.llm.labels import TOP_LOGPROBS, order_by_logprobs
 from shortlist.scorers.llm.listwise_prompts import PROMPTS
 from shortlist.scorers.llm.method import Task
 from shortlist.scorers.llm.parsing import Parsed, parse_order
-from shortlist.types import Completion, Document, Prompt, Query
+from shortlist.scorers.llm.question import Question
+from shortlist.types import Completion, Document, Query
 
 WINDOWS = ("sliding", "top-down", "tournament")
 _TOKENS_AN_ID = 6  # "[12] > " takes at most so many
@@ -92,12 +92,12 @@ class Listwise:
         answers = iter(desk.ask([self._question(task, group) for group in asked]))
         return [self._read(task, desk, group, next(answers)) if len(group) > 1 else group for group in groups]
 
-    def _question(self, task: Task, group: Sequence[int]) -> Prompt:
-        messages = PROMPTS[self._prompt](task.query_text, [task.passages[place] for place in group])
-        shown = warned(messages) if task.fenced else tuple(messages)
+    def _question(self, task: Task, group: Sequence[int]) -> Question:
+        passages = [task.passages[place] for place in group]
+        write = partial(PROMPTS[self._prompt], task.query_text)
         if self._prompt == "first":
-            return Prompt(shown, max_tokens=_FIRST_TOKENS, top_logprobs=TOP_LOGPROBS)
-        return Prompt(shown, max_tokens=_TOKENS_AN_ID * len(group) + 16)
+            return task.question(passages, write, max_tokens=_FIRST_TOKENS, top_logprobs=TOP_LOGPROBS)
+        return task.question(passages, write, max_tokens=_TOKENS_AN_ID * len(group) + 16)
 
     def _read(self, task: Task, desk: Asking, group: Sequence[int], answer: Completion) -> windows.Order:
         parsed = self._parsed(answer, len(group))

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shortlist.scorers.llm.desk import Asking
+from shortlist.scorers.llm.question import Question, Write
 from shortlist.types import Document, Query
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A query and its passages as prompts show them, in the earlier order; `documents` are the passages' own.
+    """A query and its passages, harmless and shortened, in the earlier order; `documents` are the passages' own.
 
     `fenced` says that prompts must warn of instructions inside passages. `top_k` is how many
     are wanted at the front; None means all.
@@ -24,6 +25,12 @@ class Task:
     passages: Sequence[str]
     fenced: bool = True
     top_k: int | None = None
+
+    def question(
+        self, passages: Sequence[str], write: Write, *, max_tokens: int = 1, top_logprobs: int = 0
+    ) -> Question:
+        """Return a question about some passages, fenced as all of this task are."""
+        return Question(tuple(passages), write, self.fenced, max_tokens, top_logprobs)
 
 
 class Method(Protocol):

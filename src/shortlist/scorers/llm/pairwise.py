@@ -8,15 +8,14 @@ from itertools import combinations
 
 from shortlist.errors import InputError
 from shortlist.scorers.llm.desk import Asking
-from shortlist.scorers.llm.fence import warned
 from shortlist.scorers.llm.heap import heap_questions, heap_top
 from shortlist.scorers.llm.labels import TOP_LOGPROBS, Choice, check_choice, chosen
 from shortlist.scorers.llm.method import Task
-from shortlist.types import Message, Prompt
+from shortlist.scorers.llm.question import Question
+from shortlist.types import Completion, Message
 from shortlist.types.ranking import descending
 
 SORTS = ("all-pairs", "heap", "sliding")
-_PAIRS_AT_ONCE = 16
 
 
 class Pairwise:
@@ -47,7 +46,7 @@ class Pairwise:
         return 4 * heap_questions(count, top, children=2)
 
     def orders(self, task: Task, desk: Asking) -> Iterator[Sequence[int]]:
-        """Yield the order after every few pairs, every place found, or every exchange."""
+        """Yield the order after every pair, every place found, or every comparison."""
         count = len(task.passages)
         top = min(self._top, task.top_k or self._top)
         if self._sort == "all-pairs":
@@ -59,11 +58,11 @@ class Pairwise:
     def _all_pairs(self, task: Task, desk: Asking, count: int) -> Iterator[list[int]]:
         pairs = list(combinations(range(count), 2))
         won = [0.0] * count  # wins less losses: ties count for neither, and pairs not asked yet alike
-        for start in range(0, len(pairs), _PAIRS_AT_ONCE):
-            asked = pairs[start : start + _PAIRS_AT_ONCE]
-            for (a, b), outcome in zip(asked, self._compare(task, desk, asked), strict=True):
-                won[a] += outcome
-                won[b] -= outcome
+        answers = desk.each(self._question(task, *shown) for a, b in pairs for shown in ((a, b), (b, a)))
+        for (a, b), first, swapped in zip(pairs, answers, answers, strict=True):
+            outcome = self._outcome(first, swapped, desk)
+            won[a] += outcome
+            won[b] -= outcome
             yield descending(won)
 
     def _sliding(self, task: Task, desk: Asking, count: int, top: int) -> Iterator[list[int]]:
@@ -71,7 +70,7 @@ class Pairwise:
         for done in range(min(top, count)):
             for place in range(count - 1, done, -1):
                 pair = (order[place - 1], order[place])
-                if self._compare(task, desk, [pair])[0] < 0:
+                if self._compared(task, desk, *pair) < 0:
                     order[place - 1 : place + 1] = pair[::-1]
                 yield list(order)
 
@@ -84,27 +83,31 @@ class Pairwise:
         return self._better(task, desk, parent, rival)
 
     def _better(self, task: Task, desk: Asking, a: int, b: int) -> int:
-        outcome = self._compare(task, desk, [(a, b)])[0]
+        outcome = self._compared(task, desk, a, b)
         return min(a, b) if outcome == 0 else a if outcome > 0 else b
 
-    def _compare(self, task: Task, desk: Asking, pairs: Sequence[tuple[int, int]]) -> list[int]:
-        """Return 1 for each pair whose first passage wins both times, -1 where the second does, else 0."""
-        prompts = [self._question(task, *shown) for a, b in pairs for shown in ((a, b), (b, a))]
-        answers = [chosen(answer, "AB", self._choice, desk.repairs) for answer in desk.ask(prompts)]
-        outcomes = {(0, 1): 1, (1, 0): -1}
-        return [
-            outcomes.get((first, swapped), 0) if first is not None and swapped is not None else 0
-            for first, swapped in zip(answers[::2], answers[1::2], strict=True)
-        ]
+    def _compared(self, task: Task, desk: Asking, a: int, b: int) -> int:
+        first, swapped = desk.ask([self._question(task, a, b), self._question(task, b, a)])
+        return self._outcome(first, swapped, desk)
 
-    def _question(self, task: Task, a: int, b: int) -> Prompt:
-        text = (
-            f'Given a query "{task.query_text}", which of the following two passages is more relevant to the query?\n\n'
-            f'Passage A: "{task.passages[a]}"\n\nPassage B: "{task.passages[b]}"\n\nOutput Passage A or Passage B:'
-        )
-        message = Message("user", text)
-        return Prompt(
-            warned([message]) if task.fenced else (message,),
+    def _outcome(self, first: Completion, swapped: Completion, desk: Asking) -> int:
+        """Return 1 when the first passage of a pair wins both times, -1 when the second does, else 0."""
+        answers = (chosen(first, "AB", self._choice, desk.repairs), chosen(swapped, "AB", self._choice, desk.repairs))
+        return (answers == (0, 1)) - (answers == (1, 0))
+
+    def _question(self, task: Task, a: int, b: int) -> Question:
+        return task.question(
+            [task.passages[a], task.passages[b]],
+            partial(_written, task.query_text),
             max_tokens=4,
             top_logprobs=TOP_LOGPROBS if self._choice == "logprobs" else 0,
         )
+
+
+def _written(query: str, passages: Sequence[str]) -> list[Message]:
+    first, second = passages
+    text = (
+        f'Given a query "{query}", which of the following two passages is more relevant to the query?\n\n'
+        f'Passage A: "{first}"\n\nPassage B: "{second}"\n\nOutput Passage A or Passage B:'
+    )
+    return [Message("user", text)]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from shortlist.scorers.llm.desk import Asking
-from shortlist.scorers.llm.fence import warned
 from shortlist.scorers.llm.method import Task
-from shortlist.types import Message, Prompt, ScoreKind
+from shortlist.types import Message, ScoreKind
 
 
 class QueryLikelihood:
@@ -20,12 +19,12 @@ class QueryLikelihood:
     name = "query likelihood"
     kind = ScoreKind.LOG_LIKELIHOOD
 
-    def scores(self, task: Task, passages: Sequence[str], desk: Asking) -> list[float]:
-        """Return one mean log probability a passage, in nats a token."""
-        asked = [(_question(passage, task), task.query_text) for passage in passages]
-        return [likelihood.mean for likelihood in desk.likelihoods(asked)]
+    def scores(self, task: Task, passages: Sequence[str], desk: Asking) -> Iterator[float | None]:
+        """Yield one mean log probability a passage, in nats a token; None where the prompt was refused."""
+        questions = (task.question([passage], _written) for passage in passages)
+        for likelihood in desk.likelihoods(questions, task.query_text):
+            yield None if likelihood is None else likelihood.mean
 
 
-def _question(passage: str, task: Task) -> Prompt:
-    message = Message("user", f"Passage: {passage}. Please write a question based on this passage.")
-    return Prompt(warned([message]) if task.fenced else (message,))
+def _written(passages: Sequence[str]) -> list[Message]:
+    return [Message("user", f"Passage: {passages[0]}. Please write a question based on this passage.")]

@@ -38,10 +38,11 @@ class LLMReranker:
         check_top_k(top_k)
         began = time.perf_counter()
         desk = self._setup.desk()
-        task, cut = self._setup.task(candidates.query, candidates.documents, top_k=top_k)
+        task = self._setup.task(candidates.query, candidates.documents, top_k=top_k)
         orders, notes = self._orders(task, desk)
+        desk.settle()
         step = self._setup.step(
-            self.name, task, desk, began=began, most_calls=self._calls(len(candidates), top_k), cut=cut, notes=notes
+            self.name, task, desk, began=began, most_calls=self._calls(len(candidates), top_k), notes=notes
         )
         ranks = mean_ranks(orders)
         if len(orders) == 1:
@@ -57,7 +58,7 @@ class LLMReranker:
         (`TOKENS_A_WORD`), and answers count in full length.
         """
         desk = self._setup.rehearsal()
-        task, _ = self._setup.task(candidates.query, candidates.documents, top_k=top_k)
+        task = self._setup.task(candidates.query, candidates.documents, top_k=top_k)
         for _ in self._method.orders(task, desk):
             pass
         return self._setup.estimate(self._calls(len(candidates), top_k), desk)

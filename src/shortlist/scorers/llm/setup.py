@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from shortlist.errors import BudgetSpentError, GenerationError, InputError, ShortlistError
-from shortlist.passages.quoting import harmless
+from shortlist.passages.quoting import harmless, shortened
+from shortlist.passages.size import count_words
 from shortlist.protocols import Generator, LikelihoodModel
 from shortlist.scorers.llm.cost import Budget, Estimate, Prices
 from shortlist.scorers.llm.desk import Desk
-from shortlist.scorers.llm.fence import passages_of
 from shortlist.scorers.llm.method import Task
 from shortlist.scorers.llm.parsing import REPAIRS
 from shortlist.scorers.llm.rehearsal import Rehearsal
@@ -56,12 +56,10 @@ class Setup:
         """Return a desk where nothing is asked, and prompts are only measured."""
         return Desk(Rehearsal(), budget=Budget(), prices=None, concurrency=1)
 
-    def task(
-        self, query: Query, documents: Sequence[Document], *, top_k: int | None = None
-    ) -> tuple[Task, tuple[Truncation, ...]]:
-        """Return what a method works on, with the documents that were cut (in words)."""
-        passages, cut = passages_of(documents, words=self.words, fenced=self.fenced)
-        return Task(query, harmless(query.text), documents, passages, self.fenced, top_k), cut
+    def task(self, query: Query, documents: Sequence[Document], *, top_k: int | None = None) -> Task:
+        """Return what a method works on."""
+        passages = [shortened(harmless(document.full_text), self.words)[0] for document in documents]
+        return Task(query, harmless(query.text), documents, passages, self.fenced, top_k)
 
     def estimate(self, calls: int, rehearsed: Desk) -> Estimate:
         """Return what `calls` of the same size as the rehearsed ones take."""
@@ -80,7 +78,6 @@ class Setup:
         *,
         began: float,
         most_calls: int,
-        cut: tuple[Truncation, ...],
         notes: Sequence[str] = (),
     ) -> Step:
         """Return what was done: calls, tokens, money, repairs, and every degradation."""
@@ -97,13 +94,30 @@ class Setup:
             **{name: desk.repairs[name] for name in REPAIRS if desk.repairs[name]},
         }
         latency = (time.perf_counter() - began) * 1000
-        return Step("llm", latency, counts, facts, (*notes, *_notes(desk, cut, self.words)), cut)
+        cut = _truncations(task, desk)
+        return Step("llm", latency, counts, facts, (*notes, *_notes(task, desk, cut, self.words)), cut)
 
 
-def _notes(desk: Desk, cut: Sequence[Truncation], words: int) -> list[str]:
+def _truncations(task: Task, desk: Desk) -> tuple[Truncation, ...]:
+    """Return what was shown of which document, in words, where that was not all of it."""
+    found = []
+    for document, passage in zip(task.documents, task.passages, strict=True):
+        total = count_words(harmless(document.full_text))
+        seen = desk.cut.get(passage, count_words(passage))
+        if seen < total:
+            found.append(Truncation(document.doc_id, seen, total))
+    return tuple(found)
+
+
+def _notes(task: Task, desk: Desk, cut: Sequence[Truncation], words: int) -> list[str]:
     notes = []
-    if cut:
-        notes.append(f"{len(cut)} passages cut at {words} words")
+    fitted = sum(passage in desk.cut for passage in task.passages)
+    if len(cut) > fitted:
+        notes.append(f"{len(cut) - fitted} passages cut at {words} words")
+    if fitted:
+        notes.append(f"{fitted} passages cut to fit the model's context, to {min(desk.cut.values())} words or more")
+    if desk.refused:
+        notes.append(f"{len(desk.refused)} prompts were refused, the first with: {desk.refused[0]}")
     if desk.repairs.total():
         notes.append(
             "answers repaired: " + ", ".join(f"{name} {count}" for name, count in sorted(desk.repairs.items()) if count)

@@ -7,11 +7,10 @@ from functools import partial
 
 from shortlist.errors import InputError
 from shortlist.scorers.llm.desk import Asking
-from shortlist.scorers.llm.fence import warned
 from shortlist.scorers.llm.heap import heap_questions, heap_top
 from shortlist.scorers.llm.labels import LABELS, TOP_LOGPROBS, Choice, check_choice, chosen
 from shortlist.scorers.llm.method import Task
-from shortlist.types import Message, Prompt
+from shortlist.types import Message
 
 
 class Setwise:
@@ -41,19 +40,20 @@ class Setwise:
 
     def _best(self, task: Task, desk: Asking, places: Sequence[int]) -> int:
         places = sorted(places)  # in their earlier order: a model that leans to what it reads first leans to that
-        labels = LABELS[: len(places)]
-        shown = "\n\n".join(
-            f'Passage {label}: "{task.passages[place]}"' for label, place in zip(labels, places, strict=True)
-        )
-        message = Message(
-            "user",
-            f'Given a query "{task.query_text}", which of the following passages is the most relevant one to the'
-            f" query?\n\n{shown}\n\nOutput only the passage label of the most relevant passage:",
-        )
-        prompt = Prompt(
-            warned([message]) if task.fenced else (message,),
+        question = task.question(
+            [task.passages[place] for place in places],
+            partial(_written, task.query_text),
             max_tokens=4,
             top_logprobs=TOP_LOGPROBS if self._choice == "logprobs" else 0,
         )
-        place = chosen(desk.ask([prompt])[0], labels, self._choice, desk.repairs)
+        place = chosen(desk.ask([question])[0], LABELS[: len(places)], self._choice, desk.repairs)
         return places[place or 0]
+
+
+def _written(query: str, passages: Sequence[str]) -> list[Message]:
+    shown = "\n\n".join(f'Passage {label}: "{text}"' for label, text in zip(LABELS, passages, strict=False))
+    text = (
+        f'Given a query "{query}", which of the following passages is the most relevant one to the query?\n\n{shown}'
+        "\n\nOutput only the passage label of the most relevant passage:"
+    )
+    return [Message("user", text)]
