@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shortlist.build.evaluation import evaluate_request
+from shortlist.evaluation import Run, parse_measures, per_query
 from shortlist.evaluation.report import html_report, markdown_report
 from shortlist.evaluation.report.figures import milliseconds, p_value, plain, short, signed
 from shortlist.evaluation.report.markdown import cell
@@ -80,6 +81,27 @@ def test_both_reports_hold_every_systems_figures(evaluation: Evaluation) -> None
             for measure in evaluation.measures:
                 assert short(system.mean(measure)) in text
         assert evaluation.systems[1].name.split()[0] in text
+
+
+def test_both_reports_hold_depth_curves_and_what_the_scores_say() -> None:
+    doc_ids = tuple(f"d{place}" for place in range(30))
+    scores = tuple(3.0 - place / 5 for place in range(30))
+    answers = {q: Answered(doc_ids, scores, doc_ids[::-1], (1.0, 9.0)) for q in ("1", "2")}
+    qrels = {q: dict.fromkeys(doc_ids[:9], 1) | dict.fromkeys(doc_ids[9:], 0) for q in answers}
+    values = per_query(Run("m", dict.fromkeys(answers, doc_ids)), qrels, parse_measures(["nDCG@10"]))
+    model = SystemResult("m", "bm25@30 > m", answers, values, {"nDCG@10": (0.9, 1.0)}, {}, "logit")
+    provenance = {"command": "", "when": "", "versions": {}, "hardware": HARDWARE}
+    about = {"name": "x", "queries": 2, "documents": 30, "judgements": 60, "notes": [], "fingerprint": ""}
+    found = Evaluation({}, about, provenance, ("nDCG@10",), (model,), {"nDCG@10": ()}, (), qrels)
+    page, text = html_report(found), markdown_report(found)
+    assert "How many candidates to rerank" in page
+    assert "## How many candidates to rerank: nDCG@10" in text
+    assert "| m | .0000 \\[.0000, .0000\\] |" in text  # the first candidates are not relevant
+    assert "the relevant one scores higher in 100% of the pairs" in page
+    assert re.search(r"\| m \| logit \| 60 \| 1\.000 \| 0\.\d{3} \|", text)
+
+
+HARDWARE = {"processor": "", "usable_cores": 1, "instructions": [], "system": "", "load_at_start": 0.0}
 
 
 def test_a_markdown_table_keeps_its_columns_whatever_a_cell_holds(evaluation: Evaluation) -> None:

@@ -10,12 +10,13 @@ import numpy as np
 from shortlist.evaluation.measures import parse_measure
 from shortlist.evaluation.outcome import mean, per_query
 from shortlist.evaluation.report.svg import Frame, around, element, log_ticks, path, ticks, titled
-from shortlist.evaluation.results import SystemResult
+from shortlist.evaluation.results import Evaluation, SystemResult
 from shortlist.evaluation.runs import Run
 from shortlist.evaluation.significance import bootstrap_interval
 from shortlist.evaluation.systems import POINTWISE, Answered
 from shortlist.types import Document, Query, Ranking, ScoreKind
 
+_CURVED = {"nDCG", "RR", "AP", "R", "P"}
 _STEPS = (1, 2, 5, 10, 20, 30, 50, 75, 100, 150, 200, 500, 1000)
 
 
@@ -48,6 +49,18 @@ def depth_curve(
         low, high = bootstrap_interval(np.array(list(values.values())), resamples=2000, seed=seed)
         curve.append(DepthPoint(depth, mean(values), low, high))
     return curve
+
+
+def curves_of(evaluation: Evaluation) -> dict[int, list[DepthPoint]]:
+    """Return the curves in the first measure, by the systems' places; those of one point are left out."""
+    measure = evaluation.measures[0]
+    if parse_measure(measure).name not in _CURVED:
+        return {}
+    curves = {
+        place: depth_curve(system, measure, evaluation.relevance, seed=evaluation.seed)
+        for place, system in enumerate(evaluation.systems)
+    }
+    return {place: curve for place, curve in curves.items() if len(curve) > 1}
 
 
 def reranked_at(answer: Answered, depth: int) -> tuple[str, ...]:

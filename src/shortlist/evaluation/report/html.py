@@ -6,26 +6,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
 
-from shortlist.evaluation.measures import parse_measure
-from shortlist.evaluation.report.depths import depth_curve, depth_curves
+from shortlist.evaluation.report.depths import curves_of, depth_curves
 from shortlist.evaluation.report.differences import differences
 from shortlist.evaluation.report.figures import p_value, short, signed
 from shortlist.evaluation.report.markdown import COLUMNS, all_notes, ceilings, comparison_rows, figures
 from shortlist.evaluation.report.pareto import pareto
 from shortlist.evaluation.report.passages import moved_queries
 from shortlist.evaluation.report.scores import (
-    as_probabilities,
+    Said,
     calibration_error,
     concordance,
     distribution,
-    judged_scores,
-    reliability,
     reliability_plot,
+    said_by,
 )
 from shortlist.evaluation.results import Evaluation, SystemResult
 from shortlist.evaluation.significance import Comparison
-
-_FEWEST = 20  # judged candidates from which a distribution says anything
 
 
 def html_report(evaluation: Evaluation) -> str:
@@ -133,53 +129,38 @@ def _comparisons(evaluation: Evaluation) -> Iterator[str]:
 
 
 def _depths(evaluation: Evaluation) -> Iterator[str]:
-    measure = evaluation.measures[0]
-    if evaluation.measures[0].partition("(")[0].partition("@")[0] not in _CURVED:
-        return
-    found = {
-        place: depth_curve(system, measure, evaluation.relevance, seed=evaluation.seed)
-        for place, system in enumerate(evaluation.systems)
-    }
-    curves = {place: curve for place, curve in found.items() if len(curve) > 1}
-    if curves:
-        plot = depth_curves(curves, [system.name for system in evaluation.systems], measure)
+    if curves := curves_of(evaluation):
+        plot = depth_curves(curves, [system.name for system in evaluation.systems], evaluation.measures[0])
         figure = _figure(plot, "Bands are 95 % bootstrap intervals.", key=_keys(evaluation.systems, curves))
         yield f"<h2>How many candidates to rerank</h2>{figure}"
 
 
-_CURVED = {"nDCG", "RR", "AP", "R", "P"}
-
-
 def _scores(evaluation: Evaluation) -> Iterator[str]:
-    parts: list[str] = []
-    for place, system in enumerate(evaluation.systems):
-        if ">" in system.spec:
-            parts += _score_plots(evaluation, system, place)
+    parts = [
+        _score_plots(system, said, place)
+        for place, system in enumerate(evaluation.systems)
+        if (said := said_by(evaluation, system)) is not None
+    ]
     if parts:
         yield "<h2>What the scores say</h2>" + "".join(parts)
 
 
-def _score_plots(evaluation: Evaluation, system: SystemResult, place: int) -> Iterator[str]:
-    lowest = max(parse_measure(name).rel for name in evaluation.measures)
-    found = judged_scores(system, evaluation.relevance, rel=lowest)
-    if len(found.scores) < _FEWEST or found.is_relevant.all() or not found.is_relevant.any():
-        return
-    claimed = as_probabilities(system, found.scores)
-    bins = reliability(found.scores if claimed is None else claimed, found.is_relevant)
-    if claimed is None:
-        word = f"A {system.score_kind} claims no probability; the more it rises to the right, the better it parts."
+def _score_plots(system: SystemResult, said: Said, place: int) -> str:
+    judged = said.judged
+    if said.is_probability:
+        word = f"Expected calibration error {calibration_error(said.bins):.3f}: the distance from the dashed diagonal."
     else:
-        word = f"Expected calibration error {calibration_error(bins):.3f}: the distance from the dashed diagonal."
-    relevant = int(found.is_relevant.sum())
-    counted = "candidates, unjudged ones as not relevant" if found.with_unjudged else "judged candidates"
+        word = f"A {system.score_kind} claims no probability; the more it rises to the right, the better it parts."
+    relevant = int(judged.is_relevant.sum())
+    counted = "candidates, unjudged ones as not relevant" if judged.with_unjudged else "judged candidates"
     few = (
-        f"{len(found.scores):,} {counted}; {relevant:,} are relevant (grade {lowest} or more). Of a relevant and"
-        f" another one, of whatever query, the relevant one scores higher in {concordance(found):.0%} of the pairs."
+        f"{len(judged.scores):,} {counted}; {relevant:,} are relevant (grade {said.lowest} or more). Of a relevant and"
+        f" another one, of whatever query, the relevant one scores higher in {concordance(judged):.0%} of the pairs."
     )
-    plots = _figure(distribution(found), few) + _figure(
-        reliability_plot(bins, is_probability=claimed is not None, place=place), word
+    plots = _figure(distribution(judged), few) + _figure(
+        reliability_plot(said.bins, is_probability=said.is_probability, place=place), word
     )
-    yield f'<h3>{_key(place)}{escape(system.name)}</h3><div class="pair">{plots}</div>'
+    return f'<h3>{_key(place)}{escape(system.name)}</h3><div class="pair">{plots}</div>'
 
 
 def _origin(evaluation: Evaluation) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from shortlist.evaluation.provenance import as_markdown
+from shortlist.evaluation.report.depths import curves_of
 from shortlist.evaluation.report.figures import count, milliseconds, p_value, short, signed
+from shortlist.evaluation.report.scores import calibration_error, concordance, said_by
 from shortlist.evaluation.results import Evaluation, Moved, Passage
 from shortlist.evaluation.significance import Comparison
 
@@ -28,6 +30,7 @@ def markdown_report(evaluation: Evaluation) -> str:
     for measure, comparisons in evaluation.comparisons.items():
         if comparisons:
             parts += [f"## Differences in {measure}\n", table(*comparison_rows(comparisons)), _HOW]
+    parts += [*_depths(evaluation), *_scores(evaluation)]
     parts += [f"- {cell(line)}" for line in all_notes(evaluation)]
     parts += _moved(evaluation)
     return "\n".join(parts).rstrip() + "\n"
@@ -123,6 +126,36 @@ def cell(text: str) -> str:
     for letter in "|`*_<>[]#":
         plain = plain.replace(letter, f"\\{letter}")
     return plain
+
+
+def _depths(evaluation: Evaluation) -> Iterator[str]:
+    if not (curves := curves_of(evaluation)):
+        return
+    depths = sorted({point.depth for curve in curves.values() for point in curve})
+    rows = []
+    for place, curve in curves.items():
+        shown = {p.depth: f"{short(p.mean)} [{short(p.low)}, {short(p.high)}]" for p in curve}
+        rows.append([evaluation.systems[place].name, *(shown.get(depth, "-") for depth in depths)])
+    yield f"## How many candidates to rerank: {cell(evaluation.measures[0])}\n"
+    yield table(["system", *map(str, depths)], rows)
+
+
+def _scores(evaluation: Evaluation) -> Iterator[str]:
+    found = [(system, said_by(evaluation, system)) for system in evaluation.systems]
+    rows = [
+        [
+            system.name,
+            system.score_kind,
+            str(len(said.judged.scores)),
+            f"{concordance(said.judged):.3f}",
+            f"{calibration_error(said.bins):.3f}" if said.is_probability else "claims no probability",
+        ]
+        for system, said in found
+        if said is not None
+    ]
+    if rows:
+        yield "## What the scores say\n"
+        yield table(["system", "score", "candidates", "pairs parted rightly", "calibration error"], rows)
 
 
 def _moved(evaluation: Evaluation) -> Iterator[str]:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from shortlist.evaluation.measures import parse_measure
 from shortlist.evaluation.report.figures import plain
 from shortlist.evaluation.report.svg import Frame, around, element, path, ticks, titled
-from shortlist.evaluation.results import SystemResult
+from shortlist.evaluation.results import Evaluation, SystemResult
 from shortlist.types import ScoreKind
 
 Floats = npt.NDArray[np.float64]
 
+_FEWEST = 20  # judged candidates from which a distribution says anything
 _BARS = 30
 _BINS = 10
 
@@ -29,6 +31,19 @@ class JudgedScores:
     scores: Floats
     is_relevant: npt.NDArray[np.bool_]
     with_unjudged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a system's scores say: the judged ones, their tenths, and whether they claim to be probabilities.
+
+    A candidate is relevant from grade `lowest`.
+    """
+
+    judged: JudgedScores
+    bins: Sequence[Bin]
+    is_probability: bool
+    lowest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +70,19 @@ def judged_scores(system: SystemResult, relevance: Mapping[str, Mapping[str, int
     found = [(score, grade >= rel) for score, grade in graded if grade is not None]
     scores, flags = [score for score, _ in found], [is_relevant for _, is_relevant in found]
     return JudgedScores(np.array(scores, dtype=np.float64), np.array(flags, dtype=np.bool_), unjudged is not None)
+
+
+def said_by(evaluation: Evaluation, system: SystemResult) -> Said | None:
+    """Return what a reranking system's scores say; None for too few, or where all or none are relevant."""
+    if ">" not in system.spec:
+        return None
+    lowest = max(parse_measure(name).rel for name in evaluation.measures)
+    found = judged_scores(system, evaluation.relevance, rel=lowest)
+    if len(found.scores) < _FEWEST or found.is_relevant.all() or not found.is_relevant.any():
+        return None
+    claimed = as_probabilities(system, found.scores)
+    bins = reliability(found.scores if claimed is None else claimed, found.is_relevant)
+    return Said(found, bins, claimed is not None, lowest)
 
 
 def as_probabilities(system: SystemResult, scores: Floats) -> Floats | None:
