@@ -65,7 +65,7 @@ def _study(folder: Path, systems: tuple[str, ...], asking: Asking, questions: in
 def _shuffled(folder: Path, work: Path, *, seed: int) -> Path:
     path = work / f"{folder.name}-shuffled-{seed}.trec"
     if not path.is_file():
-        write_run(path, bm25_shuffled(folder, depth=NUMBERS[-1], seed=seed, index=str(work / folder.name)))
+        write_run(path, bm25_shuffled(folder, depth=NUMBERS[-1], seed=seed))
     return path
 
 

@@ -62,11 +62,11 @@ def rerank_given(folder: Path, run: str, models: Models, sizes: Sizes, work: Pat
     return _evaluated(folder, {name: spec for name, spec in named.items() if spec}, sizes, work)
 
 
-def rerank_listwise(folder: Path, run: str, models: Models, sizes: Sizes, work: Path) -> Evaluation:
-    """Rerank a published run by the listwise model and by the cross-encoder."""
+def rerank_listwise(folder: Path, run: str, models: Models, sizes: Sizes) -> Evaluation:
+    """Rerank a published run by the listwise model and by the cross-encoder; no index is needed."""
     first = f"run:{folder / 'candidates' / run}@{sizes.depth}"
     named = {"cross-encoder": models.cross_encoder, "listwise": models.listwise}
-    return _evaluated(folder, {name: f"{first} > {model}" for name, model in named.items()}, sizes, work)
+    return _evaluated(folder, {name: f"{first} > {model}" for name, model in named.items()}, sizes, None)
 
 
 def rerank_hybrid(folder: Path, models: Models, sizes: Sizes, work: Path) -> Evaluation:
@@ -75,13 +75,13 @@ def rerank_hybrid(folder: Path, models: Models, sizes: Sizes, work: Path) -> Eva
     return _evaluated(folder, {"hybrid": first, "reranked": f"{first} > {models.default}"}, sizes, work)
 
 
-def _evaluated(folder: Path, systems: Mapping[str, str], sizes: Sizes, work: Path) -> Evaluation:
+def _evaluated(folder: Path, systems: Mapping[str, str], sizes: Sizes, work: Path | None) -> Evaluation:
     progress = Progress(folder.name, sizes.queries or 1, unit="queries")
     request = Request(
         tuple(f"{name} = {spec}" for name, spec in systems.items()),
         (MEASURE, SHORTER),
         collection=str(folder),
-        index=str(work / folder.name),
+        index=str(work / folder.name) if work is not None else "",
         sample=sizes.queries,
         seed=sizes.seed,
         permutations=20_000,

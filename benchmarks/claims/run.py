@@ -104,7 +104,7 @@ def _rows(options: argparse.Namespace, evaluation: Path, work: Path) -> Iterator
         given = rerank_given(folder, _RUN, models, sizes, work)
         yield from about_given(given, round_trips_ms=options.round_trips, hosted_ms=options.hosted_ms)
         few = Sizes(options.listwise_queries, 20, options.seed)
-        listwise = rerank_listwise(folder, _RUN, models, few, work) if models.listwise else None
+        listwise = rerank_listwise(folder, _RUN, models, few) if models.listwise else None
         yield from about_listwise(listwise, models.listwise)
     deepest = Sizes(options.queries, max(options.depths), options.seed)
     for name in options.hybrid:

@@ -31,9 +31,9 @@ def main(arguments: Sequence[str]) -> None:
     write_run(options.out, bm25_shuffled(folder, depth=options.depth, seed=options.seed))
 
 
-def bm25_shuffled(folder: Path, *, depth: int, seed: int, index: str = "") -> Run:
-    """Search a collection for all of its queries and shuffle what is found; `index` is as in `Request`."""
-    request = Request((f"bm25@{depth}",), ("R@10",), collection=str(folder), index=index, permutations=100)
+def bm25_shuffled(folder: Path, *, depth: int, seed: int) -> Run:
+    """Search a collection for all of its queries and shuffle what is found."""
+    request = Request((f"bm25@{depth}",), ("R@10",), collection=str(folder), permutations=100)
     answers = evaluate_request(request).systems[0].answers
     ranked = {query_id: answer.doc_ids for query_id, answer in answers.items()}
     return shuffled(Run(f"bm25-shuffled-{seed}", ranked), seed=seed)
