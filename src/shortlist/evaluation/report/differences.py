@@ -8,11 +8,14 @@ from shortlist.evaluation.report.figures import signed
 from shortlist.evaluation.report.svg import Frame, element, ticks, titled
 
 
-def differences(ours: Mapping[str, float], theirs: Mapping[str, float], measure: str) -> str:
-    """Draw a bar a query, the largest gain first; queries without a difference are the gap in the middle."""
+def differences(ours: Mapping[str, float], theirs: Mapping[str, float], measure: str, *, reach: float = 0.0) -> str:
+    """Draw a bar a query, the largest gain first; queries without a difference are the gap in the middle.
+
+    The axis goes to `reach` at least, so that pictures with the same one can be compared.
+    """
     values = sorted(((value - theirs[query_id], query_id) for query_id, value in ours.items()), reverse=True)
     frame = Frame(width=420, height=210, bottom=30)
-    reach = max(0.1, *(abs(value) for value, _ in values))
+    reach = max(0.1, reach, *(abs(value) for value, _ in values))
     y = frame.y(-reach, reach)
     width = (frame.width - frame.left - frame.right) / len(values)
     bars = []

@@ -107,23 +107,28 @@ def _comparisons(evaluation: Evaluation) -> Iterator[str]:
     for place, (measure, comparisons) in enumerate(evaluation.comparisons.items()):
         if not comparisons:
             continue
-        shown = _table(*comparison_rows(comparisons))
+        rows = _table(*comparison_rows(comparisons))
         how = (
             '<p class="small">p: two-sided paired randomisation test; p (t): paired t-test; p (Holm): the first,'
             " corrected over this table. Effect d is in standard deviations of the differences.</p>"
         )
         if place:
-            yield f"<details><summary>Differences in {escape(measure)}</summary>{shown}{how}</details>"
+            yield f"<details><summary>Differences in {escape(measure)}</summary>{rows}{how}</details>"
             continue
-        yield f"<h2>Differences in {escape(measure)}</h2>{shown}{how}"
+        yield f"<h2>Differences in {escape(measure)}</h2>{rows}{how}"
         by_name = {system.name: system.values[measure] for system in evaluation.systems}
+        shown = [one for one in comparisons if one.baseline == evaluation.systems[0].name]
+        reach = max(
+            abs(value - by_name[one.baseline][query_id])
+            for one in shown
+            for query_id, value in by_name[one.system].items()
+        )
         plots = [
             _figure(
-                differences(by_name[one.system], by_name[one.baseline], measure),
+                differences(by_name[one.system], by_name[one.baseline], measure, reach=reach),
                 f"{one.system} against {one.baseline}: {one.wins} won, {one.ties} tied, {one.losses} lost",
             )
-            for one in comparisons
-            if one.baseline == evaluation.systems[0].name
+            for one in shown
         ]
         yield f'<div class="pair">{"".join(plots)}</div>'
 
