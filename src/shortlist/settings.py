@@ -37,8 +37,9 @@ class Settings:
     `threads`: 0 for as many as this process has cores. `long_documents`: see `LongDocuments`;
     "auto" is the model's own way, for most "head".
     `generator`: what `ask` lets answer, a GGUF file, or a model's name on `server`, the address of an
-    OpenAI-compatible one; "none" for neither. `depth`: candidates from the first stage. `top_k`: how many
-    come out.
+    OpenAI-compatible one; "none" for neither.`depth`: candidates from the first stage. `top_k`: how many come out.
+    `score_cache`: where scores are kept for pairs that come again, "none", "memory", "disk" (a file that processes
+    share), or a file's path.
     """
 
     model: str = DEFAULT_MODEL
@@ -53,6 +54,7 @@ class Settings:
     fallback: tuple[str, ...] = ()
     generator: str = "none"
     server: str = "none"
+    score_cache: str = "none"
 
     @classmethod
     def load(cls, *, file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

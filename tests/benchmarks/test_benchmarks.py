@@ -9,7 +9,6 @@ import pytest
 from benchmarks.provenance import provenance
 from benchmarks.quality.collection import Collection
 from benchmarks.quality.tables import across, differences
-from benchmarks.speed.rerank_50 import Timing
 from benchmarks.speed.texts import SPREAD, make_candidates
 
 from shortlist.evaluation.agreement import Agreement, agreement, over_queries
@@ -61,12 +60,6 @@ def test_tables_show_what_did_not_run_as_a_dash() -> None:
 def test_differences_keep_their_sign() -> None:
     table = differences([Comparison("a", "b", -0.05, -0.1, 0.02, 1, 2, 3, 0.04, 0.00001, 0.08)])
     assert "| a - b | -.0500 | -.1000 to +.0200 | 1/2/3 | .0400 | < .0001 | .0800 |" in table
-
-
-def test_a_timing_counts_pairs_at_the_median() -> None:
-    timing = Timing("ours", 60, 50, [900.0, 1000.0, 5000.0], 0.0)
-    assert timing.pairs_per_s == pytest.approx(50.0)
-    assert timing.quantile_ms(0.95) > 1000
 
 
 def test_the_recorded_command_names_no_folder() -> None:

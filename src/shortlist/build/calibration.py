@@ -14,6 +14,7 @@ from shortlist.planning.calibrate import Watch, calibrate, probe
 from shortlist.planning.machine import Machine
 from shortlist.planning.store import Record, find, save
 from shortlist.protocols import Scorer
+from shortlist.scorers.cached import Cached
 from shortlist.settings import Settings
 from shortlist.types import Query
 
@@ -63,7 +64,7 @@ def level_of(
     changes = record.staleness(Machine.here()) if record is not None else ()
     if record is not None and not changes:
         return Level(scorer, record.cost, name)
-    cost = probe(scorer) if may_probe else None
+    cost = probe(scorer.scorer if isinstance(scorer, Cached) else scorer) if may_probe else None
     if record is None:
         return Level(scorer, cost, name)
     note = f"the calibration of {name} is stale ({'; '.join(changes)}): run `shortlist calibrate {name}`"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from shortlist import protocols
@@ -11,7 +12,9 @@ from shortlist.build.models import LanguageModel, load_second_stage, options_of,
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline import Breaker, Fallback
 from shortlist.protocols import AsyncScorer
+from shortlist.scorers.cached import Cached
 from shortlist.scorers.pointwise import Pointwise
+from shortlist.scorers.score_store import ScoreStore
 from shortlist.settings import Settings
 
 
@@ -24,12 +27,13 @@ class Named:
     options: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     encoder: BiEncoder | None = None
+    score_cache: str = "none"
 
     @classmethod
     def of(cls, name: str, settings: Settings, encoder: BiEncoder | None = None) -> Named:
         """Take `name` or `kind:name`, run as the settings say."""
         kind, rest = split_kind(name)
-        return cls(rest, kind, {}, options_of(settings), encoder)
+        return cls(rest, kind, {}, options_of(settings), encoder, settings.score_cache)
 
     def __str__(self) -> str:
         model = self.model if isinstance(self.model, str) else self.model.fingerprint
@@ -42,15 +46,24 @@ class Named:
         return chosen
 
     def load(self) -> protocols.Reranker:
-        """Load the model; raises as `load_second_stage` does."""
-        return load_second_stage(
+        """Load the model, behind its cache; raises as `load_second_stage` does."""
+        reranker = load_second_stage(
             self.model, kind=self.kind, encoder=self.encoder, defaults=self.defaults, **self.options
         )
+        return reranker if self.score_cache == "none" else _remembering(reranker, self.score_cache)
 
     def guarded(self) -> protocols.Reranker:
         """Load the model; one that is elsewhere stands behind a circuit breaker."""
         reranker = self.load()
         return Breaker(reranker, name=str(self)) if is_remote(reranker) else reranker
+
+
+def _remembering(reranker: protocols.Reranker, where: str) -> protocols.Reranker:
+    """Keep a local scorer's scores: what others compute may change under the same name."""
+    if not isinstance(reranker, Pointwise) or is_remote(reranker):
+        return reranker
+    store = None if where == "memory" else ScoreStore(None if where == "disk" else Path(where).expanduser())
+    return Pointwise(Cached(reranker.scorer, store=store))
 
 
 def is_remote(reranker: protocols.Reranker) -> bool:

@@ -47,10 +47,12 @@ class Reranker:
         fallback: Sequence[str] | None = None,
         calibration: Path | str | None = None,
         encoder: BiEncoder | None = None,
+        score_cache: str = "none",
         **options: Any,
     ) -> None:
         chain = None if fallback is None else [Named.of(name, Settings()) for name in fallback]
-        self._store(Named(model, kind, options, encoder=encoder), faster, chain, calibration)
+        named = Named(model, kind, options, encoder=encoder, score_cache=score_cache)
+        self._store(named, faster, chain, calibration)
 
     def _store(
         self,
@@ -78,6 +80,7 @@ class Reranker:
         fallback: Sequence[str] | None = None,
         calibration: Path | str | None = None,
         encoder: BiEncoder | None = None,
+        score_cache: str = "none",
         **options: Any,
     ) -> Reranker:
         """Load a model now.
@@ -89,12 +92,13 @@ class Reranker:
         the catalogue nor the model's files say what it is. `options` are those of the scorer or
         reranker, e.g. `precision="fp32"`, `long_documents="passages-max"`,
         `server="http://localhost:8000/v1"`. An open `encoder` is used where the model needs that one.
-        Without a `fallback` a failure is an error.
+        Without a `fallback` a failure is an error. `score_cache` keeps the scores of pairs that come again: in
+        "memory", on "disk" (a file that processes share), or in a file of yours; not those of a remote model.
         Raises ModelNotFoundError, CorruptModelError, UnsupportedModelError, AuthenticationError or
         MissingExtraError, each saying what to do.
         """
         given: dict[str, Any] = {"faster": faster, "fallback": fallback, "calibration": calibration, **options}
-        return cls(model, kind=kind, encoder=encoder, **given).ready()
+        return cls(model, kind=kind, encoder=encoder, score_cache=score_cache, **given).ready()
 
     @classmethod
     def of(

@@ -44,6 +44,12 @@ LongDocuments = Annotated[
         help="What is read of a long one: auto, head, head+tail, passages-max, passages-80, or error.",
     ),
 ]
+ScoreCache = Annotated[
+    str | None,
+    typer.Option(
+        "--score-cache", help="Keep scores for pairs that come again: none, disk (which processes share), or a file."
+    ),
+]
 TopK = Annotated[int | None, typer.Option("--top-k", "-k", min=1, help="How many come out. [default: 5]")]
 Depth = Annotated[int | None, typer.Option("--depth", min=1, help="Candidates of the first stage. [default: 100]")]
 BudgetMs = Annotated[

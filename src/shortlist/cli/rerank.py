@@ -23,6 +23,7 @@ from shortlist.cli.options import (
     MinScoreKind,
     Model,
     Precision,
+    ScoreCache,
     Threads,
     settings,
 )
@@ -47,6 +48,7 @@ def rerank(
     device: Device = None,
     threads: Threads = None,
     long_documents: LongDocuments = None,
+    score_cache: ScoreCache = None,
     budget_ms: BudgetMs = None,
     faster: Faster = None,
     calibration: Annotated[
@@ -77,6 +79,7 @@ def rerank(
         device=device,
         threads=threads,
         long_documents=long_documents,
+        score_cache=score_cache,
     )
     ranking = Reranker.of(chosen, faster=faster or (), calibration=calibration).rank(
         asked, given, top_k=top_k, budget_ms=budget_ms, min_score=min_score, min_score_kind=score_kind

@@ -27,6 +27,7 @@ from shortlist.cli.options import (
     MinScoreKind,
     Model,
     Precision,
+    ScoreCache,
     Threads,
     TopK,
     settings,
@@ -66,6 +67,7 @@ def search(
     device: Device = None,
     threads: Threads = None,
     long_documents: LongDocuments = None,
+    score_cache: ScoreCache = None,
     budget_ms: BudgetMs = None,
     faster: Faster = None,
     gate: Gate = None,
@@ -91,6 +93,7 @@ def search(
         device=device,
         threads=threads,
         long_documents=long_documents,
+        score_cache=score_cache,
     )
     how: dict[str, Any] = {"first_stage": first_stage, "rerank": rerank, "faster": faster or ()}
     how |= {"budgets": budget_ms is not None}

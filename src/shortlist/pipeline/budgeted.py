@@ -107,9 +107,10 @@ class Budgeted:
                 break
             began = deadline.clock()
             chunks.append(counted_scores(scorer, candidates.query, documents[done : done + count]))
-            learned = pace.after(lengths[done : done + count], deadline.clock() - began)
-            with self._lock:
-                self._paces[chosen] = learned
+            if not chunks[-1].step.counts.get("cached"):  # what a cache knew says nothing of the model's pace
+                learned = pace.after(lengths[done : done + count], deadline.clock() - began)
+                with self._lock:
+                    self._paces[chosen] = learned
             done += count
         return chunks
 

@@ -1,82 +1,220 @@
-"""Scores that were computed before, kept by content."""
+"""Scores that were computed before, or are being computed now, by content."""
 
 from __future__ import annotations
 
 import hashlib
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from shortlist.errors import InputError
-from shortlist.protocols import Scorer
+from shortlist.errors import InputError, ScoreError, StoreError
+from shortlist.protocols import Group, Scorer
+from shortlist.scorers.groups import score_groups
+from shortlist.scorers.score_store import Kept, ScoreStore
 from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """Where pairs' scores came from: memory, the file, another call that was computing them, or the scorer."""
+
+    memory: int = 0
+    file: int = 0
+    shared: int = 0
+    scored: int = 0
+
+    def __add__(self, other: Hits) -> Hits:
+        return Hits(
+            self.memory + other.memory,
+            self.file + other.file,
+            self.shared + other.shared,
+            self.scored + other.scored,
+        )
 
 
 class Cached:
     """A scorer that asks another one only for pairs it has not seen.
 
-    The key is the scorer's fingerprint with the texts of query and document, so a changed
-    model, precision or text is never answered from old scores. Holds the `size` pairs used
-    last, about 200 bytes each. Safe to call from several threads.
+    The key is the scorer's fingerprint (model, weights, engine, precision, limits) with the texts of query and
+    document, so a changed model, precision or text is never answered from old scores. Holds the `size` pairs used
+    last, about 200 bytes each, and with a `store` more of them in a file that other processes use too. A pair that
+    another thread is having scored is waited for instead of scored again. When the file cannot be used, scores come
+    without it, and the step says so. Safe to call from several threads.
     """
 
-    def __init__(self, scorer: Scorer, *, size: int = 100_000) -> None:
+    def __init__(self, scorer: Scorer, *, size: int = 100_000, store: ScoreStore | None = None) -> None:
         if size < 1:
             raise InputError(f"a cache must hold at least one pair; got size={size}")
-        self._scorer = scorer
+        self.scorer = scorer
         self._size = size
-        self._known: OrderedDict[bytes, tuple[float, ScoreKind, Truncation | None]] = OrderedDict()
+        self._store = store
+        self._known: OrderedDict[bytes, Kept] = OrderedDict()
+        self._coming: dict[bytes, Future[Kept]] = {}
         self._lock = threading.Lock()
+        self._hits = Hits()
 
     @property
     def fingerprint(self) -> str:
         """The cached scorer's own: the scores are the same."""
-        return self._scorer.fingerprint
+        return self.scorer.fingerprint
+
+    @property
+    def hits(self) -> Hits:
+        """Where the scores of all calls so far came from, by distinct pair of a call."""
+        with self._lock:
+            return self._hits
 
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one score a document, `[documents]` in input order."""
-        began = time.perf_counter()
-        keys = [self._key(query, document) for document in documents]
-        with self._lock:
-            known = {key: self._known[key] for key in keys if key in self._known}
-        places = list({key: place for place, key in enumerate(keys) if key not in known}.values())
-        fresh = self._scorer.score(query, [documents[place] for place in places]) if places else None
-        if fresh is not None:
-            truncated = {t.doc_id: t for t in fresh.step.truncations}
-            for place, value in zip(places, fresh.values.tolist(), strict=True):
-                known[keys[place]] = (value, fresh.kind, truncated.get(documents[place].doc_id))
-        self._remember(keys, known)
-        values = np.asarray([known[key][0] for key in keys], dtype=np.float32)
-        kind = known[keys[0]][1] if keys else ScoreKind.UNKNOWN
-        truncations = tuple(cut for key in keys if (cut := known[key][2]) is not None)
-        return Scores(values, kind, self._step(began, fresh, len(documents), len(places), truncations))
+        return self.score_groups([(query, documents)])[0]
 
-    def _remember(self, keys: Sequence[bytes], known: dict[bytes, tuple[float, ScoreKind, Truncation | None]]) -> None:
+    def score_groups(self, groups: Sequence[Group]) -> list[Scores]:
+        """Return each group's scores; what none of them has seen is scored together."""
+        began = time.perf_counter()
+        keys = [[self._key(query, document) for document in documents] for query, documents in groups]
+        call, coming = self._begun({key for each in keys for key in each})
+        own = call.missing - coming.keys()
+        try:
+            self._read(call, own)
+            fresh = self._scored(groups, keys, own & call.missing, call)
+        except BaseException as error:
+            self._hand_over(own, call, error)
+            raise
+        self._hand_over(own, call)
+        for key, future in coming.items():
+            if future.exception() is None:
+                call.know(key, future.result(), "shared")
+        if call.missing:  # the call that was scoring them failed: what it could not do may still be done here
+            fresh = self._scored(groups, keys, call.missing, call)
+        self._keep(call)
+        return [
+            self._result(began, documents, each, one, call)
+            for (_, documents), each, one in zip(groups, keys, fresh, strict=True)
+        ]
+
+    def _begun(self, keys: set[bytes]) -> tuple[_Call, dict[bytes, Future[Kept]]]:
+        """Return what memory knows, and what other calls will; this call answers for the rest, and others wait."""
+        call = _Call(keys)
         with self._lock:
-            for key in keys:
-                self._known[key] = known[key]
+            for key in keys & self._known.keys():
+                call.know(key, self._known[key], "memory")
+            coming = {key: self._coming[key] for key in call.missing if key in self._coming}
+            self._coming.update((key, Future()) for key in call.missing - coming.keys())
+        return call, coming
+
+    def _read(self, call: _Call, keys: set[bytes]) -> None:
+        if self._store is None or not keys:
+            return
+        try:
+            for key, kept in self._store.get(keys).items():
+                call.know(key, kept, "file")
+        except StoreError as error:
+            call.notes.append(str(error))
+
+    def _scored(
+        self, groups: Sequence[Group], keys: Sequence[Sequence[bytes]], wanted: set[bytes], call: _Call
+    ) -> list[Scores | None]:
+        """Have the pairs of `wanted` scored, each once, and return each group's scores."""
+        places = _first_places(keys, wanted)
+        asked = [number for number, chosen in enumerate(places) if chosen]
+        batch = [(groups[number][0], [groups[number][1][place] for place in places[number]]) for number in asked]
+        found: list[Scores | None] = [None] * len(groups)
+        for number, (_, documents), scores in zip(
+            asked, batch, score_groups(self.scorer, batch) if batch else [], strict=True
+        ):
+            found[number] = scores
+            cut = {one.doc_id: (one.seen, one.total) for one in scores.step.truncations}
+            for place, document, value in zip(places[number], documents, scores.values.tolist(), strict=True):
+                call.know(keys[number][place], Kept(value, scores.kind, cut.get(document.doc_id)), "scored")
+        return found
+
+    def _hand_over(self, keys: Iterable[bytes], call: _Call, error: BaseException | None = None) -> None:
+        """Tell those who wait for this call what came of it."""
+        with self._lock:
+            waiting = [(key, self._coming.pop(key)) for key in keys]
+        for key, future in waiting:
+            if key in call.known:
+                future.set_result(call.known[key])
+            else:
+                future.set_exception(error or ScoreError("a pair was not scored"))
+
+    def _keep(self, call: _Call) -> None:
+        with self._lock:
+            self._hits += call.hits
+            for key, kept in call.known.items():
+                self._known[key] = kept
                 self._known.move_to_end(key)
             while len(self._known) > self._size:
                 self._known.popitem(last=False)
+        new = {key: kept for key, kept in call.known.items() if call.origins[key] == "scored"}
+        if self._store is not None and new:
+            try:
+                self._store.put(new)
+            except StoreError as error:
+                call.notes.append(str(error))
 
     def _key(self, query: Query, document: Document) -> bytes:
         digest = hashlib.blake2b(digest_size=16)
-        for text in (self._scorer.fingerprint, query.text, document.full_text):
+        for text in (self.scorer.fingerprint, query.text, document.full_text):
             content = text.encode("utf-8", "surrogatepass")
             digest.update(len(content).to_bytes(8, "little") + content)
         return digest.digest()
 
     @staticmethod
-    def _step(began: float, fresh: Scores | None, asked: int, scored: int, truncations: tuple[Truncation, ...]) -> Step:
-        inner = fresh.step if fresh is not None else Step("cached")
-        return Step(
-            inner.stage,
-            (time.perf_counter() - began) * 1000,
-            {**inner.counts, "documents": asked, "cached": asked - scored},
-            inner.facts,
-            inner.degradations,
-            truncations,
+    def _result(
+        began: float, documents: Sequence[Document], keys: Sequence[bytes], fresh: Scores | None, call: _Call
+    ) -> Scores:
+        values = np.asarray([call.known[key].value for key in keys], dtype=np.float32)
+        kind = call.known[keys[0]].kind if keys else ScoreKind.UNKNOWN
+        cut = tuple(
+            Truncation(document.doc_id, *read)
+            for document, key in zip(documents, keys, strict=True)
+            if (read := call.known[key].cut) is not None
         )
+        inner = fresh.step if fresh is not None else Step("cached")
+        origins = [call.origins[key] for key in set(keys)]
+        counts = {"documents": len(keys), "cached": len(keys) - origins.count("scored")}
+        counts |= {f"cached_{name}": count for name in ("file", "shared") if (count := origins.count(name))}
+        notes = (*inner.degradations, *dict.fromkeys(call.notes))
+        latency = (time.perf_counter() - began) * 1000
+        return Scores(values, kind, Step(inner.stage, latency, {**inner.counts, **counts}, inner.facts, notes, cut))
+
+
+Origin = Literal["memory", "file", "shared", "scored"]
+
+
+class _Call:
+    """What one call has found out of the pairs it was asked for, from where, and what it has to say."""
+
+    def __init__(self, keys: set[bytes]) -> None:
+        self.missing = set(keys)
+        self.known: dict[bytes, Kept] = {}
+        self.origins: dict[bytes, Origin] = {}
+        self.notes: list[str] = []
+
+    def know(self, key: bytes, kept: Kept, origin: Origin) -> None:
+        """Take a score."""
+        self.known[key], self.origins[key] = kept, origin
+        self.missing.discard(key)
+
+    @property
+    def hits(self) -> Hits:
+        """Count the pairs by where their scores came from."""
+        counted = Counter(self.origins.values())
+        return Hits(counted["memory"], counted["file"], counted["shared"], counted["scored"])
+
+
+def _first_places(keys: Sequence[Sequence[bytes]], wanted: set[bytes]) -> list[list[int]]:
+    """Return each group's places of the wanted keys, of each key the first of all groups."""
+    left, places = set(wanted), []
+    for each in keys:
+        first = {key: place for place, key in reversed(list(enumerate(each))) if key in left}
+        left -= first.keys()
+        places.append(sorted(first.values()))
+    return places

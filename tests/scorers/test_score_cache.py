@@ -1,0 +1,200 @@
+"""The cache of scores: what it keeps, what it shares between threads and processes, what it does without its file."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shortlist.build import Reranker
+from shortlist.errors import ScoreError, StoreError
+from shortlist.scorers.cached import Cached, Hits
+from shortlist.scorers.score_store import Kept, ScoreStore
+from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
+
+QUERY = Query("how tall?")
+
+
+class Counting:
+    """Scores by length, cuts at five letters, counts what it is asked, and can be held back."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.fingerprint = "counting"
+        self.may_go = threading.Event()
+        self.may_go.set()
+        self.began = threading.Event()
+        self.fails = False
+
+    def score(self, query: Query, documents: Sequence[Document]) -> Scores:
+        self.asked += [document.text for document in documents]
+        self.began.set()
+        assert self.may_go.wait(10)
+        if self.fails:
+            self.fails = False
+            raise ScoreError("once")
+        cut = tuple(Truncation(d.doc_id, 5, len(d.text)) for d in documents if len(d.text) > 5)
+        values = np.asarray([len(document.text) / 3 for document in documents], np.float32)
+        return Scores(values, ScoreKind.LOGIT, Step("counting", truncations=cut))
+
+
+def documents(*texts: str) -> list[Document]:
+    return [Document(text, str(place)) for place, text in enumerate(texts)]
+
+
+def test_a_file_answers_another_cache_with_the_same_bits(tmp_path: Path) -> None:
+    first = Cached(Counting(), store=ScoreStore(tmp_path / "scores.sqlite")).score(
+        QUERY, documents("one", "a longer one")
+    )
+    again = Counting()
+    cached = Cached(again, store=ScoreStore(tmp_path / "scores.sqlite"))
+    second = cached.score(QUERY, documents("new", "a longer one", "one"))
+    assert again.asked == ["new"]
+    assert second.values[[2, 1]].tobytes() == first.values.tobytes()
+    assert second.kind is ScoreKind.LOGIT
+    assert second.step.truncations == (Truncation("1", 5, 12),)
+    assert (second.step.counts["cached"], second.step.counts["cached_file"]) == (2, 2)
+    assert cached.hits == Hits(file=2, scored=1)
+
+
+def test_groups_share_what_is_scored() -> None:
+    counting = Counting()
+    cached = Cached(counting)
+    groups = [(QUERY, documents("a", "b", "a")), (QUERY, documents("b", "cc")), (Query("other"), documents("a"))]
+    found = cached.score_groups(groups)
+    assert counting.asked == ["a", "b", "cc", "a"]
+    assert [one.values.tolist() for one in found] == [
+        pytest.approx([1 / 3, 1 / 3, 1 / 3]),
+        pytest.approx([1 / 3, 2 / 3]),
+        pytest.approx([1 / 3]),
+    ]
+
+
+def test_a_pair_that_is_being_scored_is_waited_for() -> None:
+    counting = Counting()
+    counting.may_go.clear()
+    cached = Cached(counting)
+    found: list[Scores] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(cached.score(QUERY, documents("same", "too")))) for _ in range(4)
+    ]
+    threads[0].start()
+    assert counting.began.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    counting.may_go.set()
+    for thread in threads:
+        thread.join(10)
+    assert counting.asked == ["same", "too"]
+    assert len({one.values.tobytes() for one in found}) == 1
+    assert cached.hits.scored == 2
+    assert cached.hits.shared + cached.hits.memory == 6
+
+
+def test_who_waits_scores_himself_when_the_other_fails() -> None:
+    counting = Counting()
+    counting.fails = True
+    counting.may_go.clear()
+    cached = Cached(counting)
+    outcomes: list[object] = []
+
+    def ask() -> None:
+        try:
+            outcomes.append(cached.score(QUERY, documents("a")).values.tolist())
+        except ScoreError as error:
+            outcomes.append(str(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert counting.began.wait(10)
+    counting.may_go.set()
+    for thread in threads:
+        thread.join(10)
+    assert "once" in outcomes
+    assert pytest.approx([1 / 3]) in outcomes
+    assert cached.score(QUERY, documents("a")).step.counts["cached"] == 1
+
+
+def test_a_store_forgets_what_was_used_longest_ago(tmp_path: Path) -> None:
+    hours = iter(range(0, 3_600_000, 3600))
+    store = ScoreStore(tmp_path / "scores.sqlite", pairs=10, clock=lambda: float(next(hours)))
+    for number in range(10):
+        store.put({bytes([number]): Kept(float(number), ScoreKind.LOGIT)})
+    assert store.get([bytes([0])])  # used again
+    store.put({bytes([99]): Kept(1.5, ScoreKind.LOGIT)})
+    assert len(store) == 9
+    assert set(store.get(bytes([number]) for number in range(100))) == {
+        bytes([n]) for n in (0, 3, 4, 5, 6, 7, 8, 9, 99)
+    }
+
+
+@pytest.mark.parametrize("content", [b"this is no database, " * 100, None])
+def test_without_its_file_a_cache_scores_and_says_so(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "scores.sqlite"
+    file.mkdir() if content is None else file.write_bytes(content)
+    cached = Cached(Counting(), store=ScoreStore(file))
+    scores = cached.score(QUERY, documents("abc"))
+    assert scores.values.tolist() == [1.0]
+    assert any("cannot be used" in note and "delete the file" in note for note in scores.step.degradations)
+
+
+def test_a_locked_file_is_not_waited_for_long(tmp_path: Path) -> None:
+    store = ScoreStore(tmp_path / "scores.sqlite")
+    store.put({b"a": Kept(1.0, ScoreKind.LOGIT)})
+    other = sqlite3.connect(store.file)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="locked"):
+        store.put({b"b": Kept(2.0, ScoreKind.LOGIT)})
+    other.close()
+    store.put({b"b": Kept(2.0, ScoreKind.LOGIT)})
+    assert len(store) == 2
+
+
+def test_a_file_of_another_version_begins_anew(tmp_path: Path) -> None:
+    store = ScoreStore(tmp_path / "scores.sqlite")
+    store.put({b"a": Kept(1.0, ScoreKind.LOGIT)})
+    store.close()
+    with sqlite3.connect(store.file) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    assert ScoreStore(store.file).get([b"a"]) == {}
+
+
+def _fill(file: Path, first: int) -> None:
+    store = ScoreStore(file)
+    for number in range(first, first + 50):
+        key = number.to_bytes(4, "big")
+        while True:
+            try:
+                store.put({key: Kept(float(number), ScoreKind.LOGIT)})
+                break
+            except StoreError:
+                continue
+
+
+def test_processes_write_into_one_file(tmp_path: Path) -> None:
+    file = tmp_path / "scores.sqlite"
+    spawn = multiprocessing.get_context("spawn")
+    running = [spawn.Process(target=_fill, args=(file, first)) for first in (0, 25, 50)]
+    for process in running:
+        process.start()
+    for process in running:
+        process.join(60)
+    assert [process.exitcode for process in running] == [0, 0, 0]
+    store = ScoreStore(file)
+    assert len(store) == 100
+    found = store.get(number.to_bytes(4, "big") for number in range(100))
+    assert [found[number.to_bytes(4, "big")].value for number in range(100)] == [float(n) for n in range(100)]
+
+
+def test_a_reranker_remembers_in_a_file(tmp_path: Path) -> None:
+    file = str(tmp_path / "scores.sqlite")
+    texts = ["It is 330 m tall.", "It is of iron."]
+    first, again = (Reranker("shortlist-minilm-l6", score_cache=file).rank("how tall?", texts) for _ in range(2))
+    assert [item.score for item in first] == [item.score for item in again]
+    assert again.trace.steps[-1].counts["cached"] == 2
