@@ -6,8 +6,8 @@
 Every system is a process of its own (`peers/`), ours too, called as its documentation calls it; one works while the
 others wait. A request is one query with `--candidates` documents of about 60, 180 or 400 tokens, TREC DL 2019
 passages joined and cut; no request is asked twice of a system, so no shape is warmer than in use. Before anything is
-timed, all are compared with the logits of sentence-transformers in fp32. `--json` is added to when it is there, so that a long run can be
-made in pieces, with the same systems on the same machine.
+timed, all are compared with the logits of sentence-transformers in fp32. `--json` is added to when it is there, so
+that a long run can be made in pieces, with the same systems on the same machine.
 """
 
 from __future__ import annotations
