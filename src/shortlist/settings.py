@@ -39,7 +39,7 @@ class Settings:
     `generator`: what `ask` lets answer, a GGUF file, or a model's name on `server`, the address of an
     OpenAI-compatible one; "none" for neither.`depth`: candidates from the first stage. `top_k`: how many come out.
     `score_cache`: where scores are kept for pairs that come again, "none", "memory", "disk" (a file that processes
-    share), or a file's path.
+    share), or a file's path. `exact`: whether a pair must score the same to the bit whatever it comes with.
     """
 
     model: str = DEFAULT_MODEL
@@ -55,6 +55,7 @@ class Settings:
     generator: str = "none"
     server: str = "none"
     score_cache: str = "none"
+    exact: bool = False
 
     @classmethod
     def load(cls, *, file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

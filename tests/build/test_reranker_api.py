@@ -14,6 +14,7 @@ import shortlist
 from shortlist import Document, Reranker
 from shortlist.errors import InputError, ModelNotFoundError
 from shortlist.inference.biencoder import BiEncoder
+from shortlist.settings import Settings
 
 QUESTION = "how tall is the tower?"
 TEXTS = ["It is of iron.", "The tower is 330 m tall.", "Cats sleep most of the day."]
@@ -155,3 +156,15 @@ def test_a_model_that_is_nowhere_is_an_error_at_load_not_before() -> None:
 def test_an_unknown_way_with_long_documents_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"one of error, head, head\+tail, passages-max, passages-80; got 'tail'"):
         Reranker.load(engine="onnxruntime", long_documents="tail")
+
+
+def test_an_exact_reranker_scores_a_pair_the_same_to_the_bit_whatever_it_comes_with() -> None:
+    exact = Reranker.load("shortlist-l6", exact=True)
+    texts = [*TEXTS, *(f"{TEXTS[1]} {'Word ' * n}" for n in range(1, 40, 3))]
+    together = {item.document.text: item.score for item in exact.rank(QUESTION, texts)}
+    assert together == {text: exact.rank(QUESTION, [text])[0].score for text in texts}
+
+
+def test_exact_scores_are_refused_by_kinds_that_have_none() -> None:
+    with pytest.raises(InputError, match="cannot be asked to be exact"):
+        Reranker.of(Settings(model="lexical:any", exact=True)).ready()

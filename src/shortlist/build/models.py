@@ -35,7 +35,8 @@ def options_of(settings: Settings) -> dict[str, Any]:
     """Return what the settings say of how a model runs; what they leave to the model is left out."""
     options = {"engine": settings.engine, "precision": settings.precision, "threads": settings.threads or None}
     chosen = {"device": settings.device, "long_documents": settings.long_documents}
-    return options | {name: value for name, value in chosen.items() if value != "auto"}
+    exact = {"exact": True} if settings.exact else {}
+    return options | {name: value for name, value in chosen.items() if value != "auto"} | exact
 
 
 def split_kind(name: str) -> tuple[str | None, str]:
@@ -95,6 +96,8 @@ def load_model(
         return _part({"kind": kind, "model": name}, encoder, {**(defaults or {}), **options})
     recipe = find_recipe(name, **options) if kind is None else recipe_of_kind(kind, name)
     taken = accepted(recipe.kind, defaults or {})
+    if (defaults or {}).get("exact") and "exact" not in taken:
+        raise InputError(f"{name} is of the kind {recipe.kind!r}, whose scores cannot be asked to be exact")
     scorer = load_scorer(recipe.kind, name, **{**recipe.options, **taken, **options})
     return Licensed(scorer, recipe.licence_note) if recipe.licence_note else scorer
 
@@ -103,6 +106,7 @@ def _part(part: Mapping[str, Any], encoder: BiEncoder | None, options: Mapping[s
     if part["kind"] != "bi-encoder":
         taken = options if part["kind"] == "cross-encoder" else accepted(part["kind"], options)
         return load_scorer(part["kind"], part["model"], **taken)
-    if encoder is not None and encoder.fingerprint.startswith(f"{part['model']}@"):
+    is_open = encoder is not None and encoder.fingerprint.startswith(f"{part['model']}@")
+    if encoder is not None and is_open and not options.get("exact"):
         return Cosine(encoder)
     return Cosine.load(part["model"], **{k: v for k, v in options.items() if k not in _OF_CROSS_ENCODERS_ONLY})

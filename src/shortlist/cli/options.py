@@ -44,6 +44,12 @@ LongDocuments = Annotated[
         help="What is read of a long one: auto, head, head+tail, passages-max, passages-80, or error.",
     ),
 ]
+Exact = Annotated[
+    bool | None,
+    typer.Option(
+        "--exact", help="Score a pair the same to the bit whatever it comes with; slower.", show_default=False
+    ),
+]
 ScoreCache = Annotated[
     str | None,
     typer.Option(

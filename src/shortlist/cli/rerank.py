@@ -15,6 +15,7 @@ from shortlist.cli.options import (
     BudgetMs,
     Device,
     Engine,
+    Exact,
     Fallback,
     Faster,
     Json,
@@ -29,7 +30,7 @@ from shortlist.cli.options import (
 )
 from shortlist.cli.output import console, print_degradations, print_json, ranking_json, score_text, shown
 from shortlist.errors import InputError
-from shortlist.types import Query
+from shortlist.types import Query, Ranking
 
 
 def rerank(
@@ -49,6 +50,7 @@ def rerank(
     threads: Threads = None,
     long_documents: LongDocuments = None,
     score_cache: ScoreCache = None,
+    exact: Exact = None,
     budget_ms: BudgetMs = None,
     faster: Faster = None,
     calibration: Annotated[
@@ -80,19 +82,21 @@ def rerank(
         threads=threads,
         long_documents=long_documents,
         score_cache=score_cache,
+        exact=exact,
     )
     ranking = Reranker.of(chosen, faster=faster or (), calibration=calibration).rank(
         asked, given, top_k=top_k, budget_ms=budget_ms, min_score=min_score, min_score_kind=score_kind
     )
-    if as_json:
-        print_json(ranking_json(ranking))
-    else:
-        for item in ranking:
-            text = " ".join(item.document.full_text.split())
-            console().print(
-                shown(f"{item.rank:>3} {score_text(item, digits=4):>9}  {item.doc_id}  {text:.200}"), soft_wrap=True
-            )
+    print_json(ranking_json(ranking)) if as_json else _print(ranking)
     print_degradations(ranking)
+
+
+def _print(ranking: Ranking) -> None:
+    for item in ranking:
+        text = " ".join(item.document.full_text.split())
+        console().print(
+            shown(f"{item.rank:>3} {score_text(item, digits=4):>9}  {item.doc_id}  {text:.200}"), soft_wrap=True
+        )
 
 
 def _read(file: Path) -> Iterator[Any]:

@@ -18,6 +18,7 @@ from shortlist.cli.options import (
     Device,
     Encoder,
     Engine,
+    Exact,
     Fallback,
     Faster,
     Gate,
@@ -68,6 +69,7 @@ def search(
     threads: Threads = None,
     long_documents: LongDocuments = None,
     score_cache: ScoreCache = None,
+    exact: Exact = None,
     budget_ms: BudgetMs = None,
     faster: Faster = None,
     gate: Gate = None,
@@ -94,19 +96,14 @@ def search(
         threads=threads,
         long_documents=long_documents,
         score_cache=score_cache,
+        exact=exact,
     )
     how: dict[str, Any] = {"first_stage": first_stage, "rerank": rerank, "faster": faster or ()}
     how |= {"budgets": budget_ms is not None}
     how |= {"where": {**_where(where), **within(path)}, "gate": None if gate is None else load_gate(gate)}
     with open_pipeline(ready_index(path, chosen), settings=chosen, **how) as pipeline:
-        ranking = pipeline.search(
-            asked,
-            top_k=chosen.top_k,
-            depth=max(chosen.depth, chosen.top_k),
-            budget_ms=budget_ms,
-            min_score=min_score,
-            min_score_kind=score_kind,
-        )
+        limits: dict[str, Any] = {"budget_ms": budget_ms, "min_score": min_score, "min_score_kind": score_kind}
+        ranking = pipeline.search(asked, top_k=chosen.top_k, depth=max(chosen.depth, chosen.top_k), **limits)
     print_json(ranking_json(ranking)) if as_json else _print(ranking)
     print_degradations(ranking)
 

@@ -37,6 +37,7 @@ class BiEncoder:
         precision: Precision | str = Precision.AUTO,
         threads: int | None = None,
         device: str = "auto",
+        exact: bool = False,
     ) -> BiEncoder:
         """Load a packaged name, a folder or a hub repository; see `find_model` for errors.
 
@@ -51,6 +52,7 @@ class BiEncoder:
             precision=precision,
             threads=threads,
             device=device,
+            exact=exact,
         )
         return cls(
             loaded.engine,

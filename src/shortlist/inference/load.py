@@ -103,19 +103,21 @@ def load_engine(
     threads: int | None = None,
     device: str = "auto",
     trust_remote_code: bool = False,
+    exact: bool = False,
 ) -> LoadedModel:
     """Load a model onto a runtime; a folder without an ONNX or OpenVINO file is exported once into the cache.
 
     `engine="torch"` runs the folder's safetensors with transformers, on `device` ("auto", "cpu", "cuda",
     "cuda:1"), and "auto" does so for a classifier that cannot be exported. `threads` is then torch's own
     setting, for the whole process. `trust_remote_code` lets a model's own Python code run; it is never
-    assumed.
+    assumed. `exact` gives every sequence a batch of its own, so that its output is the same to the bit whatever it
+    comes with, which costs speed (docs/speed.md).
     """
     runtime = Runtime.of(engine, precision, threads=threads, device=device, trust_remote_code=trust_remote_code)
     folder = find_model(name, revision=revision, with_code=trust_remote_code)
     tokenizer = Tokenizer.load(folder.path / "tokenizer.json", pad_id=folder.pad_id)
     weights = folder.fingerprint()
-    return loaded_model(tokenizer, _open(runtime, folder, weights, head), folder, weights)
+    return loaded_model(tokenizer, _open(runtime, folder, weights, head), folder, weights, exact=exact)
 
 
 def load_stages(name: str, runtime: Runtime) -> LoadedStages:
@@ -143,13 +145,17 @@ def load_stages(name: str, runtime: Runtime) -> LoadedStages:
     return LoadedStages(Stages(tokenizer, sessions), folder, fingerprint)
 
 
-def loaded_model(tokenizer: Tokenizer, session: Session, folder: ModelFolder, weights: str) -> LoadedModel:
+def loaded_model(
+    tokenizer: Tokenizer, session: Session, folder: ModelFolder, weights: str, *, exact: bool = False
+) -> LoadedModel:
     """Put an engine together; `weights` is the folder's fingerprint."""
     budget = _GPU_TOKEN_BUDGET if session.device.startswith("cuda") else TOKEN_BUDGET
     where = "" if session.device == "cpu" else f":{session.device}"
-    fingerprint = f"{weights}:{session.engine}:{session.precision.value}{where}"
+    fingerprint = f"{weights}:{session.engine}:{session.precision.value}{where}" + (":exact" if exact else "")
     step = _LENGTH_STEP if session.engine.startswith("openvino") and folder.max_length % _LENGTH_STEP == 0 else 1
-    return LoadedModel(Engine(tokenizer, session, token_budget=budget, length_step=step), folder, fingerprint)
+    return LoadedModel(
+        Engine(tokenizer, session, token_budget=1 if exact else budget, length_step=step), folder, fingerprint
+    )
 
 
 def available_engines() -> tuple[str, ...]:

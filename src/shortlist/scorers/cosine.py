@@ -15,16 +15,20 @@ from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
 
 
 class Cosine:
-    """Scores by vectors alone; those stored at index time by the same encoder are taken as they are."""
+    """Scores by vectors alone; those stored at index time by the same encoder are taken as they are.
 
-    def __init__(self, encoder: BiEncoder) -> None:
+    `exact` multiplies vector by vector: in a product of matrices the rows beside one decide how it is rounded.
+    """
+
+    def __init__(self, encoder: BiEncoder, *, exact: bool = False) -> None:
         self._encoder = encoder
+        self._exact = exact
         self.fingerprint = f"cosine:{encoder.fingerprint}"
 
     @classmethod
-    def load(cls, name: str, **options: Any) -> Cosine:
+    def load(cls, name: str, *, exact: bool = False, **options: Any) -> Cosine:
         """Load a bi-encoder; options and errors are those of `BiEncoder.load`."""
-        return cls(BiEncoder.load(name, **options))
+        return cls(BiEncoder.load(name, exact=exact, **options), exact=exact)
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -47,7 +51,7 @@ class Cosine:
         for (_, some), query in zip(groups, queries, strict=True):
             here = slice(done, done + len(some))
             step = self._step(began, some, ids[here], sum(is_fresh[here]))
-            found.append(Scores(vectors[here] @ query, ScoreKind.SIMILARITY, step))
+            found.append(Scores(self._cosines(vectors[here], query), ScoreKind.SIMILARITY, step))
             done += len(some)
         return found
 
@@ -63,6 +67,11 @@ class Cosine:
             notes,
             cut,
         )
+
+    def _cosines(self, vectors: Vectors, query: Vectors) -> Vectors:
+        if not self._exact:
+            return vectors @ query
+        return np.asarray([np.dot(vector, query) for vector in vectors], dtype=np.float32)
 
     def _vectors(self, documents: Sequence[Document], ids: Sequence[Ids]) -> tuple[Vectors, list[bool]]:
         """Return vectors `[documents, dimension]`, and which of them had to be made."""

@@ -57,6 +57,7 @@ class CrossEncoder:
         threads: int | None = None,
         device: str = "auto",
         trust_remote_code: bool = False,
+        exact: bool = False,
         max_length: int | None = None,
         long_documents: LongDocuments | str = LongDocuments.HEAD,
     ) -> CrossEncoder:
@@ -65,7 +66,8 @@ class CrossEncoder:
         `engine` is "auto", "openvino", "onnxruntime" or "torch"; the last runs on `device` ("auto", "cpu", "cuda",
         "cuda:1"), and a model's own code if `trust_remote_code`. `max_length` may only lower the
         model's own. The activation that the model's files name is a fact of each step and is not
-        applied: order is decided on logits. `threads` defaults to the cores this process may use.
+        applied: order is decided on logits. `threads` defaults to the cores this process may use. `exact`: see
+        `load_engine`.
         """
         loaded = load_engine(
             name,
@@ -76,6 +78,7 @@ class CrossEncoder:
             threads=threads,
             device=device,
             trust_remote_code=trust_remote_code,
+            exact=exact,
         )
         if loaded.folder.labels > 2:
             raise UnsupportedModelError(
