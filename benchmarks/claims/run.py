@@ -1,6 +1,6 @@
 """Measure what people say of two-stage retrieval: each claim, our figure, its interval, and whether they agree.
 
-    python -m benchmarks.claims.run --queries 50 --work indexes --json claims.json
+    python -m benchmarks.claims.run --work claims --json claims.json
 
 A claim is kept when the whole 95 % interval lies in its range, broken when none of it does, and open
 otherwise: then more queries decide. trec_dl19's published BM25 run is reranked by the bi-encoder, the
@@ -60,10 +60,11 @@ def main(arguments: Sequence[str]) -> None:
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--queries", type=int, default=50, help="drawn from each collection; 0 for all")
+    parser.add_argument("--queries", type=int, default=50, help="drawn from --given; 0 for all")
+    parser.add_argument("--hybrid-queries", type=int, default=30, help="drawn from each of --hybrid; 0 for all")
     parser.add_argument("--depth", type=int, default=50, help="candidates of the published run to rerank")
     parser.add_argument("--depths", nargs="+", type=int, default=[50, 100, 200], help="candidates of hybrid search")
-    parser.add_argument("--questions", type=int, default=200, help="whose passages are looked through; 0 for all")
+    parser.add_argument("--questions", type=int, default=100, help="whose passages are looked through; 0 for all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--given", default="trec_dl19", help="collection with candidates/BM25.trec; '' leaves it out")
     parser.add_argument("--hybrid", nargs="*", default=["scifact", "cranfield"], metavar="NAME")
@@ -79,7 +80,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--listwise", default="", help="as `shortlist evaluate` names it: MODEL[kind=llm-listwise]")
     parser.add_argument("--listwise-queries", type=int, default=8, help="with 20 candidates each")
     parser.add_argument("--generator", default="", help="a GGUF file, or a model on --server")
-    parser.add_argument("--answered", type=int, default=20, help="questions for the generator")
+    parser.add_argument("--answered", type=int, default=10, help="questions for the generator")
     parser.add_argument("--server", default="", help="an OpenAI-compatible server")
     parser.add_argument("--round-trips", nargs="+", type=float, default=[20.0, 100.0], metavar="MS", help="simulated")
     parser.add_argument("--hosted-ms", type=float, default=170.0, help="assumed time in the service (OCI, Cohere 3.5)")
@@ -106,7 +107,7 @@ def _rows(options: argparse.Namespace, evaluation: Path, work: Path) -> Iterator
         few = Sizes(options.listwise_queries, 20, options.seed)
         listwise = rerank_listwise(folder, _RUN, models, few) if models.listwise else None
         yield from about_listwise(listwise, models.listwise)
-    deepest = Sizes(options.queries, max(options.depths), options.seed)
+    deepest = Sizes(options.hybrid_queries, max(options.depths), options.seed)
     for name in options.hybrid:
         yield from about_hybrid(rerank_hybrid(evaluation / name, models, deepest, work), options.depths)
     for name in options.answers:
