@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from shortlist.build.collections import read_collection
 from shortlist.errors import InputError
 from shortlist.evaluation import Collection, Run, read_beir, read_qrels, read_run, write_qrels, write_run
-from shortlist.evaluation.collection import read_answers, read_corpus, read_queries
+from shortlist.evaluation.collection import read_answers, read_corpus, read_queries, write_beir
 from shortlist.evaluation.qrels import Judgements, read_judgements
 from shortlist.evaluation.request import Request
 from shortlist.evaluation.runs import line_of
@@ -30,7 +30,7 @@ QRELS = st.dictionaries(IDS, st.dictionaries(IDS, st.integers(0, 9), min_size=1)
 
 
 @settings(max_examples=40)
-@given(QRELS, st.sampled_from(["q.tsv", "q.txt"]))
+@given(QRELS, st.sampled_from(["q.tsv", "q.txt", "q.jsonl"]))
 def test_written_qrels_are_read_the_same(folder: Path, qrels: dict[str, dict[str, int]], name: str) -> None:
     path = folder / name
     write_qrels(path, qrels)
@@ -168,6 +168,15 @@ def test_a_beir_folder_is_read_with_what_does_not_fit(tmp_path: Path) -> None:
         f"1 judged queries have no text and are left out ('77' at {qrels}, line 4)",
         f"1 of 2 judgements are of documents that the corpus lacks ('lost' at {qrels}, line 3)",
     )
+
+
+def test_a_written_collection_is_read_the_same(tmp_path: Path) -> None:
+    collection = read_beir(beir_folder(tmp_path / "made"))
+    folder = tmp_path / "again" / "made"
+    write_beir(folder, collection, split="dev")
+    assert read_beir(folder) == collection
+    with pytest.raises(InputError, match=r"dev\.tsv: the id 'a b' .* use JSONL"):
+        write_beir(tmp_path / "x", replace(collection, qrels={"a b": {"c": 1}}), split="dev")
 
 
 def test_a_sample_keeps_the_order_and_the_judgements_of_its_queries(tmp_path: Path) -> None:

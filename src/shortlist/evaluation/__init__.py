@@ -1,6 +1,6 @@
 """Measures, significance, test collections and reports: how good a ranking is, and how sure one may be."""
 
-from shortlist.evaluation.collection import Collection, read_beir
+from shortlist.evaluation.collection import Collection, read_beir, write_beir
 from shortlist.evaluation.measures import Measure, parse_measure, parse_measures
 from shortlist.evaluation.outcome import PerQuery, audit, mean, per_query
 from shortlist.evaluation.qrels import Qrels, read_qrels, write_qrels
@@ -20,6 +20,7 @@ __all__ = [
     "read_beir",
     "read_qrels",
     "read_run",
+    "write_beir",
     "write_qrels",
     "write_run",
 ]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shortlist.errors import InputError
 from shortlist.evaluation.files import at, existing, read_lines, read_objects, text_of
-from shortlist.evaluation.qrels import Judgements, Qrels, Subtopics, read_judgements
+from shortlist.evaluation.qrels import Judgements, Qrels, Subtopics, read_judgements, write_qrels
 from shortlist.types import Document, Query
 
 _SPLITS = ("test", "dev", "validation", "train")
@@ -116,6 +117,28 @@ def read_beir(folder: Path, *, split: str | None = None) -> Collection:
         answers=read_answers(answers) if answers.is_file() else None,
         corpus=str(corpus),
     )
+
+
+def write_beir(folder: Path, collection: Collection, *, split: str = "test") -> None:
+    """Write a collection as a BEIR folder, which is made: `read_beir` gives it back, but for notes and subtopics.
+
+    Raises InputError for an id with whitespace in it, which BEIR's qrels cannot hold.
+    """
+    (folder / "qrels").mkdir(parents=True, exist_ok=True)
+    write_qrels(folder / "qrels" / f"{split}.tsv", collection.qrels)
+    documents = ({"_id": doc_id, "title": d.title, "text": d.text} for doc_id, d in collection.documents.items())
+    _write_objects(folder / "corpus.jsonl", documents)
+    _write_objects(
+        folder / "queries.jsonl", ({"_id": query.query_id, "text": query.text} for query in collection.queries)
+    )
+    if collection.answers:
+        answers = ({"query_id": query_id, "answers": list(found)} for query_id, found in collection.answers.items())
+        _write_objects(folder / "answers.jsonl", answers)
+
+
+def _write_objects(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
+    with path.open("w", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 def read_queries(path: Path) -> tuple[Query, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,14 +70,30 @@ def read_judgements(path: Path) -> Judgements:
 
 
 def write_qrels(path: Path, qrels: Mapping[str, Mapping[str, int]]) -> None:
-    """Write qrels: BEIR for `.tsv`, TREC otherwise. Raises InputError for an id with whitespace in it."""
-    is_beir = path.suffix == ".tsv"
-    lines = ["query-id\tcorpus-id\tscore"] if is_beir else []
+    """Write qrels: BEIR for `.tsv`, JSONL for `.jsonl`, TREC otherwise.
+
+    Raises InputError for an id with whitespace in it, which only JSONL can hold.
+    """
+    row = {".tsv": _beir_row, ".jsonl": _json_row}.get(path.suffix, _trec_row)
+    lines = ["query-id\tcorpus-id\tscore"] if row is _beir_row else []
     for query_id, judged in qrels.items():
         for doc_id, relevance in judged.items():
-            check_ids(path, query_id, doc_id)
-            lines.append(f"{query_id}\t{doc_id}\t{relevance}" if is_beir else f"{query_id} 0 {doc_id} {relevance}")
+            if row is not _json_row:
+                check_ids(path, query_id, doc_id)
+            lines.append(row(query_id, doc_id, relevance))
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _trec_row(query_id: str, doc_id: str, relevance: int) -> str:
+    return f"{query_id} 0 {doc_id} {relevance}"
+
+
+def _beir_row(query_id: str, doc_id: str, relevance: int) -> str:
+    return f"{query_id}\t{doc_id}\t{relevance}"
+
+
+def _json_row(query_id: str, doc_id: str, relevance: int) -> str:
+    return json.dumps({"query_id": query_id, "doc_id": doc_id, "relevance": relevance})
 
 
 def check_ids(path: Path, *ids: str) -> None:
