@@ -1,11 +1,12 @@
-"""When `shortlist ask` says "not in these documents", and when a sentence counts as supported: fitted, and checked.
+"""What the packaged scores mean: a document's relevance, whether anything answers, what supports a sentence.
 
     python -m scripts.fit_answers DATA
 
 DATA holds `train/NAME/pairs.jsonl.gz` (query, passage, label) and `eval/xquad_en` (BEIR layout with answers.jsonl).
-The floor is fitted on questions of the training sets with their passage among the candidates and without it; the
-threshold of support on the one-sentence summaries of papers (scitldr) with their own abstract and with the best other
-one. Both are checked on xquad_en, which neither saw. It takes about five minutes on two cores.
+Relevance and the floor of `shortlist ask` are fitted on questions of the training sets, the floor with their passage
+among the candidates and without it; the threshold of support on the one-sentence summaries of papers (scitldr) with
+their own abstract and with the best other one. Floor and support are checked on xquad_en, which neither saw. It takes
+about five minutes on two cores.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 
 from shortlist.build.models import load_model
 from shortlist.calibration.fitted import fit_scores
+from shortlist.calibration.logistic import Floats
 from shortlist.evaluation import read_beir
 from shortlist.generation.support import ScorerJudge, Statement
 from shortlist.protocols import Scorer
@@ -31,6 +33,7 @@ from shortlist.types import Document, Query
 from shortlist.weights import find_packaged
 
 SETS = ("squad_nqg", "nq_qed", "medquad", "tldr", "k8s_docs", "powershell_docs")
+Scored = tuple[Floats, Floats]  # the scores of the right passage, and of the wrong ones
 QUERIES, PASSAGES, DEPTH, REFUSED, LONG_ENOUGH = 100, 4000, 15, 0.05, 10
 
 
@@ -56,16 +59,16 @@ def pairs(file: Path) -> list[tuple[str, str]]:
     return [(row["query"], row["passage"]) for row in rows if row.get("label", 1)]
 
 
-def best_scores(scorer: Scorer, query: str, right: set[str], search: Search) -> tuple[float, float]:
-    """Return the best candidate's score with the right passages among the candidates, and without them."""
+def candidate_scores(scorer: Scorer, query: str, right: set[str], search: Search) -> Scored:
+    """Return the scores of a right passage and of the best wrong ones."""
     wrong = [text for text in search.best(query, DEPTH + len(right)) if text not in right][:DEPTH]
     texts = [*sorted(right)[:1], *wrong]
     values = scorer.score(Query(query), [Document(text) for text in texts]).values
-    return float(values.max()), float(values[1:].max())
+    return values[:1].astype(float), values[1:].astype(float)
 
 
-def of_training_sets(scorer: Scorer, folder: Path) -> Iterator[tuple[str, float, float]]:
-    """Yield sampled questions with their best scores, with and without an answer."""
+def of_training_sets(scorer: Scorer, folder: Path) -> Iterator[tuple[str, Scored]]:
+    """Yield sampled questions with the scores of their candidates."""
     random = np.random.default_rng(0)
     for name in SETS:
         known = pairs(folder / name / "pairs.jsonl.gz")
@@ -73,16 +76,16 @@ def of_training_sets(scorer: Scorer, folder: Path) -> Iterator[tuple[str, float,
         search = Search(list(dict.fromkeys(passage for _, passage in chosen)))
         for query in list(dict.fromkeys(query for query, _ in chosen))[:QUERIES]:
             right = {passage for asked, passage in known if asked == query}
-            yield f"{name}: {query}", *best_scores(scorer, query, right, search)
+            yield f"{name}: {query}", candidate_scores(scorer, query, right, search)
 
 
-def of_xquad(scorer: Scorer, folder: Path) -> Iterator[tuple[str, float, float]]:
-    """Yield 200 questions of a collection with their best scores, with and without an answer."""
+def of_xquad(scorer: Scorer, folder: Path) -> Iterator[tuple[str, Scored]]:
+    """Yield 200 questions of a collection with the scores of their candidates."""
     collection = read_beir(folder)
     search = Search([document.full_text for document in collection.documents.values()])
     for query in collection.queries[::6][:200]:
         right = {collection.documents[d].full_text for d, grade in collection.qrels[query.query_id].items() if grade}
-        yield query.query_id, *best_scores(scorer, query.text, right, search)
+        yield query.query_id, candidate_scores(scorer, query.text, right, search)
 
 
 def summaries(folder: Path) -> list[Statement]:
@@ -117,9 +120,19 @@ def balanced_accuracy(judge: ScorerJudge, statements: Sequence[Statement]) -> fl
     return float((told[truth].mean() + (~told[~truth]).mean()) / 2)
 
 
-def floor_of(scorer: Scorer, data: Path) -> dict[str, Any]:
+def relevance_of(scorer: Scorer, found: Sequence[tuple[str, Scored]]) -> dict[str, Any]:
+    """Fit the chance that a document is relevant, one right among `DEPTH` + 1 candidates of BM25."""
+    scores = {
+        name: {str(place): value for place, value in enumerate([*right, *wrong])} for name, (right, wrong) in found
+    }
+    labels = {name: {place: place == "0" for place in by_place} for name, by_place in scores.items()}
+    fitted_on = f"{len(found)} questions of {', '.join(SETS)}, one right among {DEPTH + 1} candidates"
+    return asdict(fit_scores(scores, labels, scorer=scorer.fingerprint, fitted_on=fitted_on))
+
+
+def floor_of(scorer: Scorer, asked: Sequence[tuple[str, Scored]], data: Path) -> dict[str, Any]:
     """Fit the chance that the documents answer, choose the floor, and see what it does on other questions."""
-    found = list(of_training_sets(scorer, data / "train"))
+    found = [_best(*row) for row in asked]
     scores = {name: {"with": there, "without": gone} for name, there, gone in found}
     labels: dict[str, Mapping[str, bool]] = {name: {"with": True, "without": False} for name in scores}
     fitted_on = f"{len(found)} questions of {', '.join(SETS)}, with and without their passage among {DEPTH} candidates"
@@ -127,7 +140,10 @@ def floor_of(scorer: Scorer, data: Path) -> dict[str, Any]:
     chances = made.score_map(np.array([there for _, there, _ in found]))
     floor = float(np.quantile(chances, REFUSED))
     told: dict[str, Any] = {"calibration": asdict(made), "floor": round(floor, 4)}
-    for name, rows in (("fitted", found), ("xquad_en", list(of_xquad(scorer, data / "eval" / "xquad_en")))):
+    for name, rows in (
+        ("fitted", found),
+        ("xquad_en", [_best(*row) for row in of_xquad(scorer, data / "eval" / "xquad_en")]),
+    ):
         there, gone = (made.score_map(np.array([row[place] for row in rows])) for place in (1, 2))
         told[name] = {
             "questions": len(rows),
@@ -135,6 +151,12 @@ def floor_of(scorer: Scorer, data: Path) -> dict[str, Any]:
             "unanswerable_refused": round(float((gone < floor).mean()), 4),
         }
     return told
+
+
+def _best(name: str, scored: Scored) -> tuple[str, float, float]:
+    """Return the best score with the right passage among the candidates, and without it."""
+    right, wrong = scored
+    return name, float(max(right.max(), wrong.max())), float(wrong.max())
 
 
 def support_of(scorer: Scorer, data: Path) -> dict[str, Any]:
@@ -155,7 +177,12 @@ def main() -> None:
     data, packaged = Path(sys.argv[1]), find_packaged(DEFAULT_MODEL)
     assert packaged is not None
     scorer = load_model(DEFAULT_MODEL, precision="fp32", engine="onnxruntime")
-    told = {"answerable": floor_of(scorer, data), "support": support_of(scorer, data)}
+    asked = list(of_training_sets(scorer, data / "train"))
+    told = {
+        "relevance": relevance_of(scorer, asked),
+        "answerable": floor_of(scorer, asked, data),
+        "support": support_of(scorer, data),
+    }
     (packaged.folder / "answers.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(json.dumps(told, indent=1) + "\n")
 

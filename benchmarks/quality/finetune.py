@@ -35,13 +35,14 @@ from benchmarks.quality.collection import Collection, load_collection
 from benchmarks.quality.indexing import indexed
 from benchmarks.quality.measure import NDCG, per_query
 from benchmarks.quality.peer_trainer import train_peer
+from shortlist.build.models import load_model
 from shortlist.evaluation.significance import compare, corrected
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.inference.export import export_onnx
 from shortlist.protocols import Role, Scorer
 from shortlist.retrieval import BM25, Dense, Hybrid, Index
+from shortlist.scorers.blend import Blend
 from shortlist.scorers.cached import Cached
-from shortlist.scorers.cosine import Cosine
 from shortlist.scorers.cross_encoder import CrossEncoder
 from shortlist.settings import DEFAULT_MODEL, Settings
 from shortlist.training.blending import with_offset
@@ -70,12 +71,11 @@ Values = dict[str, float]  # query_id -> nDCG@10
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What every training of one run shares; `weight` is the cosine's in the packaged blend."""
+    """What every training of one run shares; `beside` is the packaged blend without its cross-encoder."""
 
     collection: Collection
     candidates: Mapping[str, Ranking]
-    cosine: Cosine
-    weight: float
+    beside: Blend
     start: Path
     groups: Mapping[str, list[Group]]
 
@@ -130,13 +130,13 @@ def _setting(
     collection: Collection, index: Index, encoder: BiEncoder, scratch: Path, done: dict[str, Any], options: Any
 ) -> Setting:
     """Retrieve candidates, mine negatives with the packaged model's help, and measure what there is before training."""
-    parts = {part["kind"]: part for part in _packaged_parts()}
-    weight = float(parts["bi-encoder"]["weight"]) if "bi-encoder" in parts else 0.0
+    trained, *others = sorted(_packaged_parts(), key=lambda part: part["kind"] != "cross-encoder")
+    beside = Blend([(load_model(part["model"], kind=part["kind"], encoder=encoder), part["weight"]) for part in others])
     hybrid = Hybrid([BM25(index), Dense(index, encoder)])
     candidates = {query.query_id: hybrid.retrieve(query, depth=DEPTH) for query in collection.queries}
-    name = parts["cross-encoder"]["model"]
+    name = trained["model"]
     current = Cached(CrossEncoder.load(name, threads=options.threads))
-    setting = Setting(collection, candidates, Cosine(encoder), weight, starting_folder(name, scratch / "start"), {})
+    setting = Setting(collection, candidates, beside, starting_folder(name, scratch / "start"), {})
     if "before" not in done:
         done["before"] = _before(setting, current)
         options.out.write_text(json.dumps(done, indent=1))
@@ -145,7 +145,7 @@ def _setting(
         rows = json.loads(kept.read_text())
         groups = {q: [_group(row) for row in some] for q, some in rows.items()}
     else:
-        keep = Filter(current, options.filter_share) if options.filter_share else None
+        keep = Filter(Blend([(current, 1.0), (beside, 1.0)]), options.filter_share) if options.filter_share else None
         groups = _mined(collection, index, encoder, keep, setting)
         kept.write_text(json.dumps({q: [_row(g) for g in some] for q, some in groups.items()}))
     return replace(setting, groups=groups)
@@ -155,7 +155,7 @@ def _packaged_parts() -> list[Mapping[str, Any]]:
     packaged = find_packaged(DEFAULT_MODEL)
     if packaged is None:
         raise LookupError(DEFAULT_MODEL)
-    parts: list[Mapping[str, Any]] = packaged.card.get("parts") or [{"kind": "cross-encoder", "model": DEFAULT_MODEL}]
+    parts: list[Mapping[str, Any]] = packaged.card["parts"]
     return parts
 
 
@@ -182,7 +182,7 @@ def _mined(
         ]
         examples = Examples([Asked(query.text, passages)], len(passages), [])
         made = list(groups_of(examples, Building(negatives=NEGATIVES, positives=3), miner))
-        groups[query.query_id] = list(with_offset(made, [(setting.cosine, setting.weight)]))
+        groups[query.query_id] = list(with_offset(made, [(setting.beside, 1.0)]))
     tell(f"mined: {miner.mined}, {sum(map(len, groups.values()))} groups")
     return groups
 
@@ -205,8 +205,8 @@ def _scored(
     blended: dict[str, list[str]] = {}
     for query_id, ranking in candidates.items():
         logits = scorer.score(ranking.query, ranking.documents).values
-        cosines = setting.cosine.score(ranking.query, ranking.documents).values
-        for orders, scores in ((alone, logits), (blended, logits + np.float32(setting.weight) * cosines)):
+        added = setting.beside.score(ranking.query, ranking.documents).values
+        for orders, scores in ((alone, logits), (blended, logits + added)):
             found = Ranking.from_scores(ranking.query, ranking.documents, scores, kind=ranking.score_kind, stage="x")
             orders[query_id] = list(found.doc_ids)
     return alone, blended

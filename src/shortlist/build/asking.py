@@ -156,6 +156,13 @@ def packaged_floor() -> Floor:
 
 
 @lru_cache(maxsize=1)
+def packaged_relevance() -> ScoreMap:
+    """Return the map from the packaged reranker's scores to chances of relevance; see scripts/fit_answers.py."""
+    made = _packaged()["relevance"]
+    return map_of(made["method"], made["score_map"])
+
+
+@lru_cache(maxsize=1)
 def packaged_judge() -> ScorerJudge:
     """Return the packaged reranker as a judge of support, loaded once; its threshold is scripts/fit_answers.py's."""
     told = _packaged()["support"]

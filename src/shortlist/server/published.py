@@ -6,6 +6,9 @@ import math
 from collections.abc import Callable, Mapping
 from itertools import accumulate
 
+import numpy as np
+
+from shortlist.build.asking import packaged_relevance
 from shortlist.types import Ranking, ScoreKind
 
 
@@ -13,12 +16,14 @@ def _sigmoid(value: float) -> float:
     return 1 / (1 + math.exp(-value)) if value >= 0 else math.exp(value) / (1 + math.exp(value))
 
 
-# Of the packaged blend (a logit and 40 times a cosine): halfway between the two reference pairs of the model's
-# card, and a slope by eye. It is no calibration, and says nothing of how likely a document is relevant.
-_BLEND_MIDDLE, _BLEND_SCALE = 29.0, 4.0
+def _blend(value: float) -> float:
+    """Read a blend's sum as the packaged one is calibrated; of another blend it is only a number that rises."""
+    return float(packaged_relevance()(np.asarray([value]))[0])
+
+
 _INTO_UNIT: Mapping[ScoreKind, Callable[[float], float]] = {
     ScoreKind.LOGIT: _sigmoid,
-    ScoreKind.WEIGHTED_SUM: lambda value: _sigmoid((value - _BLEND_MIDDLE) / _BLEND_SCALE),
+    ScoreKind.WEIGHTED_SUM: _blend,
     ScoreKind.SIMILARITY: lambda value: min(1.0, max(0.0, (1 + value) / 2)),
     ScoreKind.LOG_LIKELIHOOD: lambda value: math.exp(min(0.0, value)),
     ScoreKind.BM25: lambda value: 1 - 1 / (1 + max(0.0, value)),
