@@ -18,13 +18,13 @@ from shortlist.inference.models import ModelFolder, find_model
 Floats = npt.NDArray[np.float32]
 
 _TURNED = (".query.weight", ".key.weight", ".value.weight", "dense.weight", "classifier.weight")
-_QUERY = "attention.self.query"
+_QUERY, _SCALE = "attention.self.query", ".scale"
 
 
 def starting_folder(name: str, scratch: Path) -> Path:
     """Return a folder of `config.json`, safetensors and `tokenizer.json` for a model's name, folder or `owner/name`.
 
-    A packaged model holds only our own graph: its weights (fp16, as they ship) are read off that and
+    A packaged model holds only our own graph: its weights (fp16 or int8, as they ship) are read off that and
     written to `scratch`. Raises UnsupportedModelError for another graph, or for another
     architecture than BERT's, and as `find_model` does.
     """
@@ -48,12 +48,19 @@ def _restored(model: ModelFolder, out: Path) -> Path:
             f"{file} is no graph that shortlist exported of a BERT model, and there are no safetensors beside it"
         )
     arrays = {one.name: require("onnx", extra="train").numpy_helper.to_array(one) for one in graph.graph.initializer}
+    arrays = {name: _unpacked(arrays, name) for name in arrays if not name.endswith(_SCALE)}
     tensors, config = checkpoint_of(arrays, model.config, has_head=notes.get("shortlist.head") == "classification")
     out.mkdir(parents=True, exist_ok=True)
     require("safetensors.numpy", extra="train").save_file(tensors, out / "model.safetensors")
     (out / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
     shutil.copyfile(model.path / "tokenizer.json", out / "tokenizer.json")
     return out
+
+
+def _unpacked(arrays: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[Any]:
+    """Return a constant's values: int8 ones times their scales (`inference.export.graph`), others as they are."""
+    scale = arrays.get(name + _SCALE)
+    return arrays[name] if scale is None else arrays[name].astype(np.float32) * scale
 
 
 def checkpoint_of(
