@@ -22,6 +22,7 @@ from shortlist.scorers.hosted.providers import PROVIDERS
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.scorers.registry import load_scorer, scorer_kinds
+from shortlist.scorers.token_bm25 import TokenBM25
 from shortlist.testing import RerankServer, check_reranker, check_scorer
 from shortlist.testing.texts import DOCUMENTS, QUERY
 from shortlist.types import Document, DocumentVector, Query, ScoreKind, Scores, Step
@@ -213,7 +214,9 @@ def test_ten_thousand_documents_are_scored_in_one_call(cross_encoder: CrossEncod
 def test_a_blend_is_the_weighted_sum_of_its_parts(cross_encoder: CrossEncoder) -> None:
     cosine = Cosine.load("all-minilm-l6-v2", precision="fp32")
     blend = load_model("shortlist-l6", precision="fp32")
+    words = TokenBM25.load().score(QUERY, DOCUMENTS).values
     expected = cross_encoder.score(QUERY, DOCUMENTS).values + np.float32(40) * cosine.score(QUERY, DOCUMENTS).values
+    expected += np.float32(0.2) * words
     scores = blend.score(QUERY, DOCUMENTS)
     assert np.abs(scores.values - expected).max() < 1e-3
     assert scores.step.counts == {"documents": 10, "encoded": 10, "pairs": 10, "tokens": scores.step.counts["tokens"]}
