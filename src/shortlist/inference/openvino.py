@@ -134,4 +134,6 @@ def _options(precision: Precision, streams: int) -> dict[str, Any]:
         "PERFORMANCE_HINT": "THROUGHPUT",
         "NUM_STREAMS": streams,
         "INFERENCE_NUM_THREADS": streams,
+        # Weights stored in int8 are no wish for int8 arithmetic: 0 keeps activations as they are.
+        **({} if precision is Precision.INT8 else {"DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}),
     }

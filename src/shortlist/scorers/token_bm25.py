@@ -58,7 +58,7 @@ class TokenBM25:
         began = time.perf_counter()
         asked = self.tokenizer.encode([query.text])[0]
         values = self._values(asked, self.tokenizer.ids_of(documents))
-        step = Step("token-bm25", (time.perf_counter() - began) * 1000, {"documents": len(documents)})
+        step = Step("words", (time.perf_counter() - began) * 1000, {"documents": len(documents)})
         return Scores(values, ScoreKind.BM25, step)
 
     def _values(self, asked: Ids, documents: Sequence[Ids]) -> Weights:
