@@ -36,6 +36,7 @@ from shortlist.errors import InputError
 from shortlist.evaluation.agreement import agreement
 
 REFERENCE, BASELINE = "sentence-transformers fp32", "sentence-transformers openvino"
+_TOKENIZER = "shortlist-minilm-l6"  # BERT's, as that of the weights
 _PAUSE_S = 0.05  # until the threads of the one before have gone to sleep
 Results = dict[str, Any]
 
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str]) -> None:
     found["runs"].append({**run, "gflops": rates})
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    sys.stdout.write(report(found, Encoder.load(options.folder / "torch")))
+    sys.stdout.write(report(found))
 
 
 def _options() -> argparse.ArgumentParser:
@@ -126,17 +127,21 @@ def _logits(scores: Floats, name: str) -> Floats:
 
 def _timed(workers: Sequence[Worker], tokens: int, run: int, options: argparse.Namespace) -> list[Results]:
     until, calls = time.monotonic() + options.seconds, []
+    encoder, offsets = Encoder.load(options.folder / "torch"), offsets_of(_TOKENIZER)
     for turn, one in enumerate(_requests(tokens, options, start=run * 1000)):
         if turn >= 2 and time.monotonic() > until:
             break
         first = turn % len(workers)
         texts = [document.text for document in one.documents]
+        lengths = [min(512, len(offsets(one.query.text)) + len(offsets(text)) + 3) for text in texts]
+        work = {"gflop": encoder.operations(lengths) / 1e9}
+        work |= {"gflop_whole": encoder.operations(lengths, first_only=False) / 1e9}
         for worker in (*workers[first:], *workers[:first]):
             time.sleep(_PAUSE_S)
             answer = worker.ask(one.query.text, texts)
             calls.append(
                 {"run": run, "turn": turn, "system": worker.name, "tokens": tokens, "pairs": len(texts)}
-                | {"ms": answer.ms, "peak_mb": answer.peak_mb}
+                | {"ms": answer.ms, "peak_mb": answer.peak_mb, **work}
             )
     tell(f"{tokens} tokens: {len(calls) // len(workers)} rounds")
     return calls
@@ -145,7 +150,7 @@ def _timed(workers: Sequence[Worker], tokens: int, run: int, options: argparse.N
 def _requests(tokens: int, options: argparse.Namespace, *, start: int) -> Iterator[Candidates]:
     """Make requests without end, never the same texts again; `start` keeps the runs apart."""
     collection = load_collection("trec_dl19")
-    offsets = offsets_of("shortlist-minilm-l6")
+    offsets = offsets_of(_TOKENIZER)
     queries = sample(collection.queries, 0, seed=options.seed)
     for number in range(sys.maxsize):
         yield make_candidates(
@@ -158,36 +163,42 @@ def _requests(tokens: int, options: argparse.Namespace, *, start: int) -> Iterat
         )
 
 
-def report(found: Results, encoder: Encoder) -> str:
+def report(found: Results) -> str:
     """Return the tables: pairs/s and latency by length, then memory, cold start and agreement."""
     last = found["runs"][-1]
     parts = ["# Side by side, the same weights\n", as_markdown(last)]
     rates = {name: np.median([run["gflops"][name] for run in found["runs"]]) for name in last["gflops"]}
     parts.append("Matrix products of this machine: " + ", ".join(f"{n} {r:.0f} GFLOP/s" for n, r in rates.items()))
     for tokens in dict.fromkeys(call["tokens"] for call in found["calls"]):
-        parts += [f"\n## About {tokens} tokens a document\n", _lengths(found, tokens, encoder, rates)]
+        parts += [f"\n## About {tokens} tokens a document\n", _lengths(found, tokens, rates)]
     return "\n".join([*parts, "\n## Around it\n", _around(found)])
 
 
-def _lengths(found: Results, tokens: int, encoder: Encoder, rates: Mapping[str, float]) -> str:
+def _lengths(found: Results, tokens: int, rates: Mapping[str, float]) -> str:
+    """Return a length's table; shares count work executed: ours leaves the last layer's other positions out."""
     here = [call for call in found["calls"] if call["tokens"] == tokens]
-    speeds = {
-        name: [call["pairs"] / call["ms"] * 1000 for call in here if call["system"] == name]
-        for name in dict.fromkeys(call["system"] for call in here)
-    }
+    by_system = {name: [c for c in here if c["system"] == name] for name in dict.fromkeys(c["system"] for c in here)}
+    paces = {name: float(np.median([c["pairs"] / c["ms"] * 1000 for c in calls])) for name, calls in by_system.items()}
+    unit = "bf16" if "bf16" in rates else "fp32"
     rows = []
-    for name, values in speeds.items():
-        latencies = [call["ms"] for call in here if call["system"] == name]
-        pace = float(np.median(values))
-        ratios = [
-            f"{pace / float(np.median(speeds[one])):.2f}" if one in speeds else "-" for one in (BASELINE, REFERENCE)
-        ]
-        p50, p95 = (f"{np.quantile(latencies, share):.0f}" for share in (0.5, 0.95))
-        rows.append([name, str(len(values)), f"{pace:.0f}", *ratios, p50, p95])
-    for precision, rate in rates.items():
-        pair = encoder.operations([tokens + 13])  # with a query of about ten tokens, and three special ones
-        rows.append([f"roofline, {precision} products alone", "", f"{rate * 1e9 / pair:.0f}", "", "", "", ""])
-    header = ["system", "calls", "pairs/s", f"x {BASELINE}", f"x {REFERENCE}", "P50 ms", "P95 ms"]
+    for name, calls in by_system.items():
+        ratios = [f"{paces[name] / paces[one]:.2f}" if one in paces else "-" for one in (BASELINE, REFERENCE)]
+        p50, p95 = (f"{np.quantile([call['ms'] for call in calls], share):.0f}" for share in (0.5, 0.95))
+        kind = "gflop" if name.startswith(OURS) else "gflop_whole"
+        rate = float(np.median([call[kind] / call["ms"] * 1000 for call in calls]))
+        rows.append([name, str(len(calls)), f"{paces[name]:.0f}", *ratios, p50, p95, f"{rate / rates[unit]:.0%}"])
+    pair = float(np.mean([call["gflop"] / call["pairs"] for call in here]))
+    rows += [[f"roofline, {name}", "", f"{rate / pair:.0f}", "", "", "", "", ""] for name, rate in rates.items()]
+    header = [
+        "system",
+        "calls",
+        "pairs/s",
+        f"x {BASELINE}",
+        f"x {REFERENCE}",
+        "P50 ms",
+        "P95 ms",
+        f"of the {unit} rate",
+    ]
     return markdown(header, rows)
 
 

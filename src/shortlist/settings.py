@@ -40,6 +40,7 @@ class Settings:
     OpenAI-compatible one; "none" for neither.`depth`: candidates from the first stage. `top_k`: how many come out.
     `score_cache`: where scores are kept for pairs that come again, "none", "memory", "disk" (a file that processes
     share), or a file's path. `exact`: whether a pair must score the same to the bit whatever it comes with.
+    `exits`: a file of `shortlist exits`, with which a model that has exits drops candidates early; "none" for none.
     """
 
     model: str = DEFAULT_MODEL
@@ -56,6 +57,7 @@ class Settings:
     server: str = "none"
     score_cache: str = "none"
     exact: bool = False
+    exits: str = "none"
 
     @classmethod
     def load(cls, *, file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

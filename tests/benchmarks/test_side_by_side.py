@@ -61,13 +61,15 @@ def test_the_table_gives_medians_ratios_and_the_roofline() -> None:
     }
     calls = [
         {"run": 0, "turn": turn, "system": name, "tokens": 60, "pairs": 50, "ms": ms, "peak_mb": 100.0 + turn}
+        | {"gflop": 10.0, "gflop_whole": 12.0}
         for name, each in times.items()
         for turn, ms in enumerate(each)
     ]
     far = {"60": {"tau": 0.99, "largest": 0.02}}
     systems = {name: {"version": f"{name} 1", "cold_start_s": [1.0, 3.0, 2.0], "far": far} for name in times}
     run = {"command": "python", "when": "now", "versions": {}, "hardware": HARDWARE, "gflops": {"fp32": 100.0}}
-    table = report({"runs": [run], "systems": systems, "calls": calls}, MINILM)
-    assert "| shortlist auto | 3 | 200 | 2.00 | 4.00 | 250 | 259 |" in table
-    assert f"| roofline, fp32 products alone |  | {100e9 / MINILM.operations([73]):.0f} |" in table
+    table = report({"runs": [run], "systems": systems, "calls": calls})
+    assert "| shortlist auto | 3 | 200 | 2.00 | 4.00 | 250 | 259 | 40% |" in table
+    assert f"| {BASELINE} | 3 | 100 | 1.00 | 2.00 | 500 | 500 | 24% |" in table
+    assert "| roofline, fp32 |  | 500 |" in table
     assert "| shortlist auto | shortlist auto 1 | 2.0 | 102 | 0.990, 0.020 |" in table

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,10 @@ transformers = pytest.importorskip("transformers")
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shortlist import Reranker
+from shortlist.build.exit_margins import fit_margins
 from shortlist.errors import InputError, UnsupportedModelError
+from shortlist.evaluation.request import Request
 from shortlist.inference.export.stages import export_stages
 from shortlist.inference.models import find_model
 from shortlist.inference.onnxruntime import OnnxRuntimeSession
@@ -23,7 +28,8 @@ from shortlist.inference.stages import Stages
 from shortlist.inference.tokens import ModelInput, Tokenizer
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pruned import Pruned
-from shortlist.scorers.pruning import safe_margin, survivors
+from shortlist.scorers.pruning import Margins, safe_margin, survivors
+from shortlist.settings import Settings
 from shortlist.testing import check_reranker
 from shortlist.types import Document, Query, Ranking
 
@@ -157,3 +163,31 @@ def test_a_margin_covers_all_but_the_risked_share_of_the_queries(pairs: list[lis
         kept = np.argsort(-early, kind="stable")[: survivors(np.sort(early)[::-1], top_k=3, margin=margin + 1e-5)]
         lost += not set(np.argsort(-final, kind="stable")[:3].tolist()) <= set(kept.tolist())
     assert lost <= 0.1 * len(pairs)
+
+
+def test_margins_come_back_from_their_file_as_they_were(tmp_path: Path) -> None:
+    made = Margins("model@1:openvino:bf16:512:head", 10, 0.1, 40, (0.1234567, float("inf")))
+    made.save(tmp_path / "exits.json")
+    assert Margins.load(tmp_path / "exits.json") == made
+    (tmp_path / "exits.json").write_text('{"margins": 3}', encoding="utf-8")
+    with pytest.raises(InputError, match="holds no margins of exits"):
+        Margins.load(tmp_path / "exits.json")
+
+
+def test_a_reranker_takes_the_margins_that_were_fitted_for_its_model(folder: Path, tmp_path: Path) -> None:
+    texts = [document.text for document in DOCUMENTS]
+    corpus, queries = tmp_path / "corpus.jsonl", tmp_path / "queries.jsonl"
+    corpus.write_text("".join(json.dumps({"_id": str(i), "text": text}) + "\n" for i, text in enumerate(texts)))
+    queries.write_text("".join(json.dumps({"_id": f"q{i}", "text": f"berlin {i} museums"}) + "\n" for i in range(25)))
+    request = Request(systems=("bm25@30",), corpus=str(corpus), queries=str(queries))
+    settings = Settings(model=str(folder), engine="onnxruntime", precision="fp32")
+    made = fit_margins(request, str(folder), settings=settings, top_k=5, risk=0.4)
+    assert (made.queries, made.top_k) == (25, 5)
+    assert all(np.isfinite(made.margins))
+    made.save(tmp_path / "exits.json")
+    ranking = Reranker.of(replace(settings, exits=str(tmp_path / "exits.json"))).rank(QUERY, texts, top_k=5)
+    assert ranking.trace.steps[-1].counts["stage_0"] == 30
+    assert len(ranking) == 5
+    replace(made, model="another").save(tmp_path / "exits.json")
+    with pytest.raises(InputError, match="are of another, not of"):
+        Reranker.of(replace(settings, exits=str(tmp_path / "exits.json"))).ready()

@@ -81,29 +81,21 @@ def fastembed(folder: Path) -> tuple[str, Score]:
     return f"fastembed {version('fastembed')}", lambda query, documents: list(encoder.rerank(query, documents))
 
 
-def infinity(*, engine: str, files: str = "torch") -> Loader:
+def infinity(folder: Path) -> tuple[str, Score]:
     """`AsyncEmbeddingEngine` started and asked to `rerank`, as in its README, without HTTP in between."""
+    os.environ["INFINITY_ANONYMOUS_USAGE_STATS"] = "0"
+    from infinity_emb import AsyncEmbeddingEngine, EngineArgs
 
-    def load(folder: Path) -> tuple[str, Score]:
-        os.environ["INFINITY_ANONYMOUS_USAGE_STATS"] = "0"
-        from infinity_emb import AsyncEmbeddingEngine, EngineArgs
+    args = EngineArgs(model_name_or_path=str(folder / "torch"), engine="torch", device="cpu", model_warmup=False)
+    loop, model = asyncio.new_event_loop(), AsyncEmbeddingEngine.from_args(args)
+    loop.run_until_complete(model.astart())
 
-        name = str(folder / files)
-        if engine == "optimum":  # only a relative name finds its own ONNX file
-            os.chdir(folder)
-            name = files
-        args = EngineArgs(model_name_or_path=name, engine=engine, device="cpu", model_warmup=False)
-        loop, model = asyncio.new_event_loop(), AsyncEmbeddingEngine.from_args(args)
-        loop.run_until_complete(model.astart())
+    def score(query: str, documents: Sequence[str]) -> Sequence[float]:
+        found, _ = loop.run_until_complete(model.rerank(query=query, docs=list(documents)))
+        by_place = {one.index: float(one.relevance_score) for one in found}
+        return [by_place[place] for place in range(len(documents))]
 
-        def score(query: str, documents: Sequence[str]) -> Sequence[float]:
-            found, _ = loop.run_until_complete(model.rerank(query=query, docs=list(documents)))
-            by_place = {one.index: float(one.relevance_score) for one in found}
-            return [by_place[place] for place in range(len(documents))]
-
-        return f"infinity-emb {version('infinity-emb')}", score
-
-    return load
+    return f"infinity-emb {version('infinity-emb')}", score
 
 
 OURS = "shortlist"
@@ -118,6 +110,5 @@ SYSTEMS: Mapping[str, Loader] = {
     "sentence-transformers openvino": sentence_transformers(files="openvino", backend="openvino"),
     "FlashRank int8": flashrank,
     "fastembed": fastembed,
-    "infinity torch": infinity(engine="torch"),
-    "infinity optimum": infinity(engine="optimum", files="onnx"),
+    "infinity": infinity,
 }

@@ -81,19 +81,13 @@ def load_model(
     """
     if options.get("long_documents") == "auto":
         options = {key: value for key, value in options.items() if key != "long_documents"}
+    given = {**(defaults or {}), **options}
+    if parts := blend_parts(name, kind=kind):
+        return Blend([(load_part(part, encoder, given), float(part["weight"])) for part in parts])
     packaged = find_packaged(name)
-    if packaged is not None:
-        kind = kind or packaged.card["kind"]
-        if kind == "blend":
-            parts, given = packaged.card["parts"], {**(defaults or {}), **options}
-            return Blend([(_part(part, encoder, given), float(part["weight"])) for part in parts])
-    trained = read_json(Path(name) / "card.json", dict) if kind is None and Path(name).is_dir() else {}
-    if trained.get("kind") == "blend":  # of `shortlist train`; "." is the folder's own model
-        parts, given = trained["parts"], {**(defaults or {}), **options}
-        named = [{**part, "model": name if part["model"] == "." else part["model"]} for part in parts]
-        return Blend([(_part(part, encoder, given), float(part["weight"])) for part in named])
+    kind = kind or (packaged.card["kind"] if packaged is not None else None)
     if kind == "bi-encoder":
-        return _part({"kind": kind, "model": name}, encoder, {**(defaults or {}), **options})
+        return load_part({"kind": kind, "model": name}, encoder, given)
     recipe = find_recipe(name, **options) if kind is None else recipe_of_kind(kind, name)
     taken = accepted(recipe.kind, defaults or {})
     if (defaults or {}).get("exact") and "exact" not in taken:
@@ -102,7 +96,20 @@ def load_model(
     return Licensed(scorer, recipe.licence_note) if recipe.licence_note else scorer
 
 
-def _part(part: Mapping[str, Any], encoder: BiEncoder | None, options: Mapping[str, Any]) -> Scorer:
+def blend_parts(name: str, *, kind: str | None = None) -> list[dict[str, Any]]:
+    """Return the parts that a blend's card names, packaged or of `shortlist train`; of another model, none."""
+    if kind not in {None, "blend"}:
+        return []
+    packaged = find_packaged(name)
+    if packaged is not None:
+        return [dict(part) for part in packaged.card["parts"]] if packaged.card["kind"] == "blend" else []
+    trained = read_json(Path(name) / "card.json", dict) if Path(name).is_dir() else {}
+    parts = trained["parts"] if trained.get("kind") == "blend" else []
+    return [{**part, "model": name if part["model"] == "." else part["model"]} for part in parts]
+
+
+def load_part(part: Mapping[str, Any], encoder: BiEncoder | None, options: Mapping[str, Any]) -> Scorer:
+    """Load one of `blend_parts`, with those options that it takes."""
     if part["kind"] != "bi-encoder":
         taken = options if part["kind"] == "cross-encoder" else accepted(part["kind"], options)
         return load_scorer(part["kind"], part["model"], **taken)

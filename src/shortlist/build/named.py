@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shortlist import protocols
+from shortlist.build.exits import load_pruned
 from shortlist.build.models import LanguageModel, load_second_stage, options_of, split_kind
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline import Breaker, Fallback
@@ -28,12 +29,13 @@ class Named:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     encoder: BiEncoder | None = None
     score_cache: str = "none"
+    exits: str = "none"
 
     @classmethod
     def of(cls, name: str, settings: Settings, encoder: BiEncoder | None = None) -> Named:
         """Take `name` or `kind:name`, run as the settings say."""
         kind, rest = split_kind(name)
-        return cls(rest, kind, {}, options_of(settings), encoder, settings.score_cache)
+        return cls(rest, kind, {}, options_of(settings), encoder, settings.score_cache, settings.exits)
 
     def __str__(self) -> str:
         model = self.model if isinstance(self.model, str) else self.model.fingerprint
@@ -46,7 +48,10 @@ class Named:
         return chosen
 
     def load(self) -> protocols.Reranker:
-        """Load the model, behind its cache; raises as `load_second_stage` does."""
+        """Load the model, with its exits or behind its cache; raises as `load_second_stage` does."""
+        if self.exits != "none":
+            given = {**self.defaults, **self.options}
+            return load_pruned(str(self.model), Path(self.exits), encoder=self.encoder, options=given)
         reranker = load_second_stage(
             self.model, kind=self.kind, encoder=self.encoder, defaults=self.defaults, **self.options
         )

@@ -48,10 +48,11 @@ class Reranker:
         calibration: Path | str | None = None,
         encoder: BiEncoder | None = None,
         score_cache: str = "none",
+        exits: str = "none",
         **options: Any,
     ) -> None:
         chain = None if fallback is None else [Named.of(name, Settings()) for name in fallback]
-        named = Named(model, kind, options, encoder=encoder, score_cache=score_cache)
+        named = Named(model, kind, options, encoder=encoder, score_cache=score_cache, exits=exits)
         self._store(named, faster, chain, calibration)
 
     def _store(
@@ -81,6 +82,7 @@ class Reranker:
         calibration: Path | str | None = None,
         encoder: BiEncoder | None = None,
         score_cache: str = "none",
+        exits: str = "none",
         **options: Any,
     ) -> Reranker:
         """Load a model now.
@@ -94,11 +96,13 @@ class Reranker:
         `server="http://localhost:8000/v1"`. An open `encoder` is used where the model needs that one.
         Without a `fallback` a failure is an error. `score_cache` keeps the scores of pairs that come again: in
         "memory", on "disk" (a file that processes share), or in a file of yours; not those of a remote model.
+        `exits`, a file that `shortlist exits` wrote for this model, drops candidates that are out of reach of the
+        `top_k` early.
         Raises ModelNotFoundError, CorruptModelError, UnsupportedModelError, AuthenticationError or
         MissingExtraError, each saying what to do.
         """
         given: dict[str, Any] = {"faster": faster, "fallback": fallback, "calibration": calibration, **options}
-        return cls(model, kind=kind, encoder=encoder, score_cache=score_cache, **given).ready()
+        return cls(model, kind=kind, encoder=encoder, score_cache=score_cache, exits=exits, **given).ready()
 
     @classmethod
     def of(

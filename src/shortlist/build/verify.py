@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from shortlist.errors import InputError, MissingExtraError, UnsupportedModelErro
 from shortlist.evaluation.agreement import Agreement, agreement, over_queries
 from shortlist.inference.load import TORCH, installed_engines
 from shortlist.inference.modules import read_json
+from shortlist.inference.real_texts import real_texts
 from shortlist.inference.session import Precision
 from shortlist.protocols import Scorer
 from shortlist.types import Document, Query
@@ -162,9 +162,8 @@ def published_scores(name: str) -> tuple[Reference, ...]:
 
 def real_pairs() -> tuple[tuple[Query, ...], tuple[Document, ...]]:
     """Return two queries and twenty passages of real text, every one of which is scored for both."""
-    content = json.loads(Path(__file__).with_name("pairs.json").read_text(encoding="utf-8"))
-    passages = [Document(passage["text"], str(i)) for i, passage in enumerate(content["passages"])]
-    return tuple(Query(text) for text in content["queries"]), tuple(passages)
+    queries, passages = real_texts()
+    return tuple(map(Query, queries)), tuple(Document(text, str(place)) for place, text in enumerate(passages))
 
 
 @contextmanager

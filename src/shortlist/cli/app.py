@@ -16,6 +16,7 @@ from shortlist.cli import (
     completion,
     doctor,
     evaluate,
+    exits,
     index,
     man,
     mcp,
@@ -61,6 +62,7 @@ app.command("rerank")(rerank.rerank)
 app.command("calibrate")(calibrate.calibrate)
 app.command("plan")(plan.plan)
 app.command("advise")(advise.advise)
+app.command("exits")(exits.exits)
 app.command("serve")(serve.serve)
 app.command("train")(train.train)
 app.command("models")(models.models)

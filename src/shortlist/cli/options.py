@@ -50,6 +50,10 @@ Exact = Annotated[
         "--exact", help="Score a pair the same to the bit whatever it comes with; slower.", show_default=False
     ),
 ]
+Exits = Annotated[
+    str | None,
+    typer.Option("--exits", help="Drop candidates that cannot reach --top-k early, by a file of `shortlist exits`."),
+]
 ScoreCache = Annotated[
     str | None,
     typer.Option(

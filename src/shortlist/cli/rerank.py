@@ -16,6 +16,7 @@ from shortlist.cli.options import (
     Device,
     Engine,
     Exact,
+    Exits,
     Fallback,
     Faster,
     Json,
@@ -51,6 +52,7 @@ def rerank(
     long_documents: LongDocuments = None,
     score_cache: ScoreCache = None,
     exact: Exact = None,
+    exits: Exits = None,
     budget_ms: BudgetMs = None,
     faster: Faster = None,
     calibration: Annotated[
@@ -83,6 +85,7 @@ def rerank(
         long_documents=long_documents,
         score_cache=score_cache,
         exact=exact,
+        exits=exits,
     )
     ranking = Reranker.of(chosen, faster=faster or (), calibration=calibration).rank(
         asked, given, top_k=top_k, budget_ms=budget_ms, min_score=min_score, min_score_kind=score_kind

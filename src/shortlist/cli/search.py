@@ -19,6 +19,7 @@ from shortlist.cli.options import (
     Encoder,
     Engine,
     Exact,
+    Exits,
     Fallback,
     Faster,
     Gate,
@@ -70,6 +71,7 @@ def search(
     long_documents: LongDocuments = None,
     score_cache: ScoreCache = None,
     exact: Exact = None,
+    exits: Exits = None,
     budget_ms: BudgetMs = None,
     faster: Faster = None,
     gate: Gate = None,
@@ -97,6 +99,7 @@ def search(
         long_documents=long_documents,
         score_cache=score_cache,
         exact=exact,
+        exits=exits,
     )
     how: dict[str, Any] = {"first_stage": first_stage, "rerank": rerank, "faster": faster or ()}
     how |= {"budgets": budget_ms is not None}

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from shortlist._optional import require
 from shortlist.errors import InputError, MissingExtraError, UnsupportedModelError
+from shortlist.inference.batches import pad, plan_batches
 from shortlist.inference.engine import TOKEN_BUDGET, Engine
 from shortlist.inference.models import ModelFolder, find_model
-from shortlist.inference.processor import processor_features
+from shortlist.inference.processor import processor_features, sums_bytes_in_32_bits
 from shortlist.inference.ready_made import Head, misfit
+from shortlist.inference.real_texts import real_texts
 from shortlist.inference.session import GraphSession, Precision, Session
 from shortlist.inference.stages import Stages
 from shortlist.inference.tokens import Tokenizer
@@ -24,6 +29,9 @@ ENGINES: dict[str, tuple[str, str]] = {
     "onnxruntime": ("onnxruntime", "shortlist.inference.onnxruntime:OnnxRuntimeSession"),
 }
 TORCH = "torch"
+
+Calibrate = Callable[[Path], Path]
+"""A graph's file in, out the file of the same graph with int8 products."""
 
 # OpenVINO makes a kernel for every new shape of a batch, and with lengths of whole vectors its bf16 rounds a row
 # the same in any batch; see docs/speed.md, "Few shapes".
@@ -187,7 +195,9 @@ def _open(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Se
     if runtime.engine == TORCH:
         return _on_torch(runtime, folder, head)
     try:
-        return _on_ready_made(runtime, folder, head) or _on_graph_runtime(runtime, _exported(folder, weights, head))
+        calibrate = partial(_calibrated, folder, weights, head)
+        ready_made = _on_ready_made(runtime, folder, head, calibrate)
+        return ready_made or _on_graph_runtime(runtime, _exported(folder, weights, head), calibrate)
     except UnsupportedModelError as error:
         if runtime.engine != "auto" or head != "classification":
             raise
@@ -199,14 +209,14 @@ def _open(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Se
             raise UnsupportedModelError(f"{other}. Nor can it be exported: {error}") from other
 
 
-def _on_ready_made(runtime: Runtime, folder: ModelFolder, head: Head) -> Session | None:
+def _on_ready_made(runtime: Runtime, folder: ModelFolder, head: Head, calibrate: Calibrate) -> Session | None:
     """Open the graph that the folder holds; None where there is none, or one for something else beside weights."""
     file = folder.ready_made
     if file is None:
         return None
     readers = available_engines() if runtime.engine == "auto" else (runtime.engine,)
     is_foreign = file.suffix == ".xml" and "openvino" not in readers
-    session = None if is_foreign else _on_graph_runtime(runtime, file)
+    session = None if is_foreign else _on_graph_runtime(runtime, file, calibrate)
     wrong = "only OpenVINO reads it" if session is None else misfit(session, head)
     if not wrong:
         return session
@@ -232,13 +242,15 @@ def _on_torch(runtime: Runtime, folder: ModelFolder, head: Head) -> Session:
     )
 
 
-def _on_graph_runtime(runtime: Runtime, file: Path) -> GraphSession:
+def _on_graph_runtime(runtime: Runtime, file: Path, calibrate: Calibrate | None = None) -> GraphSession:
     engine = runtime.engine
     if engine == "auto":
         installed = available_engines()
         if not installed:
             raise MissingExtraError("no inference runtime is installed; install one: pip install openvino")
         engine = "openvino" if file.suffix == ".xml" else installed[0]
+    if engine == "openvino" and runtime.precision is Precision.INT8 and calibrate is not None:
+        file = calibrate(file)
     module, attribute = ENGINES[engine][1].split(":")
     session_class: Any = getattr(importlib.import_module(module), attribute)
     session: GraphSession = session_class.load(file, precision=runtime.precision, threads=runtime.threads)
@@ -252,6 +264,33 @@ def _exported(folder: ModelFolder, weights: str, head: Head) -> Path:
     if not (out / "model.onnx").is_file():
         export_onnx(folder.path, out, head=head, weights="float32")  # fp16 would move logits by some thousandths
     return out / "model.onnx"
+
+
+def _calibrated(folder: ModelFolder, weights: str, head: Head, file: Path) -> Path:
+    """Return the graph with int8 products for OpenVINO, made once of our own texts; the same one without VNNI or AMX.
+
+    There, products of bytes can overflow, and only the weights become int8.
+    """
+    out = _exports(weights, f"{head}-int8") / "model.xml"
+    if not sums_bytes_in_32_bits() or out.is_file():
+        return out if sums_bytes_in_32_bits() else file
+    from shortlist.inference.openvino_int8 import save_quantised
+
+    tokenizer = Tokenizer.load(folder.path / "tokenizer.json", pad_id=folder.pad_id)
+    queries, passages = map(tokenizer.encode, real_texts())
+    if head == "classification":
+        inputs = [tokenizer.pair.build(query, passage) for query in queries for passage in passages]
+    else:
+        inputs = [tokenizer.single.build(text, text[:0]) for text in (*queries, *passages)]
+    inputs = [one for one in inputs if len(one) <= folder.max_length]
+    plan = plan_batches([len(one) for one in inputs], token_budget=TOKEN_BUDGET)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
+        made = Path(scratch) / out.name
+        save_quantised(file, [pad([inputs[p] for p in places], pad_id=tokenizer.pad_id) for places in plan], made)
+        for suffix in (".bin", ".xml"):
+            made.with_suffix(suffix).replace(out.with_suffix(suffix))
+    return out
 
 
 def _exports(weights: str, what: str) -> Path:

@@ -36,20 +36,26 @@ class OpenVinoSession:
         """Compile `file`, with one stream a core; what was compiled before is taken from the cache.
 
         Raises UnsupportedModelError when `precision` is bf16 and the processor has no
-        bf16 arithmetic: it would be emulated, and slower than fp32. So it does for fp16.
+        bf16 arithmetic: it would be emulated, and slower than fp32. So it does for fp16. For int8 a file of
+        `save_quantised` is run as it is, with bf16 or fp32 between its products; of others the weights become int8.
         """
         openvino = _without_telemetry()
         core = openvino.Core()
-        resolved = _resolve(precision, set(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")))
+        capabilities = set(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+        resolved = _resolve(precision, capabilities)
         streams = threads or usable_cores()
         source: Any = str(file)
         try:
+            between = resolved
             if resolved is Precision.INT8:
-                from shortlist.inference.openvino_int8 import compress_weights
+                from shortlist.inference.openvino_int8 import compress_weights, is_quantised
 
                 source = core.read_model(source)
-                compress_weights(source)
-            compiled = core.compile_model(source, "CPU", {**_options(resolved, streams), **_cache()})
+                if is_quantised(source):
+                    between = _resolve(Precision.AUTO, capabilities)
+                else:
+                    compress_weights(source)
+            compiled = core.compile_model(source, "CPU", {**_options(between, streams), **_cache()})
         except RuntimeError as error:
             raise CorruptModelError(f"OpenVINO cannot read {file}: {error}") from error
         _bind_numpy(openvino)

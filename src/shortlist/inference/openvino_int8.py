@@ -1,12 +1,42 @@
-"""Weights of an OpenVINO model to int8, one scale an output column."""
+"""An OpenVINO model's matrix products in int8: weights alone, or activations too by ranges measured beforehand."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from shortlist._optional import require
+from shortlist.inference.batches import Batch
+
+SMOOTHINGS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Tried for each product: how much of a channel's range goes over into its weights; the published default is .5."""
+
+LARGEST_ERROR = 2.5e-4
+"""Of a product's mean square, what rounding may cost it; those beyond stay in bf16 or fp32 (docs/speed.md)."""
+
+_LEAST = 4096  # numbers in a weight; below that int8 saves nothing
+_TINY = 1e-6
+_SAMPLED = 512  # tokens on which smoothings are compared
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Product:
+    """A product with constant weights, brought to `[in, out]`."""
+
+    node: Any
+    weight: Floats
+
+    @property
+    def source(self) -> tuple[str, int]:
+        """What is multiplied: query, key and value share it."""
+        output = self.node.input_value(0)
+        return output.get_node().get_friendly_name(), output.get_index()
 
 
 def compress_weights(model: Any) -> int:
@@ -17,34 +47,153 @@ def compress_weights(model: Any) -> int:
     run time, where the processor can; elsewhere it unpacks them.
     """
     ops = require("openvino", extra="openvino").opset13
-    done = 0
+    products = _products(model)
+    for one in products:
+        scale = np.maximum(np.abs(one.weight).max(axis=0, keepdims=True), _TINY) / 127
+        packed = ops.constant(np.round(one.weight / scale).astype(np.int8))
+        unpacked = ops.multiply(ops.convert(packed, "f32"), ops.constant(scale.astype(np.float32)))
+        product = ops.matmul(one.node.input_value(0), unpacked, False, False)
+        one.node.output(0).replace(product.output(0))
+    return len(products)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """What a source was on real batches: each channel's largest magnitude `[in]`, and some tokens `[tokens, in]`."""
+
+    largest: Floats
+    tokens: Floats
+
+
+def save_quantised(file: Path, batches: Sequence[Batch], out: Path) -> int:
+    """Write `file` with int8 products to `out` (.xml), activations quantised by what `batches` make of them.
+
+    Returns how many products stay as they are, because rounding would cost them more than LARGEST_ERROR.
+    """
+    openvino = require("openvino", extra="openvino")
+    core = openvino.Core()
+    seen = _watch(core, core.read_model(str(file)), batches)
+    model = core.read_model(str(file))
+    left = _quantise(model, seen)
+    openvino.save_model(model, str(out), compress_to_fp16=False)
+    return left
+
+
+def is_quantised(model: Any) -> bool:
+    """Whether a model holds what `save_quantised` puts in."""
+    return any(node.get_type_name() == "FakeQuantize" for node in model.get_ops())
+
+
+def _watch(core: Any, model: Any, batches: Sequence[Batch]) -> list[_Seen]:
+    """Run batches in fp32 and return what each source of `_by_source` was."""
+    added = [products[0].node.input_value(0) for products in _by_source(model)]
+    first = len(model.outputs)
+    model.add_outputs(added)
+    request = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
+    names = [port.get_any_name() for port in model.inputs]
+    each = -(-_SAMPLED // len(batches))
+    found: list[list[Floats]] = [[] for _ in added]
+    largest: list[Floats] = [np.zeros(0, dtype=np.float32) for _ in added]
+    for batch in batches:
+        outputs = list(request.infer({name: getattr(batch, name) for name in names}).values())[first:]
+        for place, values in enumerate(outputs):
+            tokens = _real(np.asarray(values), batch)
+            peaks = np.abs(tokens).max(axis=0)
+            largest[place] = np.maximum(largest[place], peaks) if largest[place].size else peaks
+            found[place].append(tokens[:: max(1, len(tokens) // each)].copy())
+    return [_Seen(peaks, np.concatenate(tokens)) for peaks, tokens in zip(largest, found, strict=True)]
+
+
+def _real(values: Floats, batch: Batch) -> Floats:
+    """Leave padding out: `[rows, length, width]` to `[tokens, width]`."""
+    mask = batch.attention_mask.astype(bool)
+    return values[mask] if values.shape[:2] == mask.shape else values.reshape(-1, values.shape[-1])
+
+
+def _quantise(model: Any, seen: Sequence[_Seen]) -> int:
+    """Put fake quantisation before products, which OpenVINO turns into products of int8; returns how many it left.
+
+    Activations have one range a tensor. So that a few outlying channels do not take it up, each channel is divided
+    by a factor that its weights are multiplied by (SmoothQuant, Xiao et al. 2023). Weights have a range a column.
+    """
+    ops = require("openvino", extra="openvino").opset13
+    left = 0
+    for products, source in zip(_by_source(model), seen, strict=True):
+        error, factor = _best_factor(np.concatenate([one.weight for one in products], axis=1), source)
+        if error > LARGEST_ERROR:
+            left += len(products)
+            continue
+        smooth = ops.multiply(products[0].node.input_value(0), ops.constant((1 / factor).reshape(1, -1)))
+        activations = _rounded(ops, smooth, _peak(source, factor), levels=256)
+        for one in products:
+            weight = one.weight * factor[:, None]
+            rounded = _rounded(ops, ops.constant(weight), _columns(weight), levels=255)
+            one.node.output(0).replace(ops.matmul(activations, rounded, False, False).output(0))
+    return left
+
+
+def _best_factor(weight: Floats, source: _Seen) -> tuple[float, Floats]:
+    """Return the smallest error, as a share of the product's mean square, and the factors `[in]` that give it."""
+    exact = source.tokens @ weight
+    found = []
+    for smoothing in SMOOTHINGS:
+        rows = np.maximum(np.abs(weight).max(axis=1), _TINY)
+        factor = (np.maximum(source.largest, _TINY) ** smoothing / rows ** (1 - smoothing)).astype(np.float32)
+        step = _peak(source, factor) / 128
+        tokens = np.clip(np.round(source.tokens / factor / step), -128, 127) * step
+        scaled = weight * factor[:, None]
+        unit = _columns(scaled) / 127
+        wrong = tokens @ (np.round(scaled / unit) * unit) - exact
+        found.append((float(np.mean(wrong**2) / max(np.mean(exact**2), _TINY)), factor))
+    return min(found, key=lambda one: one[0])
+
+
+def _peak(source: _Seen, factor: Floats) -> Any:
+    return np.max(np.maximum(source.largest, _TINY) / factor)
+
+
+def _columns(weight: Floats) -> Any:
+    return np.maximum(np.abs(weight).max(axis=0, keepdims=True), _TINY)
+
+
+def _rounded(ops: Any, values: Any, largest: Any, *, levels: int) -> Any:
+    """Round to `levels` steps, zero being one of them: 255 end at the largest, 256 a step earlier above zero."""
+    low = np.asarray(-largest, dtype=np.float32)
+    high = np.asarray(largest * (127 / 128 if levels == 256 else 1), dtype=np.float32)
+    ends = [ops.constant(end) for end in (low, high, low, high)]
+    return ops.fake_quantize(values, *ends, levels)
+
+
+def _by_source(model: Any) -> list[list[_Product]]:
+    found: dict[tuple[str, int], list[_Product]] = {}
+    for one in _products(model):
+        found.setdefault(one.source, []).append(one)
+    return list(found.values())
+
+
+def _products(model: Any) -> list[_Product]:
+    found = []
     for node in model.get_ordered_ops():
         if node.get_type_name() != "MatMul":
             continue
         weight = _constant(node.input_value(1))
-        if weight is None or weight.ndim != 2 or weight.size < 4096:
-            continue
-        axis = 1 if node.get_attributes().get("transpose_b") else 0
-        scale = np.maximum(np.abs(weight).max(axis=axis, keepdims=True), 1e-12) / 127
-        packed = ops.constant(np.round(weight / scale).astype(np.int8))
-        unpacked = ops.multiply(ops.convert(packed, "f32"), ops.constant(scale.astype(np.float32)))
-        node.input(1).replace_source_output(unpacked.output(0))
-        done += 1
-    return done
+        if weight is not None and weight.ndim == 2 and weight.size >= _LEAST:
+            is_turned = bool(node.get_attributes().get("transpose_b"))
+            found.append(_Product(node, np.ascontiguousarray(weight.T if is_turned else weight)))
+    return found
 
 
 def _constant(output: Any) -> Any:
-    """Return the fp32 values behind an output, looking through conversions, scales and transpositions, or None."""
+    """Return the fp32 values behind an output, looking through conversions, transpositions and scales, or None."""
     node = output.get_node()
     kind = node.get_type_name()
     if kind == "Constant":
         return np.asarray(node.data, dtype=np.float32)
     if kind == "Convert":
         return _constant(node.input_value(0))
-    if kind == "Multiply":
-        left, right = _constant(node.input_value(0)), _constant(node.input_value(1))
-        return None if left is None or right is None else left * right
-    if kind == "Transpose":
-        inner, order = _constant(node.input_value(0)), _constant(node.input_value(1))
-        return None if inner is None or order is None else inner.transpose(order.astype(int))
+    if kind in {"Transpose", "Multiply"}:  # weights may be stored as bytes, times a scale
+        inner, other = _constant(node.input_value(0)), _constant(node.input_value(1))
+        if inner is None or other is None:
+            return None
+        return inner * other if kind == "Multiply" else inner.transpose(other.astype(int))
     return None

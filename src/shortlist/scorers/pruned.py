@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -55,8 +56,8 @@ class Pruned:
         cls,
         folder: str | Path,
         *,
-        margins: Sequence[float],
-        top_k: int,
+        margins: Sequence[float] | None = None,
+        top_k: int = 1,
         engine: str = "auto",
         precision: Precision | str = Precision.AUTO,
         threads: int | None = None,
@@ -65,7 +66,8 @@ class Pruned:
     ) -> Pruned:
         """Load a folder with `exit_heads.safetensors`; its stages are exported once into the cache.
 
-        `margins` are `margins_for`'s of the same model, `beside` and `top_k`. Raises as `CrossEncoder.load` does.
+        `margins` are `margins_for`'s of the same model, `beside` and `top_k`; without them nothing is dropped.
+        Raises as `CrossEncoder.load` does.
         """
         runtime = Runtime.of(engine, precision, threads=threads, device="cpu")
         loaded = load_stages(str(folder), runtime)
@@ -74,7 +76,7 @@ class Pruned:
         return cls(
             loaded.stages,
             fingerprint=loaded.fingerprint,
-            margins=margins,
+            margins=[math.inf] * (len(loaded.stages.sessions) - 1) if margins is None else margins,
             top_k=top_k,
             max_length=loaded.folder.max_length,
             beside=beside,

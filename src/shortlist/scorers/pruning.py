@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +14,35 @@ import numpy.typing as npt
 from shortlist.errors import InputError
 
 Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """One margin an exit, of which model (its fingerprint), for which `top_k` and risk, from how many queries.
+
+    An infinite margin drops nothing.
+    """
+
+    model: str
+    top_k: int
+    risk: float
+    queries: int
+    margins: tuple[float, ...]
+
+    def save(self, file: Path) -> None:
+        """Write JSON; an infinite margin is null there."""
+        content = asdict(self) | {"margins": [one if math.isfinite(one) else None for one in self.margins]}
+        file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, file: Path) -> Margins:
+        """Read what `save` wrote; raises InputError that names the file when it is something else."""
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            margins = tuple(math.inf if one is None else float(one) for one in content.pop("margins"))
+            return cls(**content, margins=margins)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(f"{file} holds no margins of exits, as `shortlist exits` writes them: {error}") from error
 
 
 def survivors(descending: Floats, *, top_k: int, margin: float) -> int:

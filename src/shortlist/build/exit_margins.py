@@ -1,0 +1,39 @@
+"""How far a candidate may fall behind at each exit of a model, from queries like those to come."""
+
+from __future__ import annotations
+
+from shortlist.build.collections import Filling, read_collection, read_unjudged
+from shortlist.build.evaluation import opened
+from shortlist.build.exits import load_pruned
+from shortlist.build.models import options_of
+from shortlist.evaluation.experiment import Watch, answer_all
+from shortlist.evaluation.request import Request
+from shortlist.scorers.pruning import Margins
+from shortlist.settings import Settings
+
+
+def fit_margins(
+    request: Request,
+    name: str,
+    *,
+    settings: Settings,
+    top_k: int,
+    risk: float,
+    watch: Watch | None = None,
+    filling: Filling | None = None,
+) -> Margins:
+    """Score what the request's first stage finds for its queries at every exit, and say how far one may fall behind.
+
+    Judgements are not needed: what is kept is the `top_k` that the whole model would choose.
+    """
+    is_judged = bool(request.qrels or request.collection)
+    collection = read_collection(request) if is_judged else read_unjudged(request)
+    pruned = load_pruned(name, None, options=options_of(settings))
+    try:
+        with opened(request, collection=collection, filling=filling) as ready:
+            (answers,) = answer_all(ready.collection.queries, ready.systems[:1], watch).values()
+        rankings = [answer.ranking for answer in answers.values()]
+        margins = pruned.margins_for(rankings, top_k=top_k, risk=risk)
+    finally:
+        pruned.close()
+    return Margins(pruned.fingerprint, top_k, risk, len(rankings), margins)
