@@ -29,6 +29,7 @@ from benchmarks.provenance import as_markdown, provenance
 from benchmarks.quality.collection import load_collection, sample
 from benchmarks.quality.tables import markdown
 from benchmarks.speed.peers.systems import OURS, SYSTEMS
+from benchmarks.speed.plots import save_lines
 from benchmarks.speed.processes import Floats, Worker
 from benchmarks.speed.roofline import Encoder, machine_rates
 from benchmarks.speed.texts import Candidates, make_candidates, offsets_of
@@ -54,6 +55,8 @@ def main(arguments: Sequence[str]) -> None:
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     sys.stdout.write(report(found))
+    if options.plot:
+        _plot(found, options.plot)
 
 
 def _options() -> argparse.ArgumentParser:
@@ -66,6 +69,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=240, help="for each length; at least two rounds are made")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="file for all values, added to when it is there")
+    parser.add_argument("--plot", type=Path, help="SVG file: pairs/s against length, with the rooflines")
     return parser
 
 
@@ -176,7 +180,7 @@ def report(found: Results) -> str:
 
 def _lengths(found: Results, tokens: int, rates: Mapping[str, float]) -> str:
     """Return a length's table; shares count work executed: ours leaves the last layer's other positions out."""
-    here = [call for call in found["calls"] if call["tokens"] == tokens]
+    here = _at(found, tokens)
     by_system = {name: [c for c in here if c["system"] == name] for name in dict.fromkeys(c["system"] for c in here)}
     paces = {name: float(np.median([c["pairs"] / c["ms"] * 1000 for c in calls])) for name, calls in by_system.items()}
     unit = "bf16" if "bf16" in rates else "fp32"
@@ -200,6 +204,26 @@ def _lengths(found: Results, tokens: int, rates: Mapping[str, float]) -> str:
         f"of the {unit} rate",
     ]
     return markdown(header, rows)
+
+
+def _plot(found: Results, file: Path) -> None:
+    lengths = sorted({call["tokens"] for call in found["calls"]})
+    rates = found["runs"][-1]["gflops"]
+    lines, bounds = {}, {}
+    for name in found["systems"]:
+        of_one = [
+            [c["pairs"] / c["ms"] * 1000 for c in _at(found, length) if c["system"] == name] for length in lengths
+        ]
+        lines[name] = [(float(x), float(np.median(paces))) for x, paces in zip(lengths, of_one, strict=True) if paces]
+    work = [float(np.mean([c["gflop"] / c["pairs"] for c in _at(found, length)])) for length in lengths]
+    for name, rate in rates.items():
+        bounds[f"roofline, {name}"] = [(float(x), rate / pair) for x, pair in zip(lengths, work, strict=True)]
+    highest = 1.5 * max(pace for line in lines.values() for _, pace in line)
+    save_lines(file, lines, x="tokens of a document", y="pairs/s", bounds=bounds, highest=highest)
+
+
+def _at(found: Results, tokens: int) -> list[Results]:
+    return [call for call in found["calls"] if call["tokens"] == tokens]
 
 
 def _around(found: Results) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
+from benchmarks.speed.plots import save_lines
 from benchmarks.speed.processes import Worker
 from benchmarks.speed.roofline import Encoder
 from benchmarks.speed.side_by_side import BASELINE, REFERENCE, report
@@ -73,3 +75,13 @@ def test_the_table_gives_medians_ratios_and_the_roofline() -> None:
     assert f"| {BASELINE} | 3 | 100 | 1.00 | 2.00 | 500 | 500 | 24% |" in table
     assert "| roofline, fp32 |  | 500 |" in table
     assert "| shortlist auto | shortlist auto 1 | 2.0 | 102 | 0.990, 0.020 |" in table
+
+
+def test_lines_end_with_their_names_and_bounds_are_dashed(tmp_path: Path) -> None:
+    file = tmp_path / "lines.svg"
+    save_lines(file, {"ours & theirs": [(0, 0), (10, 5)]}, x="n", y="ms", bounds={"roofline": [(0, 0), (10, 1)]})
+    root = ElementTree.parse(file).getroot()
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    texts = [text.text for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"ours & theirs", "roofline", "ms", "n"} <= set(texts)
+    assert [line.get("class") for line in root.iter("{http://www.w3.org/2000/svg}path")] == ["line", "bound"]

@@ -10,10 +10,10 @@ import pytest
 openvino = pytest.importorskip("openvino", reason="needs the extra 'openvino'")
 
 from shortlist.evaluation.agreement import agreement
-from shortlist.inference import load
 from shortlist.inference.batches import pad
 from shortlist.inference.models import find_model
 from shortlist.inference.openvino_int8 import compress_weights, is_quantised, save_quantised
+from shortlist.inference.processor import sums_bytes_in_32_bits
 from shortlist.inference.tokens import ModelInput
 from shortlist.scorers.cross_encoder import CrossEncoder
 from shortlist.types import Document, Query
@@ -53,7 +53,7 @@ def scores(precision: str) -> np.ndarray:
     return found.values
 
 
-@pytest.mark.skipif(not load.sums_bytes_in_32_bits(), reason="int8 products need VNNI or AMX")
+@pytest.mark.skipif(not sums_bytes_in_32_bits(), reason="int8 products need VNNI or AMX")
 def test_int8_keeps_the_order_of_fp32_and_is_made_once(own_cache: Path) -> None:
     exact, first = scores("fp32"), scores("int8")
     assert agreement(first, exact).tau > 0.8
@@ -65,7 +65,7 @@ def test_int8_keeps_the_order_of_fp32_and_is_made_once(own_cache: Path) -> None:
 
 
 def test_where_bytes_may_overflow_only_weights_are_int8(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "sums_bytes_in_32_bits", lambda: False)
+    monkeypatch.setattr("shortlist.inference.load.sums_bytes_in_32_bits", lambda: False)
     assert agreement(scores("int8"), scores("fp32")).tau > 0.9
     assert not list(own_cache.rglob("*-int8-*/model.xml"))
 
