@@ -22,14 +22,16 @@ class Loaded:
     scorer: CrossEncoder
 
 
-def load_variants(model: str, *, precisions: Sequence[Precision] = PRECISIONS) -> tuple[list[Loaded], dict[str, str]]:
-    """Load the model in every way; also return what cannot run here, by name, with the reason.
+def load_variants(
+    model: str, *, engines: Sequence[str] | None = None, precisions: Sequence[Precision] = PRECISIONS
+) -> tuple[list[Loaded], dict[str, str]]:
+    """Load the model in every way, or on some `engines`; also return what cannot run here, with the reason.
 
     torch runs a folder with safetensors only, and bf16 on any processor, if slowly where that is emulated.
     """
     loaded: list[Loaded] = []
     skipped = {engine: "not installed" for engine in ENGINES if engine not in available_engines()}
-    for engine in installed_engines():
+    for engine in engines or installed_engines():
         for precision in precisions:
             name = f"{engine} {precision.value}"
             try:

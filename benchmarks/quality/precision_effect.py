@@ -55,7 +55,7 @@ class Effect:
 def main(arguments: Sequence[str]) -> None:
     options = _options().parse_args(arguments)
     run = provenance("benchmarks.quality.precision_effect", arguments)
-    variants, skipped = load_variants(options.model)
+    variants, skipped = load_variants(options.model, engines=options.engines)
     if len(variants) < 2:
         raise InputError(f"only {len(variants)} variants run here, so nothing can be compared; install openvino")
     with work_folder(options.work) as work:
@@ -71,6 +71,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--model", default="shortlist-minilm-l6", help="cross-encoder: packaged name or folder")
     parser.add_argument("--collections", nargs="+", default=("scifact", "trec_dl19"), metavar="NAME")
     parser.add_argument("--queries", type=int, default=20, help="drawn from each collection; 0 for all")
+    parser.add_argument("--engines", nargs="+", help="only these, the first one in fp32 being the reference")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--depth", type=int, default=100, help="candidates a query")
     parser.add_argument("--work", type=Path, help="folder for the index, kept; without it it is temporary")
