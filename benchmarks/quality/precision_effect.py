@@ -81,7 +81,7 @@ def _options() -> argparse.ArgumentParser:
 
 def _effect(collection: Collection, variants: Sequence[Loaded], work: Path, options: argparse.Namespace) -> Effect:
     queries = sample(collection.queries, options.queries, seed=options.seed)
-    candidates = [c for c in _candidates(collection, queries, work, depth=options.depth) if len(c) > 1]
+    candidates = [c for c in first_stage(collection, queries, work, depth=options.depth) if len(c) > 1]
     logits = {variant.name: _logits(variant, collection.name, candidates) for variant in variants}
     reference, *others = logits
     ndcg = {name: _ndcg(collection, candidates, found) for name, found in logits.items()}
@@ -91,7 +91,8 @@ def _effect(collection: Collection, variants: Sequence[Loaded], work: Path, opti
     return Effect(collection.name, len(candidates), there, reference, agreements, ndcg, comparisons)
 
 
-def _candidates(collection: Collection, queries: Sequence[Query], work: Path, *, depth: int) -> list[Ranking]:
+def first_stage(collection: Collection, queries: Sequence[Query], work: Path, *, depth: int) -> list[Ranking]:
+    """Return the given candidates of each query, or those that our own BM25 finds."""
     if collection.candidates is not None:
         return [Ranking.in_order(query, collection.given(query, depth=depth), stage="bm25") for query in queries]
     with indexed(collection, work, encoder=None) as made:

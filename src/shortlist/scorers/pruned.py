@@ -16,7 +16,7 @@ from shortlist.inference.session import Precision
 from shortlist.inference.stages import Stages
 from shortlist.inference.tokens import ModelInput
 from shortlist.protocols import Scorer
-from shortlist.scorers.pruning import Floats, safe_margin, survivors
+from shortlist.scorers.pruning import Floats, safe_margins, survivors
 from shortlist.types import Document, Query, Ranking, ScoreKind, Step, Truncation
 from shortlist.types.ranking import check_top_k
 
@@ -113,11 +113,7 @@ class Pruned:
         A query to come loses one of its final `top_k` with a probability of at most `risk`.
         """
         scores = [self.scores(ranking.query, ranking.documents) for ranking in rankings if len(ranking)]
-        finals, each = [one[-1] for one in scores], risk / len(self._margins)
-        return tuple(
-            safe_margin([one[exit_] for one in scores], finals, top_k=top_k, risk=each)
-            for exit_ in range(len(self._margins))
-        )
+        return safe_margins(scores, top_k=top_k, risk=risk) if scores else (math.inf,) * len(self._margins)
 
     def scores(self, query: Query, documents: Sequence[Document]) -> Floats:
         """Return every exit's scores and then the final ones, `[exits + 1, documents]`, nothing dropped."""

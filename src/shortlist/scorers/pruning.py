@@ -69,6 +69,14 @@ def safe_margin(exits: Sequence[Floats], finals: Sequence[Floats], *, top_k: int
     return needed[place] if place < len(needed) else math.inf
 
 
+def safe_margins(scores: Sequence[Floats], *, top_k: int, risk: float) -> tuple[float, ...]:
+    """Return one `safe_margin` an exit, which share `risk`; `scores` hold each query's `[exits + 1, candidates]`."""
+    finals, exits = [one[-1] for one in scores], len(scores[0]) - 1
+    return tuple(
+        safe_margin([one[place] for one in scores], finals, top_k=top_k, risk=risk / exits) for place in range(exits)
+    )
+
+
 def _needed(early: Floats, final: Floats, top_k: int) -> float:
     if len(early) <= top_k:
         return 0.0
