@@ -33,6 +33,7 @@ COMMANDS = [
     "man",
     "plan",
     "evaluate",
+    "exits",
     "models",
     "train",
     "verify",
