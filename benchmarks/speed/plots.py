@@ -29,7 +29,7 @@ _STYLE = (
 def save_lines(
     file: Path, lines: Mapping[str, Line], *, x: str, y: str, bounds: Mapping[str, Line], highest: float | None = None
 ) -> None:
-    """Draw lines from zero on, `bounds` dashed, each named where it ends; what is above `highest` is cut."""
+    """Draw lines from zero on, `bounds` dashed, named from top to bottom; what is above `highest` is cut."""
     frame = Frame(width=820, height=440, right=230)
     drawn = {**lines, **bounds}
     right = max(px for line in drawn.values() for px, _ in line)
@@ -42,10 +42,7 @@ def save_lines(
         points = [(to_x(px), to_y(min(py, top))) for px, py in line]
         parts.append(path(points, stroke=colour, class_="bound" if name in bounds else "line"))
         ends.append((points[-1][1], name, colour))
-    below = -float("inf")
-    for height, name, colour in sorted(ends):
-        below = max(height, below + 15)
-        style = f"fill:{colour}"
-        parts.append(label(name, frame.width - frame.right + 8, below + 4, style=style))
+    for place, (_, name, colour) in enumerate(sorted(ends)):
+        parts.append(label(name, frame.width - frame.right + 8, frame.top + 16 * place + 10, style=f"fill:{colour}"))
     picture = frame.picture("".join(parts), what=f"{y} against {x}")
     file.write_text(picture.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) + "\n", encoding="utf-8")

@@ -171,7 +171,7 @@ def report(found: Results) -> str:
     """Return the tables: pairs/s and latency by length, then memory, cold start and agreement."""
     last = found["runs"][-1]
     parts = ["# Side by side, the same weights\n", as_markdown(last)]
-    rates = {name: np.median([run["gflops"][name] for run in found["runs"]]) for name in last["gflops"]}
+    rates = _rates(found)
     parts.append("Matrix products of this machine: " + ", ".join(f"{n} {r:.0f} GFLOP/s" for n, r in rates.items()))
     for tokens in dict.fromkeys(call["tokens"] for call in found["calls"]):
         parts += [f"\n## About {tokens} tokens a document\n", _lengths(found, tokens, rates)]
@@ -208,7 +208,7 @@ def _lengths(found: Results, tokens: int, rates: Mapping[str, float]) -> str:
 
 def _plot(found: Results, file: Path) -> None:
     lengths = sorted({call["tokens"] for call in found["calls"]})
-    rates = found["runs"][-1]["gflops"]
+    rates = _rates(found)
     lines, bounds = {}, {}
     for name in found["systems"]:
         of_one = [
@@ -220,6 +220,12 @@ def _plot(found: Results, file: Path) -> None:
         bounds[f"roofline, {name}"] = [(float(x), rate / pair) for x, pair in zip(lengths, work, strict=True)]
     highest = 1.5 * max(pace for line in lines.values() for _, pace in line)
     save_lines(file, lines, x="tokens of a document", y="pairs/s", bounds=bounds, highest=highest)
+
+
+def _rates(found: Results) -> dict[str, float]:
+    """Return the machine's rates, each the median of all runs."""
+    runs = [run["gflops"] for run in found["runs"]]
+    return {name: float(np.median([run[name] for run in runs])) for name in runs[-1]}
 
 
 def _at(found: Results, tokens: int) -> list[Results]:
