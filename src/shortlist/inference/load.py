@@ -283,7 +283,8 @@ def _calibrated(folder: ModelFolder, weights: str, head: Head, file: Path) -> Pa
     else:
         inputs = [tokenizer.single.build(text, text[:0]) for text in (*queries, *passages)]
     inputs = [one for one in inputs if len(one) <= folder.max_length]
-    plan = plan_batches([len(one) for one in inputs], token_budget=TOKEN_BUDGET)
+    # every product's input is an output then, and small batches keep that small
+    plan = plan_batches([len(one) for one in inputs], token_budget=TOKEN_BUDGET // 4)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
         made = Path(scratch) / out.name
