@@ -57,6 +57,7 @@ def rerank_given(folder: Path, run: str, models: Models, sizes: Sizes, work: Pat
         "first stage": first,
         "bi-encoder": f"{first} > {models.bi_encoder}[kind=bi-encoder]",
         "cross-encoder": f"{first} > {models.cross_encoder}",
+        "default": f"{first} > {models.default}",
         "large": f"{first} > {models.large}" if models.large else "",
     }
     return _evaluated(folder, {name: spec for name, spec in named.items() if spec}, sizes, work)
@@ -95,6 +96,9 @@ def about_given(found: Evaluation, *, round_trips_ms: Sequence[float], hosted_ms
     cross, bi = by_name["cross-encoder"], by_name["bi-encoder"]
     where = _where(found)
     yield _gain("a cross-encoder ranks better than its bi-encoder", cross, bi, Claimed(0.0), where)
+    if "default" in by_name:
+        claim = "the default reranker, which sums both, ranks better than the bi-encoder"
+        yield _gain(claim, by_name["default"], bi, Claimed(0.0), where)
     yield _slower("a cross-encoder is at least 10 times slower than its bi-encoder", cross, bi, Claimed(10.0), where)
     yield _within_budget("a small cross-encoder reranks 50 candidates in 200 ms (P95) on this processor", cross, where)
     if "large" in by_name:
