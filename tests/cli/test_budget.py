@@ -119,3 +119,17 @@ def test_a_gate_is_asked(data_folder: Path) -> None:
     )
     assert outcome.json()["trace"][-1]["facts"]["decision"] == "skip"
     assert run("search", "x", "docs", "--gate", "none").code == 2
+
+
+def test_a_fleet_is_planned_for_a_load() -> None:
+    fast = "small,pairs_per_s=2000,p95_ratio=1.2"
+    load = ["--fleet", "--p95", "200", "--candidates", "100", "--qps", "50", "--passages", "1000000"]
+    found = run("plan", *load, "--assume", fast, "--assume", "slow,pairs_per_s=100", "--json").json()
+    fleet = found["fleets"]["small"]
+    assert 3 < fleet["replicas"] < 8  # fifty queries of 50 ms keep 2.5 busy; one is spare
+    assert fleet["p95_ms"] <= 200
+    assert "take fewer candidates" in found["refused"]["slow"]
+    assert found["index"]["vectors"] == 1_536_000_000
+    shown = run("plan", *load, "--assume", fast, "--price-per-hour", "0.1").out
+    assert f"{fleet['replicas'] * 73:,}" in shown
+    assert "index of 1,000,000 passages: 2.4 GB of memory" in shown

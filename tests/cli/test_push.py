@@ -34,3 +34,23 @@ def test_an_address_that_is_none_shows_one(indexed: Path) -> None:
     outcome = run("index", "push", indexed / ".shortlist", "solr:http://localhost/docs")
     assert outcome.code == 2
     assert "qdrant:http://localhost:6333/docs" in outcome.err
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_server_searches_and_writes_an_index_elsewhere(indexed: Path, tmp_path: Path) -> None:
+    pytest.importorskip("starlette", reason="needs the extra server")
+    from shortlist.server.searching import Desk
+    from shortlist.settings import Settings
+    from shortlist.types import Document, Query
+
+    address = f"qdrant:{tmp_path}/far/docs"
+    assert run("index", "push", indexed / ".shortlist", address).code == 0
+    desk = Desk.open(Path(address), Settings(engine="onnxruntime"), is_writable=True)
+    try:
+        assert (desk.count(), desk.is_writable) == (5, True)
+        desk.add([Document("Bees dance to say where flowers are.", "bees")])
+        assert desk.retrieve(Query("why do bees dance?"), depth=3).doc_ids[0] == "bees"
+        desk.remove(["bees"])
+        assert desk.count() == 5
+    finally:
+        desk.close()

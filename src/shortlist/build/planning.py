@@ -56,6 +56,13 @@ def calibrated_contenders(
     return tuple(Contender(name, record.cost) for name, record in chosen.items()), notes
 
 
+def checked(contenders: Sequence[Contender]) -> Sequence[Contender]:
+    """Return the contenders; raises InputError when there are none."""
+    if not contenders:
+        raise InputError("no model's costs are known: run `shortlist calibrate` first, or give figures with --assume")
+    return contenders
+
+
 def make_plan(
     task: Task,
     contenders: Sequence[Contender],
@@ -65,8 +72,7 @@ def make_plan(
     notes: Sequence[str] = (),
 ) -> Planned:
     """Choose among all plans for the task. Raises InputError without contenders."""
-    if not contenders:
-        raise InputError("no model's costs are known: run `shortlist calibrate` first, or give figures with --assume")
+    checked(contenders)
     figures = table or packaged_table()
     plans = every_plan(task, contenders, figures)
     fits = fitting(plans, p95_ms=p95_ms)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from shortlist.build.planning import Planned, calibrated_contenders, make_plan
+from shortlist.build.planning import Planned, calibrated_contenders, checked, make_plan
+from shortlist.cli.fleet import Load, print_fleets
 from shortlist.cli.options import Json
 from shortlist.cli.output import console, errors_console, print_json, shown
 from shortlist.planning.contenders import parse_contender
@@ -35,25 +37,45 @@ def plan(
     quality: Annotated[
         Path | None, typer.Option(help="Your own figures: JSON with points of model, depth and value (nDCG@10).")
     ] = None,
+    fleet: Annotated[bool, typer.Option("--fleet", help="Say how many replicas a load takes, model by model.")] = False,
+    qps: Annotated[float, typer.Option(min=0.001, help="With --fleet: queries a second, at the peak.")] = 10.0,
+    first_stage: Annotated[
+        float, typer.Option("--first-stage-ms", min=0, help="With --fleet: of --p95, what finding candidates takes.")
+    ] = 0.0,
+    spare: Annotated[int, typer.Option(min=0, help="With --fleet: replicas that may be down.")] = 1,
+    price: Annotated[float, typer.Option("--price-per-hour", min=0, help="With --fleet: of one replica.")] = 0.0,
+    passages: Annotated[int, typer.Option(min=0, help="With --fleet: size of the index; 0 leaves it out.")] = 0,
+    copies: Annotated[int, typer.Option(min=1, help="With --fleet: copies of the index.")] = 2,
+    node_gb: Annotated[int, typer.Option("--node-gb", min=1, help="With --fleet: memory of an index node.")] = 64,
     as_json: Json = False,
 ) -> None:
     """Say which models fit into a budget, at what depth, and what to expect of them.
 
     Latencies are predicted from `shortlist calibrate`. Quality is that of published and our own
     figures on TREC DL 2019 unless you give yours: take it for an order, not for your documents.
+    With --fleet a queueing simulation says how many replicas keep --p95 under a load (docs/scale.md).
 
     Example:  shortlist plan --p95 200 --candidates 50 --tokens 180
     """
     elsewhere = [parse_contender(text) for text in assume or ()]
     here, notes = calibrated_contenders(models or ())
-    table = read_table(quality) if quality is not None else None
     task = Task(candidates, tokens, query_tokens)
+    if fleet:
+        load = Load(qps, p95, first_stage, spare, price, passages, copies, node_gb)
+        print_fleets(load, task, checked([*here, *elsewhere]), as_json=as_json)
+        return print_notes(notes)
+    table = read_table(quality) if quality is not None else None
     planned = make_plan(task, [*here, *elsewhere], p95_ms=p95, table=table, notes=notes)
     if as_json:
         print_json(plan_json(planned))
     else:
         _print(planned, p95)
-    for note in planned.notes:
+    return print_notes(planned.notes)
+
+
+def print_notes(notes: Sequence[str]) -> None:
+    """Say on stderr what the reader of a plan must know."""
+    for note in notes:
         errors_console().print(shown(f"note: {note}"), soft_wrap=True)
 
 

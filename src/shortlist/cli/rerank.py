@@ -30,12 +30,24 @@ from shortlist.cli.options import (
     settings,
 )
 from shortlist.cli.output import console, print_degradations, print_json, ranking_json, score_text, shown
+from shortlist.cli.rerank_pairs import (
+    Cores,
+    CorpusFile,
+    OnRay,
+    Out,
+    PairsFile,
+    QueriesFile,
+    RunFile,
+    Workers,
+    refuse,
+    rerank_pairs,
+)
 from shortlist.errors import InputError
 from shortlist.types import Query, Ranking
 
 
 def rerank(
-    query: Annotated[str, typer.Argument(help="The query.", show_default=False)],
+    query: Annotated[str | None, typer.Argument(help="The query; none with --pairs and --run.")] = None,
     documents: Annotated[
         list[str] | None, typer.Argument(help="Documents, one an argument; none: read them from stdin.")
     ] = None,
@@ -60,6 +72,14 @@ def rerank(
     ] = None,
     min_score: MinScore = None,
     score_kind: MinScoreKind = None,
+    pairs: PairsFile = None,
+    run: RunFile = None,
+    queries: QueriesFile = None,
+    corpus: CorpusFile = None,
+    out: Out = None,
+    ray: OnRay = False,
+    workers: Workers = 0,
+    cores: Cores = 1,
     as_json: Json = False,
 ) -> None:
     """Put documents into the order of their relevance to a query.
@@ -67,39 +87,46 @@ def rerank(
     A line of a file or of stdin is a document: a JSON object with "text" (and "id", "title",
     and what else is to come back), a JSON string, or plain text.
 
+    With --pairs or --run it scores a file of any size into --out, part by part, and goes on where it
+    was cut off; with --ray on many machines.
+
     Example:  shortlist rerank "how tall is it?" "It is 330 m tall." "It is of iron."
     """
-    asked = Query(query)
+    machine: dict[str, Any] = {"engine": engine, "precision": precision, "device": device, "threads": threads}
+    machine |= {"long_documents": long_documents, "score_cache": score_cache, "exact": exact, "exits": exits}
+    chosen = settings(model=model, fallback=fallback, **machine)
+    if query is None or pairs is not None or run is not None:
+        refuse(QUERY=query, file=file, top_k=top_k, fallback=fallback, faster=faster, calibration=calibration)
+        refuse(budget_ms=budget_ms, min_score=min_score, score_cache=score_cache, exits=exits)
+        files: dict[str, Any] = {"pairs": pairs, "run": run, "queries": queries, "corpus": corpus, "out": out}
+        return rerank_pairs(chosen, **files, ray=ray, workers=workers, cores=cores, as_json=as_json)
+    asked, given = Query(query), _given(documents, file)
+    ranking = Reranker.of(chosen, faster=faster or (), calibration=calibration).rank(
+        asked, given, top_k=top_k, budget_ms=budget_ms, min_score=min_score, min_score_kind=score_kind
+    )
+    _print(ranking, as_json=as_json)
+    return None
+
+
+def _given(documents: list[str] | None, file: Path | None) -> list[Any]:
     given = list(documents or []) if documents or file else list(_lines(sys.stdin.buffer))
     if file is not None:
         given += list(_read(file))
     if not given:
         raise InputError("there are no documents to rerank; give them as arguments, with --file, or on stdin")
-    chosen = settings(
-        model=model,
-        fallback=fallback,
-        engine=engine,
-        precision=precision,
-        device=device,
-        threads=threads,
-        long_documents=long_documents,
-        score_cache=score_cache,
-        exact=exact,
-        exits=exits,
-    )
-    ranking = Reranker.of(chosen, faster=faster or (), calibration=calibration).rank(
-        asked, given, top_k=top_k, budget_ms=budget_ms, min_score=min_score, min_score_kind=score_kind
-    )
-    print_json(ranking_json(ranking)) if as_json else _print(ranking)
+    return given
+
+
+def _print(ranking: Ranking, *, as_json: bool) -> None:
+    if as_json:
+        print_json(ranking_json(ranking))
+    else:
+        for item in ranking:
+            text = " ".join(item.document.full_text.split())
+            console().print(
+                shown(f"{item.rank:>3} {score_text(item, digits=4):>9}  {item.doc_id}  {text:.200}"), soft_wrap=True
+            )
     print_degradations(ranking)
-
-
-def _print(ranking: Ranking) -> None:
-    for item in ranking:
-        text = " ".join(item.document.full_text.split())
-        console().print(
-            shown(f"{item.rank:>3} {score_text(item, digits=4):>9}  {item.doc_id}  {text:.200}"), soft_wrap=True
-        )
 
 
 def _read(file: Path) -> Iterator[Any]:

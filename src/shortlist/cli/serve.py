@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +14,9 @@ from shortlist._optional import require
 from shortlist.cli.options import Engine, Fallback, Precision, Threads, settings
 from shortlist.cli.output import errors_console, print_json, shown
 from shortlist.settings import FILE_NAME
+
+if TYPE_CHECKING:
+    from shortlist.server.settings import ServeSettings
 
 
 def serve(
@@ -29,6 +33,7 @@ def serve(
         str | None, typer.Option("--new-key", metavar="NAME", help="Make a key, print it with its line, and end.")
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Check all settings and files, print them, and end.")] = False,
+    ray: Annotated[bool, typer.Option("--ray", help="As replicas of Ray Serve: on RAY_ADDRESS, or here.")] = False,
     fallback: Fallback = None,
     engine: Engine = None,
     precision: Precision = None,
@@ -50,7 +55,7 @@ def serve(
         key, line = make_key(new_key)
         typer.echo(key)
         errors_console().print(shown(f"its line for the keys file (the key itself is kept nowhere):\n{line}"))
-        return
+        return None
     chosen = settings(fallback=fallback, engine=engine, precision=precision, threads=threads)
     file = Path(FILE_NAME)
     loaded = ServeSettings.load(file=file if file.is_file() else None, environ=os.environ)
@@ -62,14 +67,27 @@ def serve(
         "port": port,
         "keys_file": None if keys is None else str(keys),
     }
-    serving = replace(loaded, **{name: value for name, value in given.items() if value is not None})
+    serving = replace(loaded, **_named(given))
     if check:
         check_state(chosen, serving)
         print_json({f.name: getattr(serving, f.name) for f in fields(serving)})
-        return
+        return None
+    _warn(serving)
+    if ray:
+        from shortlist.scale.ray_serve import serve_on_ray
+
+        running = {"fallback": fallback, "engine": engine, "precision": precision, "threads": threads}
+        return serve_on_ray(_named(running), serving, _named(given))
+    return serve_forever(chosen, serving, announce=lambda url: errors_console().print(shown(f"serving at {url}")))
+
+
+def _named(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _warn(serving: ServeSettings) -> None:
     if not serving.is_loopback and not serving.keys_file:
         errors_console().print(
             shown(f"note: everybody who reaches {serving.host} may ask; --keys FILE lets only known clients in"),
             soft_wrap=True,
         )
-    serve_forever(chosen, serving, announce=lambda url: errors_console().print(shown(f"serving at {url}")))

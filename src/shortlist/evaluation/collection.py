@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -158,11 +158,16 @@ def read_queries(path: Path) -> tuple[Query, ...]:
     return tuple(queries.values())
 
 
-def read_corpus(path: Path) -> dict[str, Document]:
-    """Read documents from JSONL (`_id` or `doc_id`, `text`, `title`); raises InputError as `read_queries` does."""
+def read_corpus(path: Path, *, wanted: Set[str] | None = None) -> dict[str, Document]:
+    """Read documents from JSONL (`_id` or `doc_id`, `text`, `title`), all or those of `wanted` ids.
+
+    Raises InputError as `read_queries` does.
+    """
     documents: dict[str, Document] = {}
     for number, row in read_objects(path):
         doc_id = text_of(path, number, row, "_id", "doc_id", "id")
+        if wanted is not None and doc_id not in wanted:
+            continue
         if doc_id in documents:
             raise at(path, number, f"has the doc_id {doc_id!r} a second time", "give each document an id of its own")
         text, title = row.get("text"), row.get("title") or ""

@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from shortlist.inference.engine import Engine
 from shortlist.inference.load import load_engine
 from shortlist.inference.session import Precision
+from shortlist.inference.static import CARD, StaticEngine
 from shortlist.inference.tokens import Ids, ModelInput, Tokenizer
 from shortlist.protocols import Role, Vectors
 from shortlist.types import TokenIds
+
+_STATIC_LENGTH = 2048  # tokens; more hardly move a mean, and a bound keeps memory bounded
+
+
+class TextEngine(Protocol):
+    """What turns token ids into unit vectors: an `Engine`, or a `StaticEngine`."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Of the model."""
+        ...
+
+    def run(self, inputs: Sequence[ModelInput]) -> Vectors:
+        """Return unit vectors `[inputs, dimension]`."""
+        ...
+
+    def close(self) -> None:
+        """End what runs."""
+        ...
 
 
 class BiEncoder:
@@ -21,7 +42,7 @@ class BiEncoder:
     encoded alike. Safe to use from several threads.
     """
 
-    def __init__(self, engine: Engine, *, fingerprint: str, dimension: int, max_length: int = 256) -> None:
+    def __init__(self, engine: TextEngine, *, fingerprint: str, dimension: int, max_length: int = 256) -> None:
         self._engine = engine
         self._max_length = max_length
         self.fingerprint = f"{fingerprint}:mean:{max_length}"
@@ -42,8 +63,12 @@ class BiEncoder:
         """Load a packaged name, a folder or a hub repository; see `find_model` for errors.
 
         The fingerprint leaves engine and precision out: their vectors differ by rounding
-        only, and an index stays usable when it is carried to another machine.
+        only, and an index stays usable when it is carried to another machine. A folder with
+        static embeddings needs neither of them.
         """
+        if (Path(name) / CARD).is_file():
+            static, fingerprint, dimension = StaticEngine.load(Path(name))
+            return cls(static, fingerprint=fingerprint, dimension=dimension, max_length=_STATIC_LENGTH)
         loaded = load_engine(
             name,
             head="mean_pooling",

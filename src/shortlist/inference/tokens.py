@@ -123,6 +123,17 @@ class Tokenizer:
         found: int | None = self._raw.token_to_id(token)
         return found
 
+    @property
+    def vocabulary(self) -> list[str]:
+        """The tokens by their ids; an id without a token has an empty one."""
+        found = {i: token for token, i in self._raw.get_vocab(with_added_tokens=True).items()}
+        return [found.get(i, "") for i in range(max(found, default=-1) + 1)]
+
+    @property
+    def special_ids(self) -> list[int]:
+        """The ids of special tokens, unknown ones among them, ascending."""
+        return sorted(i for i, token in self._raw.get_added_tokens_decoder().items() if token.special)
+
     def is_added(self, token: str) -> bool:
         """Whether the token was added to the vocabulary as a whole, so that no text is cut inside it."""
         return any(added.content == token for added in self._raw.get_added_tokens_decoder().values())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from shortlist.build.models import load_encoder
 from shortlist.build.search import FIRST_STAGES, joined
@@ -11,28 +13,31 @@ from shortlist.errors import InputError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.protocols import Retriever
 from shortlist.retrieval import BM25, Dense, Index, Where
+from shortlist.retrieval.remote import Address, RemoteIndex, open_remote
 from shortlist.settings import Settings
 from shortlist.types import Document, Query, Ranking
 
 
 class Desk:
-    """An open index with its bi-encoder; any thread may use it."""
+    """An open index with its bi-encoder; any thread may use it. `is_writable`: documents may be added and removed."""
 
-    def __init__(self, index: Index, encoder: BiEncoder) -> None:
-        self._index, self._encoder = index, encoder
+    def __init__(self, index: Index | RemoteIndex, encoder: BiEncoder, *, is_writable: bool) -> None:
+        self._index, self._encoder, self.is_writable = index, encoder, is_writable
 
     @classmethod
     def open(cls, path: Path, settings: Settings, *, is_writable: bool) -> Desk:
-        """Open an index; a writable one that is not there yet is made. Raises as `Index.open` does."""
-        encoder = load_encoder(settings)
-        if is_writable and not (path / "documents.sqlite").is_file():
-            return cls(Index.create(path, encoder=encoder, tokenize=encoder.tokenize), encoder)
-        return cls(Index.open(path, encoder=encoder, tokenize=encoder.tokenize, read_only=not is_writable), encoder)
+        """Open an index in a folder, or at the address of another engine; raises as `open_index` does.
 
-    @property
-    def is_writable(self) -> bool:
-        """Whether documents may be added and removed."""
-        return not self._index.is_read_only
+        A writable one that is not there yet is made, but only in a folder.
+        """
+        encoder = load_encoder(settings)
+        how: dict[str, Any] = {"encoder": encoder, "tokenize": encoder.tokenize}
+        if Address.is_one(str(path)):
+            remote = open_remote(Address.parse(str(path)), environ=os.environ, **how)
+            return cls(remote, encoder, is_writable=is_writable)
+        if is_writable and not (path / "documents.sqlite").is_file():
+            return cls(Index.create(path, **how), encoder, is_writable=True)
+        return cls(Index.open(path, read_only=not is_writable, **how), encoder, is_writable=is_writable)
 
     @property
     def encoder(self) -> BiEncoder:

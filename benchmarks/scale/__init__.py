@@ -1,0 +1,1 @@
+"""Size and safety of the index on one machine."""

@@ -1,0 +1,241 @@
+"""One index at several sizes: ingest, disk, memory, latencies, recall of the graph, reopening, small updates.
+
+    python -m benchmarks.scale.size --texts Packages pypi.tsv --encoder FOLDER --sizes 10000 100000 --json size.json
+
+Every size is made and then examined in processes of their own, so that memory is that of the open index. Queries are
+texts of the index with a third of their words left out, seeded: what is measured is time and the graph's recall, not
+quality. With `--keep`, a run that was cut off goes on, and seconds are added up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.progress import tell
+from benchmarks.provenance import as_markdown, provenance
+from benchmarks.scale.texts import documents
+from shortlist.inference.biencoder import BiEncoder
+from shortlist.protocols import Retriever, Role
+from shortlist.retrieval import BM25, Dense, Hybrid, Index
+from shortlist.retrieval.edge import folder_bytes
+from shortlist.types import Document, Query
+
+DEPTH = 100
+_BATCH = 2000
+
+
+def resident_mb() -> dict[str, float]:
+    """Return this process's memory: all of it, and without mapped files, whose pages the system may take back."""
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    mb = {name: int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "RssFile")}
+    return {"rss_mb": mb["VmRSS"], "rss_without_files_mb": mb["VmRSS"] - mb["RssFile"]}
+
+
+def queries(texts: list[Document], count: int) -> list[Query]:
+    """Return seeded queries: two thirds of the words of some texts, in their order."""
+    chance = random.Random(0)
+    chosen = chance.sample(texts, count)
+    kept = [[word for word in one.text.split() if chance.random() < 0.67] for one in chosen]
+    return [Query(" ".join(words) or one.text) for words, one in zip(kept, chosen, strict=True)]
+
+
+def latencies(retriever: Any, asked: list[Query]) -> dict[str, float]:
+    """Return P50 and P95 in ms; the first ten queries warm up."""
+    took = []
+    for query in asked:
+        began = time.perf_counter()
+        retriever.retrieve(query, depth=DEPTH)
+        took.append((time.perf_counter() - began) * 1e3)
+    p50, p95 = np.percentile(took[10:], [50, 95]).tolist()
+    return {"p50_ms": p50, "p95_ms": p95}
+
+
+def measure(files: list[Path], size: int, encoder_name: str, folder: Path, *, asked: int) -> dict[str, Any]:
+    """Make an index of so many texts, and write down what it is to be asked."""
+    texts = documents(files, size)
+    found: dict[str, Any] = {"size": size, "repeated": sum("repeated" in one.metadata for one in texts)}
+    with closing(BiEncoder.load(encoder_name)) as encoder:
+        found |= {"encoder": encoder.fingerprint, **made(folder, encoder, texts)}
+    asking = [query.text for query in queries(texts, asked)]
+    folder.with_suffix(".queries.json").write_text(json.dumps(asking), encoding="utf-8")
+    return found | {"disk_mb": folder_bytes(folder) / 1e6}
+
+
+def examine(folder: Path, encoder_name: str, *, has_graph: bool) -> dict[str, Any]:
+    """Measure a made index, in a process that never held its texts."""
+    asked = [Query(text) for text in json.loads(folder.with_suffix(".queries.json").read_text(encoding="utf-8"))]
+    with closing(BiEncoder.load(encoder_name)) as encoder:
+        before = resident_mb()
+        found = searched(folder, encoder, asked) | {"encoder_mb": before["rss_mb"]}
+        found |= updated(folder, encoder)
+        if has_graph:
+            found |= with_graph(folder, encoder, asked, found["exact"])
+        found.pop("exact")
+    return found
+
+
+def made(folder: Path, encoder: BiEncoder, texts: list[Document]) -> dict[str, float]:
+    """Make the index, or go on with one whose making was cut off; seconds are added up over the runs."""
+    notes = folder.with_suffix(".json")
+    found: dict[str, float] = json.loads(notes.read_text()) if notes.exists() else {"ingest_s": 0.0}
+    if "optimize_s" in found:
+        return found
+    few = texts[:20_000]
+    began = time.perf_counter()
+    for start in range(0, len(few), _BATCH):
+        encoder.encode([one.text for one in few[start : start + _BATCH]], role=Role.DOCUMENT)
+    found["encode_per_s"] = len(few) / (time.perf_counter() - began)
+    opening = Index.open if (folder / "documents.sqlite").exists() else Index.create
+    with opening(folder, encoder=encoder) as index:
+        for start in range(index.count(), len(texts), _BATCH):
+            began = time.perf_counter()
+            index.upsert(texts[start : start + _BATCH])
+            found["ingest_s"] += time.perf_counter() - began
+            notes.write_text(json.dumps(found))
+        began = time.perf_counter()
+        index.optimize(graph_from=len(texts) + 1)
+        found["optimize_s"] = time.perf_counter() - began
+    found["ingest_per_s"] = len(texts) / found["ingest_s"]
+    notes.write_text(json.dumps(found))
+    return found
+
+
+def searched(folder: Path, encoder: BiEncoder, asked: list[Query]) -> dict[str, Any]:
+    """Measure opening and exact search."""
+    began = time.perf_counter()
+    with Index.open(folder, encoder=encoder, read_only=True) as index:
+        found: dict[str, Any] = {"open_s": time.perf_counter() - began}
+        arms: dict[str, Retriever] = {"bm25": BM25(index), "dense": Dense(index, encoder)}
+        for name, retriever in {**arms, "hybrid": Hybrid(list(arms.values()))}.items():
+            found[name] = latencies(retriever, asked)
+        found["exact"] = [arms["dense"].retrieve(query, depth=DEPTH).doc_ids for query in asked[:50]]
+        return found | resident_mb()
+
+
+def updated(folder: Path, encoder: BiEncoder) -> dict[str, float]:
+    """Measure commits of one and of a hundred documents, opening included nowhere."""
+    with Index.open(folder, encoder=encoder) as index:
+        took = []
+        for count in (1, 100):
+            began = time.perf_counter()
+            index.upsert([Document(f"a changed text {i}", f"changed{i}") for i in range(count)])
+            took.append((time.perf_counter() - began) * 1e3)
+        index.delete([f"changed{i}" for i in range(100)])
+    return {"update_1_ms": took[0], "update_100_ms": took[1]}
+
+
+def with_graph(folder: Path, encoder: BiEncoder, asked: list[Query], exact: list[tuple[str, ...]]) -> dict[str, Any]:
+    """Build the graph, and measure it against exact search."""
+    began = time.perf_counter()
+    with Index.open(folder, encoder=encoder) as index:
+        index.optimize(graph_from=1)
+    built = time.perf_counter() - began
+    with Index.open(folder, encoder=encoder, read_only=True) as index:
+        dense = Dense(index, encoder)
+        hits = [
+            len(set(dense.retrieve(query, depth=DEPTH).doc_ids) & set(wanted)) / max(1, len(wanted))
+            for query, wanted in zip(asked, exact, strict=False)
+        ]
+        timed = {"graph_dense": latencies(dense, asked), "graph_hybrid": latencies(Hybrid([BM25(index), dense]), asked)}
+        memory = {f"graph_{name}": value for name, value in resident_mb().items()}
+    return (
+        {"graph_s": built, "graph_recall": float(np.mean(hits)), "graph_disk_mb": folder_bytes(folder) / 1e6}
+        | timed
+        | memory
+    )
+
+
+ROWS = (
+    ("encode alone, texts/s", "encode_per_s", "{:.0f}"),
+    ("ingest with encoding, texts/s", "ingest_per_s", "{:.0f}"),
+    ("optimise, s", "optimize_s", "{:.1f}"),
+    ("disk, MB", "disk_mb", "{:.0f}"),
+    ("memory before the index is opened, MB", "encoder_mb", "{:.0f}"),
+    ("memory after the searches, MB", "rss_mb", "{:.0f}"),
+    ("of it not mapped files, MB", "rss_without_files_mb", "{:.0f}"),
+    ("open to read, s", "open_s", "{:.2f}"),
+    ("BM25 P50 / P95, ms", "bm25", "{p50_ms:.1f} / {p95_ms:.1f}"),
+    ("dense, exact, P50 / P95, ms", "dense", "{p50_ms:.1f} / {p95_ms:.1f}"),
+    ("hybrid P50 / P95, ms", "hybrid", "{p50_ms:.1f} / {p95_ms:.1f}"),
+    ("commit of 1 text, ms", "update_1_ms", "{:.0f}"),
+    ("commit of 100 texts, ms", "update_100_ms", "{:.0f}"),
+    ("build the graph, s", "graph_s", "{:.1f}"),
+    ("recall@100 of the graph against exact", "graph_recall", "{:.3f}"),
+    ("dense through the graph P50 / P95, ms", "graph_dense", "{p50_ms:.1f} / {p95_ms:.1f}"),
+    ("hybrid through the graph P50 / P95, ms", "graph_hybrid", "{p50_ms:.1f} / {p95_ms:.1f}"),
+    ("memory with the graph, MB", "graph_rss_mb", "{:.0f}"),
+)
+
+
+def table(found: list[dict[str, Any]]) -> str:
+    """Return the measurements as Markdown, a size a column."""
+    lines = ["| | " + " | ".join(f"{one['size']:,}" for one in found) + " |", "|---" + "|---:" * len(found) + "|"]
+    for title, key, layout in ROWS:
+        cells = [_cell(one.get(key), layout) for one in found]
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(value: Any, layout: str) -> str:
+    if value is None:
+        return "not measured"
+    return layout.format(**value) if isinstance(value, dict) else layout.format(value)
+
+
+def _in_stages(arguments: list[str], size: int, kept: Path) -> dict[str, Any]:
+    """Make and examine an index of one size, each in a process of its own."""
+    found: dict[str, Any] = {}
+    for stage in ("make", "examine"):
+        tell(f"{size} texts: {stage}")
+        command = [sys.executable, "-m", "benchmarks.scale.size", *arguments, "--sizes", str(size), "--stage", stage]
+        said = subprocess.run([*command, "--keep", str(kept)], check=True, stdout=subprocess.PIPE, text=True).stdout
+        found |= json.loads(said)
+    return found
+
+
+def main() -> None:
+    """Read the command line, measure every size in a process of its own, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--texts", type=Path, nargs="+", required=True)
+    parser.add_argument("--encoder", default="all-minilm-l6-v2")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--queries", type=int, default=110)
+    parser.add_argument(
+        "--graph", action="store_true", help="Also build the graph, which takes minutes from 100,000 on."
+    )
+    parser.add_argument("--keep", type=Path, help="Where the indexes stay; a run that was cut off goes on there.")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--stage", choices=["make", "examine"], help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        kept = options.keep or Path(scratch)
+        kept.mkdir(parents=True, exist_ok=True)
+        if options.stage:
+            folder = kept / str(options.sizes[0])
+            if options.stage == "make":
+                found = measure(options.texts, options.sizes[0], options.encoder, folder, asked=options.queries)
+            else:
+                found = examine(folder, options.encoder, has_graph=options.graph)
+            sys.stdout.write(json.dumps(found))
+            return
+        sizes = [_in_stages(sys.argv[1:], size, kept) for size in options.sizes]
+    origin = provenance("benchmarks.scale.size", sys.argv[1:])
+    sys.stdout.write(f"{table(sizes)}\n\n{as_markdown(origin)}\ncores: {len(os.sched_getaffinity(0))}\n")
+    if options.json:
+        options.json.write_text(json.dumps({"provenance": origin, "sizes": sizes}, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""`shortlist rerank --pairs` and `--run`: files of any size, here or on a Ray cluster, resumed after a failure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shortlist.build.models import options_of
+from shortlist.cli.output import console, errors_console, print_json, shown
+from shortlist.errors import InputError
+from shortlist.evaluation.runs import write_run
+from shortlist.scale.job import ROWS, Job, in_process, scored_pairs
+from shortlist.scale.ray_batch import on_ray
+from shortlist.scale.runs import run_of, write_pairs
+from shortlist.settings import Settings
+
+PairsFile = Annotated[
+    Path | None,
+    typer.Option("--pairs", help="Score the pairs of a file instead: .jsonl or .parquet with query and text."),
+]
+RunFile = Annotated[Path | None, typer.Option("--run", help="Rerank a TREC run instead; with --queries and --corpus.")]
+QueriesFile = Annotated[Path | None, typer.Option("--queries", help="The run's queries: JSONL or tab-separated.")]
+CorpusFile = Annotated[Path | None, typer.Option("--corpus", help="The run's documents: JSONL.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder for the scores; name it again to go on.")]
+OnRay = Annotated[bool, typer.Option("--ray", help="Score on Ray: RAY_ADDRESS, else a cluster of this machine.")]
+Workers = Annotated[int, typer.Option(min=0, help="With --ray: workers. [default: as many as fit]")]
+Cores = Annotated[int, typer.Option(min=1, help="With --ray: cores a worker.")]
+
+
+def rerank_pairs(
+    chosen: Settings,
+    *,
+    pairs: Path | None,
+    run: Path | None,
+    queries: Path | None,
+    corpus: Path | None,
+    out: Path | None,
+    ray: bool,
+    workers: int,
+    cores: int,
+    as_json: bool,
+) -> None:
+    """Score every pair once, and write a run where one was given."""
+    if out is None or (pairs is None) == (run is None):
+        raise InputError(
+            "give a query and documents; or --out FOLDER, and either --pairs FILE or --run FILE with --queries and"
+            " --corpus"
+        )
+    source = _joined(run, queries, corpus, out) if pairs is None else pairs
+    options = options_of(chosen)
+    runner = on_ray(chosen.model, options, workers=workers, cores=cores) if ray else in_process(chosen.model, options)
+    done = Job(source, out, chosen.model, options, ROWS).run(runner, watch=_watch)
+    for remark in done.remarks[:20]:
+        errors_console().print(shown(f"note: {remark}"), soft_wrap=True)
+    if run is not None:
+        write_run(out / "reranked.trec", run_of(chosen.model, scored_pairs(out)))
+    if as_json:
+        print_json(asdict(done))
+        return
+    resumed = f", {done.resumed} of {done.parts} parts by the run before" if done.resumed else ""
+    console().print(shown(f"{out}: {done.pairs} pairs scored by {done.scorer}{resumed}"), soft_wrap=True)
+
+
+def refuse(**given: object) -> None:
+    """Raise InputError for an option that has no meaning where pairs are scored."""
+    for name, value in given.items():
+        if value is not None:
+            option = name if name.isupper() else "--" + name.replace("_", "-")
+            raise InputError(
+                f"{option} has no meaning with --pairs and --run, which score every pair once; leave it out"
+            )
+
+
+def _joined(run: Path | None, queries: Path | None, corpus: Path | None, out: Path) -> Path:
+    if run is None or queries is None or corpus is None:
+        raise InputError("a run holds ids only: give --queries and --corpus with it")
+    target = out.with_name(f"{out.name}.pairs.jsonl")
+    if not target.exists():  # made once: a job that goes on must find the very same file
+        draft = target.with_name(f".{target.name}.new")
+        write_pairs(draft, run=run, queries=queries, corpus=corpus)
+        draft.replace(target)
+    return target
+
+
+def _watch(done: int, total: int) -> None:
+    errors_console().print(shown(f"{done} of {total} parts"), soft_wrap=True)

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from shortlist.evaluation.runs import read_run
+
+from .running import run
+
+
+def test_a_run_is_reranked_by_a_file_of_pairs_that_can_be_gone_on_with(collection: Path) -> None:
+    first = collection / "first.trec"
+    first.write_text("".join(f"1 Q0 {doc_id} {i} {9 - i} x\n" for i, doc_id in enumerate(("cats", "iron", "tower"), 1)))
+    files = ["--run", first, "--queries", collection / "queries.jsonl", "--corpus", collection / "corpus.jsonl"]
+    command = ["rerank", *files, "--out", collection / "scores", "--model", "shortlist-minilm-l6", "--json"]
+    outcome = run(*command)
+    assert (outcome.code, outcome.err) == (0, "0 of 1 parts\n1 of 1 parts\n")
+    assert {k: v for k, v in outcome.json().items() if k != "scorer"} == {
+        "pairs": 3,
+        "parts": 1,
+        "resumed": 0,
+        "remarks": [],
+    }
+    reranked = read_run(collection / "scores" / "reranked.trec")
+    assert reranked.doc_ids["1"][0] == "tower"
+    lines = (collection / "scores" / "part-000000.jsonl").read_text().splitlines()
+    assert [json.loads(line)["doc_id"] for line in lines] == ["cats", "iron", "tower"]
+    assert run(*command).json()["resumed"] == 1
+
+
+def test_what_is_missing_is_said(collection: Path) -> None:
+    for given, said in (
+        ([], "give a query and documents"),
+        (["--pairs", "x.jsonl"], "--out FOLDER"),
+        (["--out", "o"], "either --pairs FILE or --run FILE"),
+        (["a query", "--pairs", "x.jsonl", "--out", "o"], "QUERY has no meaning with --pairs"),
+        (["--pairs", "x.jsonl", "--out", "o", "--top-k", "3"], "--top-k has no meaning"),
+        (["--out", "o", "--run", "r.trec"], "give --queries and --corpus"),
+        (["--out", "o", "--pairs", "absent.jsonl"], "there is no file absent.jsonl"),
+    ):
+        outcome = run("rerank", *given)
+        assert outcome.code == 2
+        assert said in outcome.err
