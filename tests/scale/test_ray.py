@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "180"}  # read when it is imported
 ray = pytest.importorskip("ray", reason="needs the extra ray")
 
 from shortlist.errors import InputError
@@ -32,7 +33,6 @@ def cluster() -> Iterator[Any]:
     """A head and two nodes with one core each: three raylets, as on three machines."""
     from ray.cluster_utils import Cluster
 
-    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_raylet_start_wait_time_s": "180"}
     small = {"object_store_memory": 100 * 2**20}
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False, **small})
     made.nodes = [made.add_node(num_cpus=1, **small) for _ in range(2)]
