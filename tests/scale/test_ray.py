@@ -1,4 +1,4 @@
-"""On a real cluster of several raylets. A raylet must start within Ray's 30 s, so these need a machine that is not busy."""
+"""On a real cluster of three raylets. Each must start within Ray's 30 s, so these need a machine that is not busy."""
 
 from __future__ import annotations
 
