@@ -43,9 +43,9 @@ def test_notices_and_licences_are_in_the_wheel() -> None:
 
 
 def test_texts_of_others_in_the_package_say_whose_they_are() -> None:
-    pairs = json.loads((ROOT / "src" / "shortlist" / "build" / "pairs.json").read_text(encoding="utf-8"))
+    pairs = json.loads((ROOT / "src" / "shortlist" / "inference" / "pairs.json").read_text(encoding="utf-8"))
     assert pairs
-    assert "src/shortlist/build/pairs.json" in NOTICES
+    assert "src/shortlist/inference/pairs.json" in NOTICES
     assert "PSF-Python-3.11" in LICENCES
 
 
