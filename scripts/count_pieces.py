@@ -6,13 +6,13 @@ python scripts/count_pieces.py --groups runs/l6/groups.jsonl.gz
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 
 from shortlist.inference.tokens import Tokenizer
+from shortlist.training.card import write_card
 from shortlist.training.groups import read_groups
 from shortlist.training.packaged import LICENCES
 
@@ -48,9 +48,8 @@ def main() -> None:
         "passages": len(ids),
         "mean_length": round(float(np.mean([len(one) for one in ids])), 1),
         "languages": ["en"],
-        "sha256": {"weights.npy": hashlib.sha256((OUT / "weights.npy").read_bytes()).hexdigest()},
     }
-    (OUT / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    write_card(OUT, card)
 
 
 if __name__ == "__main__":

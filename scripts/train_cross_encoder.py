@@ -26,6 +26,7 @@ from shortlist.inference.biencoder import BiEncoder
 from shortlist.protocols import Role
 from shortlist.settings import DEFAULT_MODEL
 from shortlist.training.averaging import average
+from shortlist.training.card import write_card
 from shortlist.training.cross_encoder import CrossEncoderStudent
 from shortlist.training.groups import read_groups, write_groups
 from shortlist.training.held_out import measured, split_by_query
@@ -131,8 +132,7 @@ def refer(name: str) -> None:
         source = f"measured with ONNX Runtime {version('onnxruntime').rpartition('.')[0]} in fp32"
         about = {"score": round(score, 6), "tolerance": 0.01, "source": source}
         pairs.append({"query": REFERENCE_QUERY, "document": text, **about})
-    card = {**packaged.card, "reference": pairs}
-    (packaged.folder / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_card(packaged.folder, {**packaged.card, "reference": pairs})
 
 
 def _evaluation(work: Path) -> dict[str, Any]:

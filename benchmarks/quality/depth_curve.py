@@ -25,13 +25,13 @@ from benchmarks.provenance import as_markdown, provenance
 from benchmarks.quality.collection import Collection, load_collection, sample
 from benchmarks.quality.measure import NDCG, per_query
 from benchmarks.quality.tables import markdown
-from shortlist.build.models import load_model
+from shortlist.build.models import blend_parts, load_part
 from shortlist.evaluation import mean
 from shortlist.inference.biencoder import BiEncoder
+from shortlist.scorers.blend import Blend
 from shortlist.scorers.cosine import Cosine
 from shortlist.scorers.cross_encoder import CrossEncoder
 from shortlist.types import Document, Query, Ranking, ScoreKind
-from shortlist.weights import find_packaged
 
 _COLLECTION = "trec_dl19"
 _ENCODER, _CROSS, _SUM = "all-minilm-l6-v2", "shortlist-minilm-l6", "shortlist-l6"
@@ -74,7 +74,8 @@ def _score(
 ) -> tuple[dict[int, Scored], dict[int, float]]:
     """Score every candidate; return scores by tokens (see `_BESIDE`) and the share of the tokens read."""
     cosine = Cosine(BiEncoder.load(_ENCODER))
-    beside = [(part["weight"], load_model(part["model"], kind=part["kind"])) for part in _others()]
+    others = [part for part in blend_parts(_SUM) if part["kind"] != "cross-encoder"]
+    beside = Blend([(load_part(part, None, {}), part["weight"]) for part in others])
     models = {limit: CrossEncoder.load(_CROSS, max_length=limit) for limit in (*tokens, _WHOLE)}
     scored: dict[int, Scored] = {limit: {} for limit in (0, _BESIDE, *models)}
     lost, total = dict.fromkeys(models, 0), 0
@@ -82,8 +83,7 @@ def _score(
     for query in queries:
         documents = collection.given(query, depth=max(_DEPTHS))
         scored[0][query.query_id] = cosine.score(query, documents).values
-        added = [np.float32(weight) * part.score(query, documents).values for weight, part in beside]
-        scored[_BESIDE][query.query_id] = np.sum(added, axis=0, dtype=np.float32)
+        scored[_BESIDE][query.query_id] = beside.score(query, documents).values
         for limit, model in models.items():
             scores = model.score(query, documents)
             scored[limit][query.query_id] = scores.values
@@ -92,13 +92,6 @@ def _score(
                 total += scores.step.counts["tokens"]
         progress.step()
     return scored, {0: 1.0, _BESIDE: 1.0} | {limit: 1 - lost[limit] / (total + lost[_WHOLE]) for limit in models}
-
-
-def _others() -> list[Mapping[str, Any]]:
-    """Return the parts of the packaged sum beside the cross-encoder."""
-    packaged = find_packaged(_SUM)
-    assert packaged is not None
-    return [part for part in packaged.card["parts"] if part["kind"] != "cross-encoder"]
 
 
 def _curves(

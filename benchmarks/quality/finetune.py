@@ -35,7 +35,7 @@ from benchmarks.quality.collection import Collection, load_collection
 from benchmarks.quality.indexing import indexed
 from benchmarks.quality.measure import NDCG, per_query
 from benchmarks.quality.peer_trainer import train_peer
-from shortlist.build.models import load_model
+from shortlist.build.models import blend_parts, load_part
 from shortlist.evaluation.significance import compare, corrected
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.inference.export import export_onnx
@@ -54,7 +54,6 @@ from shortlist.training.recipe import Recipe
 from shortlist.training.start import starting_folder
 from shortlist.training.train import train
 from shortlist.types import Query, Ranking
-from shortlist.weights import find_packaged
 
 FOLDS = 5
 DEPTH = 20
@@ -130,8 +129,8 @@ def _setting(
     collection: Collection, index: Index, encoder: BiEncoder, scratch: Path, done: dict[str, Any], options: Any
 ) -> Setting:
     """Retrieve candidates, mine negatives with the packaged model's help, and measure what there is before training."""
-    trained, *others = sorted(_packaged_parts(), key=lambda part: part["kind"] != "cross-encoder")
-    beside = Blend([(load_model(part["model"], kind=part["kind"], encoder=encoder), part["weight"]) for part in others])
+    trained, *others = sorted(blend_parts(DEFAULT_MODEL), key=lambda part: part["kind"] != "cross-encoder")
+    beside = Blend([(load_part(part, encoder, {}), part["weight"]) for part in others])
     hybrid = Hybrid([BM25(index), Dense(index, encoder)])
     candidates = {query.query_id: hybrid.retrieve(query, depth=DEPTH) for query in collection.queries}
     name = trained["model"]
@@ -149,14 +148,6 @@ def _setting(
         groups = _mined(collection, index, encoder, keep, setting)
         kept.write_text(json.dumps({q: [_row(g) for g in some] for q, some in groups.items()}))
     return replace(setting, groups=groups)
-
-
-def _packaged_parts() -> list[Mapping[str, Any]]:
-    packaged = find_packaged(DEFAULT_MODEL)
-    if packaged is None:
-        raise LookupError(DEFAULT_MODEL)
-    parts: list[Mapping[str, Any]] = packaged.card["parts"]
-    return parts
 
 
 def _row(group: Group) -> list[Any]:

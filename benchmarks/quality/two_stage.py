@@ -28,6 +28,7 @@ from benchmarks.quality import tables
 from benchmarks.quality.collection import Collection, load_collection, sample
 from benchmarks.quality.indexing import indexed, work_folder
 from benchmarks.quality.measure import NDCG, per_query
+from shortlist.build.models import blend_parts
 from shortlist.evaluation import PerQuery
 from shortlist.evaluation.significance import Comparison, compare, corrected
 from shortlist.inference.biencoder import BiEncoder
@@ -40,7 +41,6 @@ from shortlist.scorers.pointwise import Pointwise
 from shortlist.scorers.token_bm25 import TokenBM25
 from shortlist.settings import Settings
 from shortlist.types import Query, Ranking
-from shortlist.weights import find_packaged
 
 SEARCH, RERANK, SWEEP = "search", "rerank of BM25", "sweep of W and B over BM25"
 COLLECTIONS = ("scifact", "cranfield", "cosqa", "xquad_en", "trec_dl19")
@@ -126,9 +126,7 @@ def _load(options: argparse.Namespace) -> Models:
 
 def packaged_weights() -> tuple[float, float]:
     """Return the weights of cosine and BM25 in the packaged sum."""
-    packaged = find_packaged(_DEFAULT.model)
-    assert packaged is not None
-    weights = {part["kind"]: float(part["weight"]) for part in packaged.card["parts"]}
+    weights = {part["kind"]: float(part["weight"]) for part in blend_parts(_DEFAULT.model)}
     return weights["bi-encoder"], weights.get("token-bm25", 0.0)
 
 

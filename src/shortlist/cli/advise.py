@@ -12,13 +12,18 @@ import typer
 
 from shortlist.build.advice import advice_for
 from shortlist.cli.evaluating import (
+    Candidates,
     Collection,
     Corpus,
+    FirstStage,
     IndexFolder,
     Qrels,
     Queries,
+    Run,
+    Sample,
     Seed,
     Split,
+    first_system,
     print_table,
     request_of,
 )
@@ -30,18 +35,14 @@ from shortlist.evaluation.advising import Advice, Asked
 from shortlist.evaluation.report.advice import advice_markdown, advice_tables
 from shortlist.evaluation.request import Request
 
-Run = Annotated[str, typer.Option("--run", help="TREC run of the first stage, in place of our own retrieval.")]
-FirstStage = Annotated[str, typer.Option("--first-stage", help="hybrid, weighted, bm25 or dense.")]
 Models = Annotated[
     list[str] | None,
     typer.Option(
         "--model", "-m", help="Reranker, or a cascade 'small > large@20'; may be repeated. [default: the one in use]"
     ),
 ]
-Depth = Annotated[int, typer.Option("--depth", min=2, help="Candidates of the first stage.")]
 Passages = Annotated[int, typer.Option("--passages", min=1, help="How many the generator takes: nDCG is cut there.")]
 RelevantFrom = Annotated[int, typer.Option("--relevant-from", min=1, help="Lowest grade that recall counts.")]
-Sample = Annotated[int, typer.Option(min=0, help="Draw so many queries; 0 takes all.")]
 Report = Annotated[Path | None, typer.Option("--report", help="Write a page: .md.")]
 
 
@@ -56,7 +57,7 @@ def advise(
     run: Run = "",
     first_stage: FirstStage = "hybrid",
     model: Models = None,
-    depth: Depth = 100,
+    depth: Candidates = 100,
     passages: Passages = 10,
     relevant_from: RelevantFrom = 1,
     sample: Sample = 0,
@@ -78,7 +79,7 @@ def advise(
     if report is not None and (report.suffix != ".md" or not report.absolute().parent.is_dir()):
         raise InputError(f"a report is a .md file in a folder that is there, not {report}")
     chosen = settings(encoder=encoder, engine=engine, precision=precision, threads=threads)
-    first = f"run:{run}@{depth}" if run else f"{first_stage}@{depth}"
+    first = first_system(run, first_stage, depth)
     systems = [first, *(f"{first} > {name}" for name in model or [chosen.model])]
     request = request_of({**context.params, "system": systems}, systems=())
     asked = Asked(passages, relevant_from, seed)

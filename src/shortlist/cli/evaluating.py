@@ -26,6 +26,9 @@ Corpus = Annotated[str, typer.Option(help="Documents: JSONL (_id, title, text)."
 IndexFolder = Annotated[str, typer.Option("--index", help="Index to use, or to make and keep. [default: temporary]")]
 Sample = Annotated[int, typer.Option(min=0, help="Draw so many queries; 0 takes all.")]
 Seed = Annotated[int, typer.Option(help="Of the draw, the tests and the intervals.")]
+Run = Annotated[str, typer.Option("--run", help="TREC run of the first stage, in place of our own retrieval.")]
+FirstStage = Annotated[str, typer.Option("--first-stage", help="hybrid, weighted, bm25 or dense.")]
+Candidates = Annotated[int, typer.Option("--depth", min=2, help="Candidates of the first stage.")]
 Permutations = Annotated[int, typer.Option(min=100, help="Of the randomisation tests.")]
 Systems = Annotated[list[str] | None, typer.Option("--system", "-s", help=f"{_SYSTEM} Repeatable.")]
 Measures = Annotated[
@@ -33,6 +36,11 @@ Measures = Annotated[
 ]
 
 _OF_THE_MACHINE = ("encoder", "engine", "precision", "threads")
+
+
+def first_system(run: str, first_stage: str, depth: int) -> str:
+    """Name the first stage of `depth` candidates: a run's, if one is given, else our own retrieval's."""
+    return f"run:{run}@{depth}" if run else f"{first_stage}@{depth}"
 
 
 def request_of(given: Mapping[str, Any], *, systems: Sequence[str]) -> Request:

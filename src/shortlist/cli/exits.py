@@ -10,7 +10,21 @@ from typing import Annotated
 import typer
 
 from shortlist.build.exit_margins import fit_margins
-from shortlist.cli.evaluating import Collection, Corpus, IndexFolder, Qrels, Queries, Sample, Seed, Split, request_of
+from shortlist.cli.evaluating import (
+    Candidates,
+    Collection,
+    Corpus,
+    FirstStage,
+    IndexFolder,
+    Qrels,
+    Queries,
+    Run,
+    Sample,
+    Seed,
+    Split,
+    first_system,
+    request_of,
+)
 from shortlist.cli.options import Encoder, Engine, Json, Precision, Threads, settings
 from shortlist.cli.output import console, print_json, shown
 from shortlist.cli.progress import CountingProgress
@@ -26,9 +40,9 @@ def exits(
     queries: Queries = "",
     corpus: Corpus = "",
     index: IndexFolder = "",
-    run: Annotated[str, typer.Option("--run", help="TREC run of the first stage, in place of our retrieval.")] = "",
-    first_stage: Annotated[str, typer.Option("--first-stage", help="hybrid, weighted, bm25 or dense.")] = "hybrid",
-    depth: Annotated[int, typer.Option("--depth", min=2, help="Candidates of the first stage.")] = 100,
+    run: Run = "",
+    first_stage: FirstStage = "hybrid",
+    depth: Candidates = 100,
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, help="How many must be kept as they are.")] = 10,
     risk: Annotated[float, typer.Option(help="Share of queries that may lose one of those.")] = 0.1,
     sample: Sample = 0,
@@ -47,8 +61,7 @@ def exits(
     Example:  shortlist exits my-model exits.json --queries q.jsonl --index docs/.shortlist
     """
     chosen = settings(encoder=encoder, engine=engine, precision=precision, threads=threads)
-    first = f"run:{run}@{depth}" if run else f"{first_stage}@{depth}"
-    request = request_of({**context.params, "system": [first]}, systems=())
+    request = request_of({**context.params, "system": [first_system(run, first_stage, depth)]}, systems=())
     with CountingProgress("indexing", "documents") as indexing, CountingProgress("asking", "queries") as asking:
         made = fit_margins(
             request, model, settings=chosen, top_k=top_k, risk=risk, watch=asking.watch, filling=indexing.watch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -117,6 +117,10 @@ class Tokenizer:
         missing = [place for place, ids in enumerate(stored) if ids is None]
         fresh = iter(self.encode([documents[place].full_text for place in missing]) if missing else [])
         return [ids if ids is not None else next(fresh) for ids in stored]
+
+    def carried(self, documents: Sequence[Document], ids: Sequence[Ids]) -> list[Document]:
+        """Return the documents with these token ids of theirs, for scorers that have this tokenizer."""
+        return [replace(d, tokens=TokenIds(self.fingerprint, one)) for d, one in zip(documents, ids, strict=True)]
 
     def id_of(self, token: str) -> int | None:
         """Return the id of a token that the vocabulary holds as it is spelt, or None."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from shortlist.inference.tokens import Tokenizer
 from shortlist.protocols import Group, Scorer
 from shortlist.scorers.groups import score_groups
-from shortlist.types import Document, Query, ScoreKind, Scores, Step, TokenIds
+from shortlist.types import Document, Query, ScoreKind, Scores, Step
 
 
 class Blend:
@@ -46,7 +44,7 @@ class Blend:
         shared = tokenizers[0]
         if shared is None or any(one is None or one.fingerprint != shared.fingerprint for one in tokenizers):
             return groups
-        return [(query, _with_ids(documents, shared)) for query, documents in groups]
+        return [(query, shared.carried(documents, shared.ids_of(documents))) for query, documents in groups]
 
     def _sum(self, began: float, scores: Sequence[Scores]) -> Scores:
         values = np.zeros(len(scores[0].values), dtype=np.float32)
@@ -65,8 +63,3 @@ class Blend:
             tuple(note for step in steps for note in step.degradations),
             tuple(cut for step in steps for cut in step.truncations),
         )
-
-
-def _with_ids(documents: Sequence[Document], tokenizer: Tokenizer) -> list[Document]:
-    ids = tokenizer.ids_of(documents)
-    return [replace(d, tokens=TokenIds(tokenizer.fingerprint, one)) for d, one in zip(documents, ids, strict=True)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from shortlist.inference.export import Head, Weights, export_onnx
 from shortlist.inference.onnxruntime import OnnxRuntimeSession
 from shortlist.inference.session import Precision
 from shortlist.inference.tokens import Tokenizer
+from shortlist.training.card import write_card
 
 # What every packaged model is compared with torch on: a match, a miss, short, long, no English.
 _TEXTS = (
@@ -54,16 +54,8 @@ def package(
     difference = float(np.abs(_torch_outputs(source, head) - _outputs(out, head)).max())
     if difference > _LARGEST_DIFFERENCE[weights]:
         raise CorruptModelError(f"the export of {source} differs from torch by {difference:.4f}")
-    files = ("model.onnx", "tokenizer.json", "config.json")
-    sums = {file: hashlib.sha256((out / file).read_bytes()).hexdigest() for file in files}
-    content = {
-        **card,
-        "max_length": max_length,
-        "stored_weights": weights,
-        "difference_from_torch": round(difference, 6),
-        "sha256": sums,
-    }
-    (out / "card.json").write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    made = {"max_length": max_length, "stored_weights": weights, "difference_from_torch": round(difference, 6)}
+    write_card(out, {**card, **made})
     return difference
 
 

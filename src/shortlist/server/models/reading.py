@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from shortlist.inference.tokens import Ids, Tokenizer
@@ -11,7 +11,7 @@ from shortlist.planning.lengths import pair_lengths
 from shortlist.protocols import Scorer
 from shortlist.scorers.blend import Blend
 from shortlist.server.models.asked import Cuts
-from shortlist.types import Document, Query, TokenIds, Truncation
+from shortlist.types import Document, Query, Truncation
 
 
 @runtime_checkable
@@ -51,14 +51,13 @@ def read(reader: Reader | None, query: Query, documents: Sequence[Document], cut
     whole = tokenizer.ids_of(documents)
     overhead = tokenizer.pair.overhead + len(tokenizer.encode([query.text])[0])
     kept = [_cut(ids, cuts, overhead=overhead, room=reader.room(query)) for ids in whole] if cuts.is_asked else whole
-    read = [replace(d, tokens=TokenIds(tokenizer.fingerprint, ids)) for d, ids in zip(documents, kept, strict=True)]
     room = max(1, reader.room(query))
     truncations = tuple(
         Truncation(d.doc_id, len(ids), len(all_ids))
         for d, ids, all_ids in zip(documents, kept, whole, strict=True)
         if len(ids) < len(all_ids)
     )
-    return Read(read, [overhead + min(len(ids), room) for ids in kept], truncations)
+    return Read(tokenizer.carried(documents, kept), [overhead + min(len(ids), room) for ids in kept], truncations)
 
 
 def _cut(ids: Ids, cuts: Cuts, *, overhead: int, room: int) -> Ids:
