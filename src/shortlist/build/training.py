@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shortlist._optional import require
-from shortlist.build.models import load_encoder, load_model
+from shortlist.build.models import load_encoder, load_model, load_part
 from shortlist.build.named import Named
 from shortlist.errors import InputError
 from shortlist.inference.processor import processor_features
@@ -144,7 +144,7 @@ def _groups(
     if wanted.teachers:
         groups = taught_by(groups, [_teacher(name, settings) for name in wanted.teachers])
     if others:
-        parts = [(load_model(str(part["model"]), kind=part["kind"]), float(part["weight"])) for part in others]
+        parts = [(load_part(part, None, {}), float(part["weight"])) for part in others]
         groups = list(with_offset(groups, parts))
     return groups
 

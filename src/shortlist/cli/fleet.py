@@ -57,7 +57,7 @@ def print_fleets(load: Load, task: Task, contenders: Sequence[Contender], *, as_
     found, refused = fleets(load, task, contenders)
     kept = (
         storage(load.documents, tokens=task.tokens, replicas=load.copies, node_bytes=load.node_gb << 30)
-        if (load.documents)
+        if load.documents
         else None
     )
     if as_json:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from shortlist.build.models import load_model, split_kind
-from shortlist.protocols import Group, GroupScorer, Scorer
+from shortlist.protocols import Group, Scorer
 from shortlist.scale.pairs import Pair
+from shortlist.scorers.groups import score_groups
 from shortlist.types import Document, Query, Scores
 
 # a long part goes through the model in steps, so that memory stays bounded; fixed, so that batches do not depend on
@@ -35,14 +36,9 @@ class PartScorer:
         groups = _groups(pairs)
         found: list[Scores] = []
         for start in range(0, len(groups), _GROUPS_AT_ONCE):
-            found += self._scored(groups[start : start + _GROUPS_AT_ONCE])
+            found += score_groups(self._scorer, groups[start : start + _GROUPS_AT_ONCE])
         scores = [float(value) for one in found for value in np.asarray(one.values, np.float32)]
         return scores, _remarks(found)
-
-    def _scored(self, groups: Sequence[Group]) -> list[Scores]:
-        if isinstance(self._scorer, GroupScorer):
-            return self._scorer.score_groups(groups)
-        return [self._scorer.score(query, documents) for query, documents in groups]
 
 
 def _groups(pairs: Sequence[Pair]) -> list[Group]:
