@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from shortlist.errors import CorruptModelError, UnsupportedModelError
+from shortlist.errors import CorruptModelError, InputError, UnsupportedModelError
 from shortlist.inference.colbert import read_layout
 from shortlist.inference.load import available_engines, load_engine
 from shortlist.inference.models import find_model
@@ -75,6 +75,17 @@ def test_scores_are_sums_of_the_best_cosines(engine: str, tmp_path: Path) -> Non
     assert scores.kind is ScoreKind.SIMILARITY
     assert np.abs(scores.values).max() <= 12  # cosines, one a query position
     assert [(cut.doc_id, cut.seen, cut.total) for cut in scores.step.truncations] == [("3", 37, 100)]
+
+
+def test_more_of_a_document_is_read_when_asked_for_up_to_the_models_positions(tmp_path: Path) -> None:
+    folder = str(write_colbert(tmp_path))
+    seen = {}
+    for asked in (20, 60, 1000):
+        scorer = LateInteraction.load(folder, precision="fp32", max_length=asked)
+        seen[asked] = scorer.score(QUERY, DOCUMENTS).step.truncations[0].seen
+    assert seen == {20: 17, 60: 57, 1000: 61}  # without [CLS], the marker and [SEP]; there are 64 positions
+    with pytest.raises(InputError, match="max_length=3 leaves no room for a document; it must be 4 or more"):
+        LateInteraction.load(folder, max_length=3)
 
 
 def test_a_long_query_is_cut_at_the_models_query_length_and_says_so(tmp_path: Path) -> None:

@@ -113,6 +113,23 @@ def test_scores_equal_transformers(tmp_path: Path, family: str) -> None:
     scorer.close()
 
 
+def test_a_text_may_end_on_any_token_where_there_is_none_for_padding(tmp_path: Path) -> None:
+    """Token 0 is "!" in GPT-2's and Qwen's vocabularies, and was taken for padding."""
+    torch.manual_seed(3)
+    config = transformers.Qwen3Config(
+        **SIZES | FAMILIES["qwen3, without a padding token"][1] | {"vocab_size": 40, "max_position_embeddings": 32}
+    )
+    model = transformers.Qwen3ForSequenceClassification(config).eval()
+    sequences = [[5, 7, 0], [5, 7, 0, 0], [0], [9, 1, 2, 3, 4, 5, 6, 7, 8, 9], [3, 0, 3], [1, 2]]
+    with torch.no_grad():
+        expected = [model(input_ids=torch.tensor([ids])).logits.item() for ids in sequences]
+    session = TorchClassifier(model, placement=Placement.choose("cpu", Precision.FP32))
+    inputs = [ModelInput(np.asarray(ids, np.int32), len(ids)) for ids in sequences]
+    found = Engine(Tokenizer.load(TOKENIZER), session).run(inputs)[:, 0]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert len({round(value, 4) for value in expected}) == len(expected)
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_is_near_and_its_logits_are_fp32(tmp_path: Path, precision: str) -> None:
     folder = save(tmp_path)

@@ -328,3 +328,24 @@ def test_several_threads_may_share_it() -> None:
     for thread in threads:
         thread.join()
     assert [ranking.unscored for ranking in found] == [0] * 8
+
+
+class Drifting(Timed):
+    """A scorer whose score of one text is a little higher in every chunk, as rounding may make it."""
+
+    def score(self, query: Query, documents: Sequence[Document]) -> Scores:
+        scores = super().score(query, documents)
+        lengths = [np.float32(len(document.text)) for document in documents]
+        drift = np.float32(len(self.chunks) * 1e-5)
+        return Scores(np.asarray(lengths, np.float32) + drift, scores.kind, scores.step)
+
+
+def test_equal_texts_tie_although_they_are_scored_in_different_chunks() -> None:
+    clock = Clock()
+    documents = [Document("text" if i % 2 else "longer text", str(i)) for i in range(12)]
+    candidates = Ranking.in_order(QUERY, documents, stage="first")
+    scorer = Drifting(clock)
+    ranking = Budgeted([Level(scorer, PAIR)]).rerank_within(candidates, deadline=Deadline.after(100, clock=clock))
+    assert len(scorer.chunks) > 3
+    scored = [item.doc_id for item in ranking.items[: 12 - ranking.unscored]]
+    assert scored == ["0", "2", "4", "6", "8", "1", "3", "5", "7", "9"]

@@ -108,7 +108,7 @@ def _reads_vectors(model: StageSpec) -> bool:
 
 
 def _settings(request: Request) -> Settings:
-    given = {name: getattr(request, name) for name in ("encoder", "engine", "precision", "threads")}
+    given = {name: getattr(request, name) for name in ("encoder", "engine", "precision", "threads", "device")}
     return replace(Settings(), **{name: value for name, value in given.items() if value})
 
 

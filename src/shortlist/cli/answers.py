@@ -26,7 +26,7 @@ from shortlist.cli.evaluating import (
     print_table,
     request_of,
 )
-from shortlist.cli.options import Encoder, Engine, Json, Precision, Threads
+from shortlist.cli.options import Device, Encoder, Engine, Json, Precision, Threads
 from shortlist.cli.output import console, errors_console, print_json, shown
 from shortlist.cli.progress import CountingProgress
 from shortlist.errors import InputError
@@ -63,6 +63,7 @@ def answers(
     engine: Engine = None,
     precision: Precision = None,
     threads: Threads = None,
+    device: Device = None,
     out: Annotated[Path | None, typer.Option(help="Save the whole study in one JSON file.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the report: .md.")] = None,
     as_json: Json = False,

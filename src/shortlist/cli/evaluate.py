@@ -28,7 +28,7 @@ from shortlist.cli.evaluating import (
     print_table,
     request_of,
 )
-from shortlist.cli.options import Encoder, Engine, Json, Precision, Threads
+from shortlist.cli.options import Device, Encoder, Engine, Json, Precision, Threads
 from shortlist.cli.output import console, errors_console, print_json, shown
 from shortlist.cli.progress import CountingProgress
 from shortlist.errors import InputError
@@ -70,6 +70,7 @@ def evaluate(
     engine: Engine = None,
     precision: Precision = None,
     threads: Threads = None,
+    device: Device = None,
     out: Out = None,
     report: Reports = None,
     runs: Runs = None,

@@ -35,7 +35,7 @@ Measures = Annotated[
     list[str] | None, typer.Option("--measure", "-m", help=f"Repeatable. [default: {' '.join(DEFAULT)}]")
 ]
 
-_OF_THE_MACHINE = ("encoder", "engine", "precision", "threads")
+_OF_THE_MACHINE = ("encoder", "engine", "precision", "threads", "device")
 
 
 def first_system(run: str, first_stage: str, depth: int) -> str:

@@ -36,6 +36,7 @@ class Request:
     engine: str = ""
     precision: str = ""
     threads: int = 0
+    device: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -5,7 +5,7 @@
     model   = name [ "@" depth ] [ "[" option "=" value { "," option "=" value } "]" ]
 
 A model reranks the first `depth` of what the stage before it left (default: all); below them
-the order stays. Options are kind, engine, precision, max_length, long_documents, threads, and
+the order stays. Options are kind, engine, precision, device, max_length, long_documents, threads, and
 `price`: what a million tokens costs, for the cost column.
 """
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from shortlist.errors import InputError
 
 INDEXED = ("bm25", "dense", "hybrid", "weighted")
-OPTIONS = ("kind", "engine", "precision", "max_length", "long_documents", "threads", "price")
+OPTIONS = ("kind", "engine", "precision", "device", "max_length", "long_documents", "threads", "price")
 DEFAULT_DEPTH = 100
 
 _RUN = "run:"

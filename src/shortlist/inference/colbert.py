@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import string
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from shortlist.errors import CorruptModelError, UnsupportedModelError
+from shortlist.errors import CorruptModelError, InputError, UnsupportedModelError
 from shortlist.inference.models import ModelFolder
 from shortlist.inference.modules import read_json
 from shortlist.inference.tokens import Ids, ModelInput, Tokenizer
@@ -68,11 +68,23 @@ class Layout:
         return max(1, side.length - tokenizer.single.overhead - len(side.marker))
 
 
-def read_layout(model: ModelFolder, tokenizer: Tokenizer) -> Layout:
+def read_layout(model: ModelFolder, tokenizer: Tokenizer, *, document_length: int | None = None) -> Layout:
     """Read the layout of a ColBERT checkpoint (`artifact.metadata`), of PyLate, or of sentence-transformers.
 
-    Raises UnsupportedModelError when the folder is none of them or uses what is not known here.
+    `document_length` stands in for the documents' own, up to what the model has positions for. Raises
+    UnsupportedModelError when the folder is none of them or uses what is not known here, InputError for a length
+    that leaves no room.
     """
+    layout = _declared(model, tokenizer)
+    if document_length is None:
+        return layout
+    least = tokenizer.single.overhead + len(layout.document.marker) + 1
+    if document_length < least:
+        raise InputError(f"max_length={document_length} leaves no room for a document; it must be {least} or more")
+    return replace(layout, document=replace(layout.document, length=_limit(model, document_length)))
+
+
+def _declared(model: ModelFolder, tokenizer: Tokenizer) -> Layout:
     kind = model.sentence_transformers.get("model_type")
     if kind == "ColBERT":
         return _pylate(model, tokenizer)

@@ -55,7 +55,7 @@ class Engine:
         any other error is passed on at once, and so is OutOfMemoryError for a batch of one.
         """
         chosen = session or self.session
-        keys = [_key(one) for one in inputs]
+        keys = [one.key for one in inputs]
         distinct = list(dict(zip(keys, inputs, strict=True)).values())
         row = {key: place for place, key in enumerate(dict.fromkeys(keys))}
         plan = self._plan(distinct)
@@ -70,15 +70,15 @@ class Engine:
 
         Equal inputs are computed once here too.
         """
-        distinct = list({_key(one): one for one in inputs}.values())
+        distinct = list({one.key: one for one in inputs}.values())
         plan = self._plan(distinct)
         outputs = self._pool.map(lambda places: self._infer([distinct[p] for p in places]), plan)
         found = {
-            _key(distinct[place]): rows[: len(distinct[place])]
+            distinct[place].key: rows[: len(distinct[place])]
             for places, output in zip(plan, outputs, strict=True)
             for place, rows in zip(places, output, strict=True)  # [batch, length, columns]
         }
-        return [found[_key(one)] for one in inputs]
+        return [found[one.key] for one in inputs]
 
     def _plan(self, inputs: Sequence[ModelInput]) -> list[list[int]]:
         lengths = [len(one) for one in inputs]
@@ -112,8 +112,3 @@ def _halvings(outputs: Sequence[Sequence[Output]]) -> tuple[str, ...]:
         return ()
     smallest = min(len(part) for parts in split for part in parts)
     return (f"{len(split)} batches did not fit into memory and were halved, down to {smallest} sequences",)
-
-
-def _key(one: ModelInput) -> tuple[bytes, int, int | None]:
-    """Equal for inputs that the model cannot tell apart."""
-    return one.ids.tobytes(), one.second_at, one.attended

@@ -18,8 +18,8 @@ def misfit(session: GraphSession, head: Head) -> str:
     """Return in words why a graph is not to be used for `head`; empty when it is.
 
     A hub's graph is often the encoder alone, whose hidden states are no logits, no pooled vector, and not what
-    ColBERT projects. Logits are told by their shape. Vectors are taken only under the names that our own
-    export gives, since nothing shows whether a graph pools, projects and scales them as the model wants.
+    ColBERT projects. Logits and a text's only vector are told by their shape; vectors of tokens are taken only
+    under the name that our own export gives, since no shape shows whether they are projected and scaled.
     """
     if unknown := sorted(set(session.inputs) - _FED):
         return f"it wants the inputs {', '.join(unknown)}"
@@ -27,7 +27,7 @@ def misfit(session: GraphSession, head: Head) -> str:
     if head == "classification":
         is_right = len(shape) == 2 and (shape[1] is None or shape[1] <= _LARGEST_HEAD)
     elif head == "mean_pooling":
-        is_right = name == "embeddings" and len(shape) == 2
+        is_right = len(session.outputs) == 1 and len(shape) == 2
     else:
         is_right = list(session.outputs) == ["token_embeddings"] and len(shape) == 3
     return "" if is_right else f"its output is {name} {['any' if size is None else size for size in shape]}"

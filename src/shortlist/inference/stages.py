@@ -71,18 +71,26 @@ class Stages:
 
 
 class Passage:
-    """The sequences of one query on their way through the stages; what is not asked on is let go."""
+    """The sequences of one query on their way through the stages; what is not asked on is let go.
+
+    Equal sequences are one row, so that they have exactly equal logits.
+    """
 
     def __init__(self, stages: Stages, inputs: Sequence[ModelInput]) -> None:
+        distinct = {one.key: one for one in inputs}
+        rows = {key: row for row, key in enumerate(distinct)}
         self._stages = stages
-        self._inputs = inputs
-        self._hidden: dict[int, Hidden | None] = dict.fromkeys(range(len(inputs)))
+        self._inputs = list(distinct.values())
+        self._row = [rows[one.key] for one in inputs]
+        self._hidden: dict[int, Hidden | None] = dict.fromkeys(range(len(self._inputs)))
         self._next = 0
 
     def advance(self, places: Sequence[int]) -> Output:
         """Run the next stage for the inputs at `places`, which the stage before must have run for; return logits."""
-        hidden = [self._hidden[place] for place in places]
-        results = self._stages.run(self._next, [self._inputs[place] for place in places], hidden)
-        self._hidden = {place: states for place, (_, states) in zip(places, results, strict=True)}
+        rows = list(dict.fromkeys(self._row[place] for place in places))
+        hidden = [self._hidden[row] for row in rows]
+        results = self._stages.run(self._next, [self._inputs[row] for row in rows], hidden)
+        self._hidden = {row: states for row, (_, states) in zip(rows, results, strict=True)}
         self._next += 1
-        return np.asarray([logit for logit, _ in results], dtype=np.float32)
+        logits = {row: logit for row, (logit, _) in zip(rows, results, strict=True)}
+        return np.asarray([logits[self._row[place]] for place in places], dtype=np.float32)

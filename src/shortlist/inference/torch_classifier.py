@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ class TorchClassifier:
         self._model = model
         self._placement = placement
         self._inputs = _inputs_of(model)
+        declared = getattr(model.config, "pad_token_id", 0)
+        self._lacks_padding = declared is None or declared < 0
         self.engine = engine_name()
         self.precision = placement.precision
         self.device = str(placement.device)
@@ -46,14 +49,27 @@ class TorchClassifier:
             folder, suffix="ForSequenceClassification", placement=placement, trust_remote_code=trust_remote_code
         )
         _score_in_fp32(model)
-        model.config.pad_token_id = folder.pad_id  # decoders find their last position by it, and some lack it
+        model.config.use_cache = False  # nothing is read on from a classifier
         return cls(model, placement=placement)
 
     def infer(self, batch: Batch) -> Output:
         """Run one batch; logits are cast to fp32 before anything else happens to them."""
         with memory_errors(), torch.inference_mode():
+            if self._lacks_padding:
+                batch = self._with_padding_of_its_own(batch)
             feeds = {n: torch.from_numpy(getattr(batch, n)).to(self._placement.device) for n in self._inputs}
             return np.asarray(self._model(**feeds).logits.float().cpu().numpy())
+
+    def _with_padding_of_its_own(self, batch: Batch) -> Batch:
+        """Fill a batch up with a token that none of its texts has, and tell the model.
+
+        A decoder takes the last token that is not the padding's for the end of the text: with a token
+        that a text can end on (0 is "!" in GPT-2's and Qwen's vocabularies) it would read one before.
+        """
+        seen = np.unique(batch.input_ids[batch.attention_mask == 1])
+        unseen = int(np.setdiff1d(np.arange(len(seen) + 1), seen)[0])
+        self._model.config.pad_token_id = unseen  # one batch runs at a time
+        return replace(batch, input_ids=np.where(batch.attention_mask == 1, batch.input_ids, unseen))
 
 
 def _score_in_fp32(model: Any) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from shortlist.errors import InputError
 from shortlist.planning.choice import first_in_time
@@ -16,7 +17,7 @@ from shortlist.planning.lengths import pair_lengths
 from shortlist.planning.pace import Pace
 from shortlist.protocols import Scorer
 from shortlist.scorers.pointwise import Pointwise, counted_scores
-from shortlist.types import Deadline, Ranking, Scores, Step
+from shortlist.types import Deadline, Document, Ranking, Scores, Step
 
 CANCEL_MS = 250.0  # how long a wish to stop may have to wait, as predicted
 
@@ -78,7 +79,7 @@ class Budgeted:
         step = self._step(chosen, chunks, len(candidates), deadline, passed_over)
         steps = (*([_joined([chunk.step for chunk in chunks])] if chunks else []), step)
         return candidates.partly_reordered(
-            np.concatenate([chunk.values for chunk in chunks]) if chunks else (),
+            _tied(candidates.documents, np.concatenate([chunk.values for chunk in chunks])) if chunks else (),
             kind=chunks[0].kind if chunks else candidates.score_kind,
             stage=chunks[0].step.stage if chunks else candidates.stage,
             top_k=top_k,
@@ -132,6 +133,13 @@ class Budgeted:
             "level": self._levels[chosen].shown if chosen is not None else "none",
         }
         return Step("budget", 0.0, counts, facts, tuple(notes))
+
+
+def _tied(documents: Sequence[Document], values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Give equal texts the score of the first of them: those of another chunk may differ in the last bit."""
+    first: dict[str, int] = {}
+    places = [first.setdefault(document.full_text, place) for place, document in enumerate(documents[: len(values)])]
+    return values[places]
 
 
 def _joined(steps: Sequence[Step]) -> Step:

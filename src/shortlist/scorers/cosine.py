@@ -15,20 +15,16 @@ from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
 
 
 class Cosine:
-    """Scores by vectors alone; those stored at index time by the same encoder are taken as they are.
+    """Scores by vectors alone; those stored at index time by the same encoder are taken as they are."""
 
-    `exact` multiplies vector by vector: in a product of matrices the rows beside one decide how it is rounded.
-    """
-
-    def __init__(self, encoder: BiEncoder, *, exact: bool = False) -> None:
+    def __init__(self, encoder: BiEncoder) -> None:
         self._encoder = encoder
-        self._exact = exact
         self.fingerprint = f"cosine:{encoder.fingerprint}"
 
     @classmethod
     def load(cls, name: str, *, exact: bool = False, **options: Any) -> Cosine:
         """Load a bi-encoder; options and errors are those of `BiEncoder.load`."""
-        return cls(BiEncoder.load(name, exact=exact, **options), exact=exact)
+        return cls(BiEncoder.load(name, exact=exact, **options))
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -51,7 +47,7 @@ class Cosine:
         for (_, some), query in zip(groups, queries, strict=True):
             here = slice(done, done + len(some))
             step = self._step(began, some, ids[here], sum(is_fresh[here]))
-            found.append(Scores(self._cosines(vectors[here], query), ScoreKind.SIMILARITY, step))
+            found.append(Scores(cosines(vectors[here], query), ScoreKind.SIMILARITY, step))
             done += len(some)
         return found
 
@@ -68,11 +64,6 @@ class Cosine:
             cut,
         )
 
-    def _cosines(self, vectors: Vectors, query: Vectors) -> Vectors:
-        if not self._exact:
-            return vectors @ query
-        return np.asarray([np.dot(vector, query) for vector in vectors], dtype=np.float32)
-
     def _vectors(self, documents: Sequence[Document], ids: Sequence[Ids]) -> tuple[Vectors, list[bool]]:
         """Return vectors `[documents, dimension]`, and which of them had to be made."""
         known = self._encoder.fingerprint
@@ -85,3 +76,12 @@ class Cosine:
         if missing:
             vectors[missing] = self._encoder.encode_ids([ids[place] for place in missing])
         return vectors, [vector is None for vector in stored]
+
+
+def cosines(vectors: Vectors, query: Vectors) -> Vectors:
+    """Return the products `[documents]` of unit vectors `[documents, dimension]` with a query's `[dimension]`.
+
+    A row's number does not depend on the others, to the bit: a product of matrix and vector adds some rows up in
+    another order than others, so that two documents with one text would not tie.
+    """
+    return np.einsum("ij,j->i", vectors, query)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,11 +11,12 @@ from shortlist.errors import InputError, UnsupportedModelError
 from shortlist.inference.engine import Engine, Inferred
 from shortlist.inference.load import load_engine
 from shortlist.inference.session import Output, Precision
-from shortlist.inference.tokens import Ids, ModelInput, Tokenizer
-from shortlist.passages.windows import LongDocuments, best_of, windows
+from shortlist.inference.tokens import Tokenizer
+from shortlist.passages.windows import LongDocuments, best_of
 from shortlist.protocols import Group
+from shortlist.scorers.pairs import Readings, query_ids, read_pairs
 from shortlist.scorers.report import inference_step
-from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
+from shortlist.types import Document, Query, ScoreKind, Scores, Step
 
 
 class CrossEncoder:
@@ -100,7 +100,9 @@ class CrossEncoder:
 
     def room(self, query: Query) -> int:
         """How many tokens of a document are read beside a query."""
-        return self._max_length - self.tokenizer.pair.overhead - len(self._query_ids(query)[0])
+        how = self._long_documents
+        asked, _ = query_ids(self.tokenizer, query, max_length=self._max_length, long_documents=how)
+        return self._max_length - self.tokenizer.pair.overhead - len(asked)
 
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one logit a document, `[documents]` in input order."""
@@ -121,36 +123,16 @@ class CrossEncoder:
             done += len(reading.inputs)
         return found
 
-    def _readings(self, query: Query, documents: Sequence[Document]) -> _Readings:
-        template = self.tokenizer.pair
-        first, cut = self._query_ids(query)
-        room = self._max_length - template.overhead - len(first)
-        inputs: list[ModelInput] = []
-        owners: list[int] = []
-        truncations = [cut] if cut else []
-        for place, (document, ids) in enumerate(zip(documents, self.tokenizer.ids_of(documents), strict=True)):
-            readings = windows(len(ids), room, self._long_documents, doc_id=document.doc_id)
-            for spans in readings:
-                inputs.append(template.build(first, np.concatenate([ids[a:b] for a, b in spans])))
-                owners.append(place)
-            seen = sum(b - a for a, b in readings[0]) if len(readings) == 1 else len(ids)
-            if seen < len(ids):
-                truncations.append(Truncation(document.doc_id, seen, len(ids)))
-        return _Readings(inputs, owners, tuple(truncations))
+    def _readings(self, query: Query, documents: Sequence[Document]) -> Readings:
+        return read_pairs(
+            self.tokenizer, query, documents, max_length=self._max_length, long_documents=self._long_documents
+        )
 
     def close(self) -> None:
         """End the engine's threads."""
         self._engine.close()
 
-    def _query_ids(self, query: Query) -> tuple[Ids, Truncation | None]:
-        ids = self._engine.tokenizer.encode([query.text])[0]
-        room = self._max_length * 3 // 4
-        if self._long_documents is LongDocuments.PASSAGES_80:
-            room = self._max_length // 2 - self._engine.tokenizer.single.overhead
-        room = max(1, min(room, self._max_length - self._engine.tokenizer.pair.overhead - 1))  # one for the document
-        return ids[:room], Truncation("(query)", room, len(ids)) if len(ids) > room else None
-
-    def _step(self, began: float, documents: Sequence[Document], reading: _Readings, inferred: Inferred) -> Step:
+    def _step(self, began: float, documents: Sequence[Document], reading: Readings, inferred: Inferred) -> Step:
         return inference_step(
             "cross-encoder",
             began=began,
@@ -162,15 +144,6 @@ class CrossEncoder:
             cut=reading.truncations,
             long_documents=self._long_documents,
         )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Readings:
-    """The model's inputs for the documents of a query, the place of the document that each is of, and what was cut."""
-
-    inputs: Sequence[ModelInput]
-    owners: Sequence[int]
-    truncations: tuple[Truncation, ...]
 
 
 _NOTHING = Inferred(np.empty((0, 1), dtype=np.float32))

@@ -48,11 +48,14 @@ class LateInteraction:
         precision: Precision | str = Precision.AUTO,
         threads: int | None = None,
         device: str = "auto",
+        max_length: int | None = None,
         long_documents: LongDocuments | str = LongDocuments.HEAD,
     ) -> LateInteraction:
         """Load a folder or a hub repository in the layout of ColBERT, PyLate or sentence-transformers.
 
-        Options and errors are those of `CrossEncoder.load`.
+        `max_length` is how many tokens of a document are read, special tokens included: by default as many as the
+        model was trained on, at most as many as it has positions for. Other options and errors are those of
+        `CrossEncoder.load`.
         """
         loaded = load_engine(
             name,
@@ -63,7 +66,7 @@ class LateInteraction:
             threads=threads,
             device=device,
         )
-        layout = read_layout(loaded.folder, loaded.engine.tokenizer)
+        layout = read_layout(loaded.folder, loaded.engine.tokenizer, document_length=max_length)
         how = LongDocuments(long_documents)
         return cls(loaded.engine, layout, fingerprint=loaded.fingerprint, long_documents=how)
 

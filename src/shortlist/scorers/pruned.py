@@ -14,10 +14,10 @@ from shortlist.errors import InputError, UnsupportedModelError
 from shortlist.inference.load import Runtime, load_stages
 from shortlist.inference.session import Precision
 from shortlist.inference.stages import Stages
-from shortlist.inference.tokens import ModelInput
 from shortlist.protocols import Scorer
+from shortlist.scorers.pairs import Readings, read_pairs
 from shortlist.scorers.pruning import Floats, safe_margins, survivors
-from shortlist.types import Document, Query, Ranking, ScoreKind, Step, Truncation
+from shortlist.types import Document, Query, Ranking, ScoreKind, Step
 from shortlist.types.ranking import check_top_k
 
 
@@ -90,7 +90,8 @@ class Pruned:
         if not len(candidates):
             return candidates
         query, documents = candidates.query, candidates.documents
-        inputs, cut = self._inputs(query, documents)
+        read = self._read(query, documents)
+        inputs = read.inputs
         added, steps = self._added(query, documents)
         passage = self._stages.begin(inputs)
         places, order, reached = list(range(len(inputs))), list(range(len(inputs))), []
@@ -104,7 +105,7 @@ class Pruned:
                 goes_on = top_k is not None and top_k <= self._top_k
                 kept = survivors(values[ranked], top_k=top_k or 1, margin=margin) if goes_on else len(places)
                 places = sorted(order[:kept])
-        step = self._step(began, documents, inputs, reached, cut)
+        step = self._step(began, documents, read, reached)
         return _ranked(candidates, places, order, values, self._kind, (*steps, step)).head(top_k)
 
     def margins_for(self, rankings: Sequence[Ranking], *, top_k: int, risk: float = 0.05) -> tuple[float, ...]:
@@ -117,7 +118,7 @@ class Pruned:
 
     def scores(self, query: Query, documents: Sequence[Document]) -> Floats:
         """Return every exit's scores and then the final ones, `[exits + 1, documents]`, nothing dropped."""
-        inputs, _ = self._inputs(query, documents)
+        inputs = self._read(query, documents).inputs
         added, _ = self._added(query, documents)
         passage, everyone = self._stages.begin(inputs), range(len(inputs))
         return np.stack([passage.advance(everyone) + added for _ in self._stages.sessions])
@@ -130,15 +131,8 @@ class Pruned:
     def _kind(self) -> ScoreKind:
         return ScoreKind.LOGIT if self._beside is None else ScoreKind.WEIGHTED_SUM
 
-    def _inputs(self, query: Query, documents: Sequence[Document]) -> tuple[list[ModelInput], tuple[Truncation, ...]]:
-        tokenizer = self._stages.tokenizer
-        asked, most = tokenizer.encode([query.text])[0], self._max_length * 3 // 4
-        first = asked[:most]
-        cut = [Truncation("(query)", most, len(asked))] if len(asked) > most else []
-        room = self._max_length - tokenizer.pair.overhead - len(first)
-        ids = tokenizer.ids_of(documents)
-        cut += [Truncation(d.doc_id, room, len(i)) for d, i in zip(documents, ids, strict=True) if len(i) > room]
-        return [tokenizer.pair.build(first, one[:room]) for one in ids], tuple(cut)
+    def _read(self, query: Query, documents: Sequence[Document]) -> Readings:
+        return read_pairs(self._stages.tokenizer, query, documents, max_length=self._max_length)
 
     def _added(self, query: Query, documents: Sequence[Document]) -> tuple[Floats, tuple[Step, ...]]:
         if self._beside is None:
@@ -150,24 +144,23 @@ class Pruned:
         self,
         began: float,
         documents: Sequence[Document],
-        inputs: Sequence[ModelInput],
+        read: Readings,
         reached: Sequence[int],
-        cut: tuple[Truncation, ...],
     ) -> Step:
         session = self._stages.sessions[0]
         stages = {f"stage_{number}": count for number, count in enumerate(reached)}
         pruned = len(documents) - reached[-1]
         notes = [f"{sum(not d.full_text.strip() for d in documents)} documents are empty"]
         notes = [] if notes[0].startswith("0 ") else notes
-        notes += [f"{len(cut)} texts cut (head)"] if cut else []
+        notes += [f"{len(read.truncations)} texts cut (head)"] if read.truncations else []
         notes += [f"{pruned} documents dropped at an exit, out of reach of the top"] if pruned else []
         return Step(
             _STAGE,
             (time.perf_counter() - began) * 1000,
-            {"documents": len(documents), "tokens": sum(map(len, inputs)), "pruned": pruned, **stages},
+            {"documents": len(documents), "tokens": sum(map(len, read.inputs)), "pruned": pruned, **stages},
             {"model": self.fingerprint, "engine": session.engine, "precision": session.precision.value},
             tuple(notes),
-            cut,
+            read.truncations,
         )
 
 

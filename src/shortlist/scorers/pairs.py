@@ -1,0 +1,63 @@
+"""A query with its documents as the inputs of a cross-encoder: the query is kept, and only documents are cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shortlist.inference.tokens import Ids, ModelInput, Tokenizer
+from shortlist.passages.windows import LongDocuments, windows
+from shortlist.types import Document, Query, Truncation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readings:
+    """The model's inputs for the documents of a query, the place of the document that each is of, and what was cut."""
+
+    inputs: Sequence[ModelInput]
+    owners: Sequence[int]
+    truncations: tuple[Truncation, ...]
+
+
+def query_ids(
+    tokenizer: Tokenizer, query: Query, *, max_length: int, long_documents: LongDocuments
+) -> tuple[Ids, Truncation | None]:
+    """Return a query's token ids, and what was cut of it.
+
+    It may take three quarters of `max_length`, or half of it with `LongDocuments.PASSAGES_80`; one token at least
+    is left for a document.
+    """
+    ids = tokenizer.encode([query.text])[0]
+    room = max_length * 3 // 4
+    if long_documents is LongDocuments.PASSAGES_80:
+        room = max_length // 2 - tokenizer.single.overhead
+    room = max(1, min(room, max_length - tokenizer.pair.overhead - 1))
+    return ids[:room], Truncation("(query)", room, len(ids)) if len(ids) > room else None
+
+
+def read_pairs(
+    tokenizer: Tokenizer,
+    query: Query,
+    documents: Sequence[Document],
+    *,
+    max_length: int,
+    long_documents: LongDocuments = LongDocuments.HEAD,
+) -> Readings:
+    """Return the inputs for each document, in input order, each of at most `max_length` tokens."""
+    template = tokenizer.pair
+    first, cut = query_ids(tokenizer, query, max_length=max_length, long_documents=long_documents)
+    room = max_length - template.overhead - len(first)
+    inputs: list[ModelInput] = []
+    owners: list[int] = []
+    truncations = [cut] if cut else []
+    for place, (document, ids) in enumerate(zip(documents, tokenizer.ids_of(documents), strict=True)):
+        readings = windows(len(ids), room, long_documents, doc_id=document.doc_id)
+        for spans in readings:
+            inputs.append(template.build(first, np.concatenate([ids[a:b] for a, b in spans])))
+            owners.append(place)
+        seen = sum(b - a for a, b in readings[0]) if len(readings) == 1 else len(ids)
+        if seen < len(ids):
+            truncations.append(Truncation(document.doc_id, seen, len(ids)))
+    return Readings(inputs, owners, tuple(truncations))
