@@ -84,4 +84,5 @@ def cosines(vectors: Vectors, query: Vectors) -> Vectors:
     A row's number does not depend on the others, to the bit: a product of matrix and vector adds some rows up in
     another order than others, so that two documents with one text would not tie.
     """
-    return np.einsum("ij,j->i", vectors, query)
+    found: Vectors = np.einsum("ij,j->i", vectors, query)
+    return found
