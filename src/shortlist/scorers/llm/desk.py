@@ -9,7 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Protocol, TypeVar
 
-from shortlist.errors import BudgetSpentError, PromptRefusedError, PromptTooLongError, UnsupportedModelError
+from shortlist.errors import (
+    BudgetSpentError,
+    GenerationError,
+    PromptRefusedError,
+    PromptTooLongError,
+    UnsupportedModelError,
+)
 from shortlist.passages.size import count_words
 from shortlist.protocols import Generator, LikelihoodModel
 from shortlist.scorers.llm.cost import Budget, Prices, Usage, expected_usage
@@ -127,14 +133,16 @@ class Desk:
         self, questions: Iterable[Question], ask: Callable[[Prompt], Answer], expected: Callable[[Prompt], Usage]
     ) -> Iterator[Answer | None]:
         """Yield answers in order; as many questions as there are threads wait for a thread, so that none is idle."""
-        stop = threading.Event()
+        over: list[BaseException] = []  # why no other question is begun: the first failure, or nobody waits any more
         running: deque[Future[Answer | None]] = deque()
 
         def one(question: Question, usage: Usage) -> Answer | None:
             try:
-                return None if stop.is_set() else self._answer(question, ask)
-            except BaseException:
-                stop.set()
+                if over:
+                    raise over[0]
+                return self._answer(question, ask)
+            except BaseException as error:
+                over.append(error)
                 raise
             finally:
                 self._ended(usage)
@@ -154,7 +162,7 @@ class Desk:
                 while running:
                     yield running.popleft().result()
             finally:
-                stop.set()
+                over.append(GenerationError("its answer is not waited for"))
 
     def _answer(self, question: Question, ask: Callable[[Prompt], Answer], words: int | None = None) -> Answer | None:
         """Ask with ever shorter passages until they fit; None when the prompt is refused all the same."""
