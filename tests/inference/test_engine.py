@@ -20,7 +20,7 @@ from shortlist.errors import (
     ModelNotFoundError,
     UnsupportedModelError,
 )
-from shortlist.inference.batches import pad, plan_batches
+from shortlist.inference.batches import LEAST_TOKENS, pad, plan_batches
 from shortlist.inference.engine import Engine
 from shortlist.inference.load import available_engines, load_engine
 from shortlist.inference.models import find_model
@@ -32,9 +32,11 @@ CROSS_ENCODER = "shortlist-minilm-l6"
 LENGTHS = st.lists(st.integers(1, 600), max_size=200)
 
 
-@given(LENGTHS, st.integers(1, 4096))
-def test_every_sequence_is_in_one_batch_and_no_batch_is_over_the_budget(lengths: list[int], budget: int) -> None:
-    batches = plan_batches(lengths, token_budget=budget)
+@given(LENGTHS, st.integers(1, 4096), st.integers(1, 9))
+def test_every_sequence_is_in_one_batch_and_no_batch_is_over_the_budget(
+    lengths: list[int], budget: int, streams: int
+) -> None:
+    batches = plan_batches(lengths, token_budget=budget, streams=streams)
     assert sorted(place for batch in batches for place in batch) == list(range(len(lengths)))
     for batch in batches:
         padded = max(lengths[place] for place in batch) * len(batch)
@@ -45,6 +47,15 @@ def test_every_sequence_is_in_one_batch_and_no_batch_is_over_the_budget(lengths:
 def test_batches_hold_neighbours_in_length(lengths: list[int]) -> None:
     order = [lengths[place] for batch in plan_batches(lengths, token_budget=1024) for place in batch]
     assert order == sorted(lengths, reverse=True)
+
+
+@given(st.integers(1, 300), st.integers(1, 512), st.integers(2, 16))
+def test_no_stream_has_more_than_its_share_of_equal_sequences(count: int, length: int, streams: int) -> None:
+    batches = plan_batches([length] * count, token_budget=1024, streams=streams)
+    turns = -(-len(plan_batches([length] * count, token_budget=1024)) // streams)
+    assert len(batches) <= turns * streams
+    fair, least = -(-count // (turns * streams)), -(-LEAST_TOKENS // length)
+    assert len(batches[0]) == min(count, max(1, 1024 // length), max(fair, least))
 
 
 def test_padding_is_masked() -> None:

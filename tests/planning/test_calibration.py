@@ -16,7 +16,7 @@ from shortlist.planning.fitting import FitError
 from shortlist.planning.machine import Machine
 from shortlist.planning.store import Record, every, find, save
 from shortlist.scorers.lexical import Lexical
-from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
+from shortlist.types import Document, DocumentVector, Query, ScoreKind, Scores, Step, Truncation
 
 TRUE = CostModel(fixed_ms=3, pair_ms=0.4, token_ms=0.2, square_ms=0.0005, p95_ratio=1, streams=2, limit=300)
 MACHINE = Machine("a processor", ("avx2",), 2, "Linux x86_64, Python 3.11", {"numpy": "2.0", "onnxruntime": "1.20"})
@@ -25,12 +25,16 @@ RECORD = Record("m", "m@1:fp32", "onnxruntime 1", "fp32", 2, MACHINE, TRUE, ERRO
 
 
 class Timed:
-    """A scorer with a clock of its own, which its cost model moves; a word is a token."""
+    """A scorer with a clock of its own, which its cost model moves; a word is a token.
+
+    Documents with vectors take half the time. A `second` model in it reads up to 163 tokens of each pair.
+    """
 
     fingerprint = "timed"
 
-    def __init__(self) -> None:
+    def __init__(self, *, second: bool = False) -> None:
         self.now_ms = 0.0
+        self._cost = replace(TRUE, second_ms=0.1, second_limit=163) if second else TRUE
 
     def clock(self) -> float:
         return self.now_ms
@@ -38,8 +42,14 @@ class Timed:
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         words = [len(document.text.split()) for document in documents]
         lengths = [min(13 + count, 300) for count in words]
-        self.now_ms += TRUE.p50_ms(lengths)
-        cut = tuple(Truncation(d.doc_id, 287, w) for d, w in zip(documents, words, strict=True) if w > 287)
+        self.now_ms += self._cost.p50_ms(lengths) / (2 if documents[0].vector is not None else 1)
+        limits = (287,) if self._cost.second_limit is None else (287, 150)
+        cut = tuple(
+            Truncation(d.doc_id, limit, w)
+            for d, w in zip(documents, words, strict=True)
+            for limit in limits
+            if w > limit
+        )
         counts = {"pairs": len(lengths), "tokens": sum(lengths)}
         step = Step("timed", 0, counts, {"streams": "2"}, truncations=cut)
         return Scores(np.zeros(len(documents), np.float32), ScoreKind.LOGIT, step)
@@ -55,8 +65,27 @@ def test_calibration_finds_the_costs_streams_and_limit_of_a_scorer() -> None:
     assert made.fit.error.p50 < 0.02
     assert 60 <= made.seconds < 63  # one call may go over
     assert made.calls == len(shares)
+    assert made.stored is None
     assert shares == sorted(shares)
     assert shares[-1] == 1
+
+
+def test_documents_of_an_index_have_a_cost_of_their_own() -> None:
+    scorer, nothing = Timed(), DocumentVector("e", np.zeros(3, np.float32))
+    made = calibrate(scorer, seconds=60, clock=scorer.clock, store=lambda document: replace(document, vector=nothing))
+    assert made.stored is not None
+    for lengths in ([50], [100] * 7, [300] * 20):
+        assert made.fit.cost.p50_ms(lengths) == pytest.approx(TRUE.p50_ms(lengths), rel=0.02)
+        assert made.stored.cost.p50_ms(lengths) == pytest.approx(TRUE.p50_ms(lengths) / 2, rel=0.02)
+
+
+def test_a_second_model_in_a_scorer_is_told_by_its_own_limit() -> None:
+    scorer = Timed(second=True)
+    cost = calibrate(scorer, seconds=60, clock=scorer.clock).fit.cost
+    assert (cost.limit, cost.second_limit) == (300, 150 + 13)
+    for lengths in ([50], [100] * 7, [300] * 20):
+        expected = TRUE.p50_ms(lengths) + 0.1 * sum(min(length, 163) for length in lengths) / min(2, len(lengths))
+        assert cost.p50_ms(lengths) == pytest.approx(expected, rel=0.1)
 
 
 def test_shapes_that_would_eat_the_time_are_left_out() -> None:
@@ -88,7 +117,7 @@ def test_any_scorer_can_be_calibrated_in_real_time() -> None:
 
 
 def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
-    other = replace(RECORD, threads=4)
+    other = replace(RECORD, threads=4, stored=CostModel(fixed_ms=1))
     file = save(tmp_path / "new", RECORD)
     save(tmp_path / "new", other)
     assert find(tmp_path / "new", fingerprint="m@1:fp32", threads=2) == RECORD
@@ -99,7 +128,7 @@ def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
     assert every(tmp_path / "nowhere") == ()
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"format": 2}', '{"format": 1, "model": "m"}', "\ufeff"])
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": 1}', '{"format": 2, "model": "m"}', "\ufeff"])
 def test_a_record_that_cannot_be_read_says_what_to_do(tmp_path: Path, content: str) -> None:
     save(tmp_path, RECORD).write_text(content, encoding="utf-8")
     with pytest.raises(SettingsError, match="delete it and run `shortlist calibrate` again"):

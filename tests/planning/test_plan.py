@@ -124,9 +124,9 @@ def test_depths_rise_to_all_candidates(candidates: int) -> None:
 def test_the_model_of_the_budget_is_chosen_and_the_next_better_named() -> None:
     plans = every_plan(TASK, [SMALL, LARGE], TABLE)
     chosen = best(fitting(plans, p95_ms=150))
-    assert chosen.name == "large@25[:64]"
+    assert chosen.name == "small@50 > large@8"
     assert chosen.quality is not None
-    assert chosen.quality.value == pytest.approx(0.648, abs=0.001)
+    assert chosen.quality.value == pytest.approx(0.660, abs=0.001)
     better = next_better(plans, chosen)
     assert better is not None
     assert better.p95_ms > 150
@@ -254,8 +254,8 @@ def test_the_plan_says_what_it_does_not_know() -> None:
 
 def test_the_verdict_is_a_sentence() -> None:
     advice = make_plan(TASK, [SMALL, LARGE], p95_ms=150, table=TABLE)
-    assert verdict(advice).startswith("Take large@25[:64]: ")
-    assert " The next better is large@30[:64]: " in verdict(advice)
+    assert verdict(advice).startswith("Take small@50 > large@8: ")
+    assert " The next better is large@35[:64]: " in verdict(advice)
     nothing = make_plan(TASK, [LARGE], p95_ms=1, table=TABLE)
     assert verdict(nothing).startswith("Do not rerank: nothing that fits")
 

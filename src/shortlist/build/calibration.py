@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from platformdirs import user_data_path
 
 from shortlist.build.models import load_model, options_of
 from shortlist.inference.cores import usable_cores
 from shortlist.pipeline.budgeted import Level
-from shortlist.planning.calibrate import Watch, calibrate, probe
+from shortlist.planning.calibrate import Store, Watch, calibrate, probe
 from shortlist.planning.machine import Machine
 from shortlist.planning.store import Record, find, save
 from shortlist.protocols import Scorer
+from shortlist.scorers.blend import Blend
 from shortlist.scorers.cached import Cached
+from shortlist.scorers.cosine import Cosine
 from shortlist.settings import Settings
-from shortlist.types import Query
+from shortlist.types import DocumentVector, Query
 
 
 def calibrations_folder() -> Path:
@@ -35,7 +39,7 @@ def calibrate_model(
     """Load a model as the settings say, score with it for so many seconds, and keep its cost model."""
     chosen = settings or Settings()
     scorer = load_model(name, defaults=options_of(chosen))
-    made = calibrate(scorer, seconds=seconds, watch=watch)
+    made = calibrate(scorer, seconds=seconds, store=store_of(scorer), watch=watch)
     facts = scorer.score(Query("tower"), []).step.facts
     record = Record(
         name,
@@ -48,9 +52,20 @@ def calibrate_model(
         made.fit.error,
         made.calls,
         datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        None if made.stored is None else made.stored.cost,
     )
     save(folder or calibrations_folder(), record)
     return record
+
+
+def store_of(scorer: Scorer) -> Store | None:
+    """Return what gives a document that which an index keeps for the scorer's bi-encoder; None for one without."""
+    parts = scorer.parts if isinstance(scorer, Blend) else (scorer,)
+    encoder = next((part.encoder for part in parts if isinstance(part, Cosine)), None)
+    if encoder is None:
+        return None
+    vector = DocumentVector(encoder.fingerprint, np.zeros(encoder.dimension, dtype=np.float32))  # time is all we want
+    return lambda document: replace(document, tokens=encoder.tokenize([document.full_text])[0], vector=vector)
 
 
 def level_of(
@@ -63,7 +78,7 @@ def level_of(
     record = find(folder or calibrations_folder(), fingerprint=scorer.fingerprint, threads=threads or usable_cores())
     changes = record.staleness(Machine.here()) if record is not None else ()
     if record is not None and not changes:
-        return Level(scorer, record.cost, name)
+        return Level(scorer, record.cost, name, stored=record.stored)
     cost = probe(scorer.scorer if isinstance(scorer, Cached) else scorer) if may_probe else None
     if record is None:
         return Level(scorer, cost, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from shortlist.inference.tokens import ModelInput
 
 Matrix = npt.NDArray[np.int64]
+LEAST_TOKENS = 128  # below that, a second stream saves less than a second call costs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,21 +24,35 @@ class Batch:
     token_type_ids: Matrix
 
 
-def plan_batches(lengths: Sequence[int], *, token_budget: int, length_step: int = 1) -> list[list[int]]:
+def plan_batches(
+    lengths: Sequence[int], *, token_budget: int, length_step: int = 1, streams: int = 1
+) -> list[list[int]]:
     """Group the places of sequences, longest first, so that no batch holds over `token_budget` padded tokens.
 
     A sequence longer than the budget has a batch of its own. Every place is in exactly
     one batch. Neighbours in length share a batch, so that padding stays small. Batches will
-    be padded to a multiple of `length_step`.
+    be padded to a multiple of `length_step`. For several `streams` batches are made alike in size, and
+    as many that none of the streams is idle, unless they would be very small.
     """
     order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
+    padded = [padded_length(length, length_step) for length in lengths]
+    batches = _filled(order, padded, token_budget, math.inf)
+    if streams == 1:
+        return batches
+    turns = math.ceil(len(batches) / streams)
+    return _filled(order, padded, token_budget, max(LEAST_TOKENS, sum(padded) / max(1, turns * streams)))
+
+
+def _filled(order: Sequence[int], lengths: Sequence[int], most: int, enough: float) -> list[list[int]]:
+    """Fill batches in this order, each until it has `enough` tokens or the next sequence would make it over `most`."""
     batches: list[list[int]] = []
     for place in order:
-        current = batches[-1] if batches else None
-        if current is not None and (len(current) + 1) * padded_length(lengths[current[0]], length_step) <= token_budget:
-            current.append(place)
-        else:
-            batches.append([place])
+        if batches:
+            rows, longest = len(batches[-1]), lengths[batches[-1][0]]
+            if rows * longest < enough and (rows + 1) * longest <= most:
+                batches[-1].append(place)
+                continue
+        batches.append([place])
     return batches
 
 

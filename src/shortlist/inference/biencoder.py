@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -107,6 +107,11 @@ class BiEncoder:
     def tokenizer(self) -> Tokenizer:
         """What makes token ids of texts."""
         return self._engine.tokenizer
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """The engine's facts."""
+        return self._engine.facts
 
     def tokenize(self, texts: Sequence[str]) -> list[TokenIds]:
         """Return whole token ids, to be stored for a scorer that has the same tokenizer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -41,6 +41,18 @@ class Engine:
         self._token_budget = token_budget
         self._length_step = length_step
         self._pool = ThreadPoolExecutor(session.streams, thread_name_prefix="shortlist-infer")
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What runs where and how, for a step; batches are padded to multiples of `length_step` tokens."""
+        session = self.session
+        return {
+            "engine": session.engine,
+            "device": session.device,
+            "precision": session.precision.value,
+            "streams": str(session.streams),
+            "length_step": str(self._length_step),
+        }
 
     def run(self, inputs: Sequence[ModelInput]) -> Output:
         """Return the rows of `infer` alone."""
@@ -82,7 +94,9 @@ class Engine:
 
     def _plan(self, inputs: Sequence[ModelInput]) -> list[list[int]]:
         lengths = [len(one) for one in inputs]
-        return plan_batches(lengths, token_budget=self._token_budget, length_step=self._length_step)
+        return plan_batches(
+            lengths, token_budget=self._token_budget, length_step=self._length_step, streams=self.session.streams
+        )
 
     def _pad(self, inputs: Sequence[ModelInput]) -> Batch:
         return pad(inputs, pad_id=self.tokenizer.pad_id, length_step=self._length_step)

@@ -24,12 +24,16 @@ CANCEL_MS = 250.0  # how long a wish to stop may have to wait, as predicted
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A scorer, what it costs where that was calibrated, what to call it, and what to know about its calibration."""
+    """A scorer, what it costs where that was calibrated, what to call it, and what to know about its calibration.
+
+    `stored` is the cost of documents that have their vectors from an index, where that is another one.
+    """
 
     scorer: Scorer
     cost: CostModel | None = None
     name: str = ""
     note: str = ""
+    stored: CostModel | None = None
 
     @property
     def shown(self) -> str:
@@ -54,7 +58,8 @@ class Budgeted:
         if not levels:
             raise InputError("a budgeted reranker needs at least one level")
         self._levels = tuple(levels)
-        self._paces = [Pace(level.cost) for level in self._levels]
+        plain, stored = ([level.cost for level in levels], [level.stored or level.cost for level in levels])
+        self._paces = {False: list(map(Pace, plain)), True: list(map(Pace, stored))}  # by whether documents are stored
         self._lock = threading.Lock()
 
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
@@ -69,13 +74,14 @@ class Budgeted:
         """
         lengths = pair_lengths(candidates.query, candidates.documents)
         left = deadline.left_ms
-        chosen, paces = self._choose(lengths, left)
+        now = self._paces[all(document.vector is not None for document in candidates.documents)]
+        chosen, paces = self._choose(now, lengths, left)
         passed_over = [
             f"{level.shown} would take about {pace.predict_ms(lengths):.0f} ms for {len(lengths)} candidates,"
             f" {max(0.0, left):.0f} ms were left"
             for level, pace in zip(self._levels[:chosen], paces, strict=False)
         ]
-        chunks = self._chunks(chosen, candidates, lengths, deadline) if chosen is not None else []
+        chunks = self._chunks(now, chosen, candidates, lengths, deadline) if chosen is not None else []
         step = self._step(chosen, chunks, len(candidates), deadline, passed_over)
         steps = (*([_joined([chunk.step for chunk in chunks])] if chunks else []), step)
         return candidates.partly_reordered(
@@ -86,23 +92,25 @@ class Budgeted:
             steps=steps,
         )
 
-    def _choose(self, lengths: Sequence[int], left_ms: float) -> tuple[int | None, Sequence[Pace]]:
+    def _choose(self, now: list[Pace], lengths: Sequence[int], left_ms: float) -> tuple[int | None, Sequence[Pace]]:
         """Return the level to run, and every level's pace as it was judged; those passed over rest."""
         with self._lock:
-            paces = tuple(self._paces)
+            paces = tuple(now)
             chosen = first_in_time(paces, lengths, left_ms=left_ms)
             for place, pace in enumerate(paces[:chosen]):
-                self._paces[place] = pace.rested(was_last=place == len(paces) - 1)
+                now[place] = pace.rested(was_last=place == len(paces) - 1)
         return chosen, paces
 
-    def _chunks(self, chosen: int, candidates: Ranking, lengths: Sequence[int], deadline: Deadline) -> list[Scores]:
+    def _chunks(
+        self, now: list[Pace], chosen: int, candidates: Ranking, lengths: Sequence[int], deadline: Deadline
+    ) -> list[Scores]:
         scorer, documents = self._levels[chosen].scorer, candidates.documents
         longest = CANCEL_MS if deadline.cancel is not None else math.inf
         chunks: list[Scores] = []
         done = 0
         while not deadline.is_cancelled:
             with self._lock:
-                pace = self._paces[chosen]
+                pace = now[chosen]
             count = pace.fitting(lengths[done:], left_ms=deadline.left_ms, longest_ms=longest)
             if not count:
                 break
@@ -111,7 +119,7 @@ class Budgeted:
             if not chunks[-1].step.counts.get("cached"):  # what a cache knew says nothing of the model's pace
                 learned = pace.after(lengths[done : done + count], deadline.clock() - began)
                 with self._lock:
-                    self._paces[chosen] = learned
+                    now[chosen] = learned
             done += count
         return chunks
 

@@ -25,18 +25,24 @@ _QUERY = Query("which part of the system has to work at night")
 _QUERY_TOKENS = 10
 PAIRS = (1, 2, 4, 8, 16, 32, 64)
 TOKENS = (24, 60, 120, 180, 250, 400)
-DEAREST = 0.04  # the share of the whole time that one call may take
+DEAREST = 0.015  # the share of the whole time that one call may take: every shape is called several times
+Store = Callable[[Document], Document]
+"""Gives a document what an index would have kept of it: its token ids and its vector."""
 Watch = Callable[[float], None]
 """Called after every call with the share of the time that is used up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What was measured of a scorer: its cost model with its error, and how often it was called."""
+    """What was measured of a scorer: its cost model with its error, and how often it was called.
+
+    `stored` is that of documents with what an index keeps of them; None where it was not asked for.
+    """
 
     fit: Fit
     calls: int
     seconds: float
+    stored: Fit | None = None
 
 
 def calibrate(
@@ -45,39 +51,44 @@ def calibrate(
     seconds: float = 60.0,
     clock: Clock = monotonic_ms,
     seed: int = 0,
+    store: Store | None = None,
     watch: Watch | None = None,
 ) -> Calibration:
     """Score made-up documents of many counts and lengths until the time is up, and fit the costs.
 
     Shapes come in another order every round, so that a slow moment of the machine meets
-    all of them. A shape of which one call would take more than 4 % of the time is left
+    all of them. A shape of which one call would take more than 1.5 % of the time is left
     out, and at least six are measured, whatever they take. Lengths are those that the
-    scorer counts, where its step has `tokens` and `pairs`. Raises InputError for no time at all.
+    scorer counts, where its step has `tokens` and `pairs`. With a `store`, every shape is called in
+    turn with plain documents and with stored ones. Raises InputError for no time at all.
     """
     if seconds <= 0:
         raise InputError(f"calibration needs some seconds, got {seconds}")
     rng = random.Random(seed)
     shape = _warmed_up(scorer, rng)
-    measured: list[Measurement] = []
+    plain, stored = list[Measurement](), list[Measurement]()
     began, end = clock(), clock() + seconds * 1000
     cells = sorted(((pairs, tokens) for pairs in PAIRS for tokens in TOKENS), key=lambda cell: cell[0] * cell[1])
     is_first_round = True
     while clock() < end:
         affordable: list[tuple[int, int]] = []
         for cell in cells if is_first_round else rng.sample(cells, len(cells)):
-            is_enough = len(measured) >= LEAST_SHAPES  # in the first round every call is of another shape
+            is_enough = len(plain) >= LEAST_SHAPES  # in the first round every call is of another shape
             if is_enough and clock() >= end:
                 break
-            one = _measured(scorer, cell, clock, rng)
-            measured.append(one)
+            plain.append(_measured(scorer, cell, clock, rng))
+            if store is not None:
+                stored.append(_measured(scorer, cell, clock, rng, store))
             if watch is not None:
                 watch(min(1.0, (clock() - began) / (end - began)))
-            if one.latency_ms <= seconds * 1000 * DEAREST:
+            if plain[-1].latency_ms <= seconds * 1000 * DEAREST:
                 affordable.append(cell)
             elif is_first_round and is_enough:  # cells stand by size: those that follow are as dear
                 break
         cells, is_first_round = (affordable or cells[:LEAST_SHAPES]), False
-    return Calibration(fit(measured, shape=shape), len(measured), (clock() - began) / 1000)
+    seconds = (clock() - began) / 1000
+    kept = fit(stored, shape=shape) if stored else None
+    return Calibration(fit(plain, shape=shape), len(plain) + len(stored), seconds, kept)
 
 
 def probe(scorer: Scorer, *, clock: Clock = monotonic_ms, seed: int = 0) -> CostModel:
@@ -86,15 +97,19 @@ def probe(scorer: Scorer, *, clock: Clock = monotonic_ms, seed: int = 0) -> Cost
     shape = _warmed_up(scorer, rng)
     few, many, again = (_measured(scorer, cell, clock, rng) for cell in ((1, 60), (8, 60), (8, 60)))
     longer = min(many.latency_ms, again.latency_ms)
-    tokens_few, tokens_many = (shape.work(one.lengths).tokens for one in (few, many))
+    tokens_few, tokens_many = (shape.terms(one.lengths)[2] for one in (few, many))
     by_token = max(0.0, longer - few.latency_ms) / max(1, tokens_many - tokens_few) or longer / tokens_many
     fixed = max(0.0, few.latency_ms - by_token * tokens_few)
     return replace(shape, fixed_ms=fixed, token_ms=by_token, p95_ratio=UNKNOWN_RATIO)
 
 
-def _measured(scorer: Scorer, cell: tuple[int, int], clock: Clock, rng: random.Random) -> Measurement:
+def _measured(
+    scorer: Scorer, cell: tuple[int, int], clock: Clock, rng: random.Random, store: Store | None = None
+) -> Measurement:
     pairs, tokens = cell
     documents = _documents(pairs, tokens, rng)
+    if store is not None:
+        documents = list(map(store, documents))
     began = clock()
     scores = scorer.score(_QUERY, documents)
     latency = clock() - began
@@ -112,10 +127,17 @@ def _documents(pairs: int, tokens: int, rng: random.Random) -> list[Document]:
 
 
 def _warmed_up(scorer: Scorer, rng: random.Random) -> CostModel:
-    """Score a little without measuring; learn the streams, and the limit from a document that is far too long."""
+    """Score a little without measuring; learn the streams, and the limits from a document that is far too long."""
     scorer.score(_QUERY, _documents(8, 60, rng))
     scores = scorer.score(_QUERY, _documents(1, 3000, rng))
-    streams = scores.step.facts.get("streams", "1")
-    shape = CostModel(streams=int(streams) if streams.isdigit() else 1)
-    cut = max((truncation.seen for truncation in scores.step.truncations), default=None)
-    return shape if cut is None else replace(shape, limit=_length(scores, cut))
+    shape = CostModel(streams=_fact(scores, "streams"), length_step=_fact(scores, "length_step"))
+    cuts = sorted({truncation.seen for truncation in scores.step.truncations})
+    if not cuts:
+        return shape
+    second = cuts[0] + _QUERY_TOKENS + SPECIAL_TOKENS if len(cuts) > 1 else None  # a bi-encoder reads no query there
+    return replace(shape, limit=_length(scores, cuts[-1]), second_limit=second)
+
+
+def _fact(scores: Scores, name: str) -> int:
+    text = scores.step.facts.get(name, "1")
+    return int(text) if text.isdigit() else 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shortlist.inference.batches import plan_batches
+from shortlist.inference.batches import padded_length, plan_batches
 from shortlist.inference.engine import TOKEN_BUDGET
 
 
@@ -18,11 +18,13 @@ class Work:
     squares: int = 0
 
 
-def work_of(lengths: Sequence[int], *, streams: int = 1, token_budget: int = TOKEN_BUDGET) -> Work:
+def work_of(
+    lengths: Sequence[int], *, streams: int = 1, token_budget: int = TOKEN_BUDGET, length_step: int = 1
+) -> Work:
     """Plan the batches as the engine does, give each to the least busy stream, and return the busiest one's work."""
     loads = [Work()] * streams
-    for batch in plan_batches(lengths, token_budget=token_budget):
-        longest, rows = lengths[batch[0]], len(batch)
+    for batch in plan_batches(lengths, token_budget=token_budget, length_step=length_step, streams=streams):
+        longest, rows = padded_length(lengths[batch[0]], length_step), len(batch)
         least = min(range(streams), key=lambda stream: loads[stream].tokens)
         had = loads[least]
         loads[least] = Work(had.pairs + rows, had.tokens + rows * longest, had.squares + rows * longest**2)
@@ -31,12 +33,13 @@ def work_of(lengths: Sequence[int], *, streams: int = 1, token_budget: int = TOK
 
 @dataclass(frozen=True, slots=True)
 class CostModel:
-    """Latency of one call in ms: `fixed + pair * pairs + token * tokens + square * sum of length^2`.
+    """Latency of one call in ms: `fixed + pair * pairs + token * tokens + square * sum of length^2 + second * tokens`.
 
-    The last term is attention's. Pairs, tokens and squares are those of the busiest of
-    `streams`, in batches of `token_budget`. The sum is the median; `p95_ratio` times it is the 95th
-    percentile. `limit` is how many tokens of a pair are read at most; None reads all.
-    A hosted model has its round trip for `fixed_ms`.
+    The squares are attention's. The last term is of a scorer that reads each pair a second time, up to
+    `second_limit` tokens: one with a bi-encoder in it. Pairs, tokens and squares are those of the busiest of
+    `streams`, in batches of `token_budget` padded to multiples of `length_step`. The sum is the median;
+    `p95_ratio` times it, and `jitter_ms` more, is the 95th percentile. `limit` is how many tokens
+    of a pair are read at most; None reads all. A hosted model has its round trip for `fixed_ms`.
     """
 
     fixed_ms: float = 0.0
@@ -47,19 +50,29 @@ class CostModel:
     streams: int = 1
     token_budget: int = TOKEN_BUDGET
     limit: int | None = None
+    length_step: int = 1
+    second_ms: float = 0.0
+    second_limit: int | None = None
+    jitter_ms: float = 0.0
 
     def p50_ms(self, lengths: Sequence[int]) -> float:
         """Predict the median latency of scoring pairs of these lengths in tokens; no pairs cost nothing."""
         if not lengths:
             return 0.0
-        work = self.work(lengths)
-        return self.fixed_ms + self.pair_ms * work.pairs + self.token_ms * work.tokens + self.square_ms * work.squares
+        weights = (self.fixed_ms, self.pair_ms, self.token_ms, self.square_ms, self.second_ms)
+        return sum(weight * amount for weight, amount in zip(weights, self.terms(lengths), strict=True) if weight)
 
     def p95_ms(self, lengths: Sequence[int]) -> float:
         """Predict the latency that 95 of 100 such calls do not exceed."""
-        return self.p50_ms(lengths) * self.p95_ratio
+        return self.p50_ms(lengths) * self.p95_ratio + self.jitter_ms if lengths else 0.0
 
-    def work(self, lengths: Sequence[int]) -> Work:
+    def terms(self, lengths: Sequence[int]) -> tuple[float, float, float, float, float]:
+        """Return what each of the five costs is multiplied by, in the order of the fields."""
+        work = self._work(lengths, self.limit)
+        second = self._work(lengths, self.second_limit).tokens if self.second_limit is not None else 0
+        return 1.0, work.pairs, work.tokens, work.squares, second
+
+    def _work(self, lengths: Sequence[int], limit: int | None) -> Work:
         """Return the busiest stream's work, with what is over the limit left out."""
-        read = lengths if self.limit is None else [min(length, self.limit) for length in lengths]
-        return work_of(read, streams=self.streams, token_budget=self.token_budget)
+        read = lengths if limit is None else [min(length, limit) for length in lengths]
+        return work_of(read, streams=self.streams, token_budget=self.token_budget, length_step=self.length_step)

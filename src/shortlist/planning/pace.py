@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from shortlist.planning.cost import CostModel
 
 SHARE = 0.5  # of what is left that one chunk may take: a machine twice as slow as predicted still ends in time
-DECAY = 0.7  # weight of what was measured before the last chunk
+MEMORY_MS = 200.0  # of predicted work, after which what was measured before it counts for 37 %
+SPIKE = 10.0  # times its prediction that one chunk may count for
 REST = 0.95  # what remains of a model's load for every query that passed it over
 UNKNOWN_RATIO = 1.5  # P95 over P50 while it has not been measured
 
@@ -19,7 +20,9 @@ class Pace:
     """A cost model, and what it predicted and what was measured of late; their ratio is the machine's `load`.
 
     Without a cost model (None) the first chunk is one document, and what it takes becomes
-    the model, which `is_learned` then. Latencies weigh by their length, so a spike in a short chunk moves little.
+    the model, which `is_learned` then. What was measured is forgotten by the work that was done since, not by the
+    number of chunks: the last chunks before a deadline are tiny, and the scheduler's whims are most of what
+    they take.
     """
 
     cost: CostModel | None = None
@@ -60,21 +63,24 @@ class Pace:
     def after(self, lengths: Sequence[int], latency_ms: float) -> Pace:
         """Learn from a chunk that was measured."""
         cost, is_learned = self.cost, self.is_learned
+        counted = latency_ms if cost is None else min(latency_ms, SPIKE * self.predict_ms(lengths))
         if cost is None:
             cost = CostModel(token_ms=latency_ms / max(1, sum(lengths)), p95_ratio=UNKNOWN_RATIO)
             is_learned = True
-        measured, predicted = self.measured_ms * DECAY + latency_ms, self.predicted_ms * DECAY + cost.p50_ms(lengths)
-        return Pace(cost, measured, predicted, is_learned)
+        expected = cost.p50_ms(lengths)
+        kept = math.exp(-expected / MEMORY_MS)
+        return Pace(cost, self.measured_ms * kept + counted, self.predicted_ms * kept + expected, is_learned)
 
     def rested(self, *, was_last: bool = False) -> Pace:
         """Forget a little of the load: a model that is passed over as too slow must be tried again some time.
 
         Load sinks to 1, what was calibrated. It sinks below that where the cost was only
         learned, or where the model `was_last` and so nothing ran at all: the machine may have been busy
-        when it was calibrated, and only trying can tell.
+        when it was calibrated, and only trying can tell. What was measured weighs less too, so that the
+        next try counts.
         """
         if self.load <= 1 and not self.is_learned and not was_last:
             return self
         if self.predicted_ms <= 0:
             return replace(self, measured_ms=REST, predicted_ms=1.0)
-        return replace(self, measured_ms=self.measured_ms * REST)
+        return replace(self, measured_ms=self.measured_ms * REST**2, predicted_ms=self.predicted_ms * REST)

@@ -15,7 +15,7 @@ from shortlist.planning.cost import CostModel
 from shortlist.planning.fitting import FitError
 from shortlist.planning.machine import Machine
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class Record:
     """A cost model with all that it depends on: the scorer, the threads and the machine.
 
     `model` is the name it was loaded by, `fingerprint` the scorer's own (weights, engine,
-    precision, limits), `when` an ISO time.
+    precision, limits), `when` an ISO time. `stored` is the cost of documents with what an index keeps of
+    them, where that is another one.
     """
 
     model: str
@@ -36,6 +37,7 @@ class Record:
     error: FitError
     calls: int
     when: str
+    stored: CostModel | None = None
 
     def staleness(self, now: Machine) -> tuple[str, ...]:
         """Say what has changed since it was measured."""
@@ -88,5 +90,6 @@ def _record(values: Mapping[str, Any]) -> Record:
             "machine": Machine(**{**machine, "features": tuple(machine["features"])}),
             "cost": CostModel(**values["cost"]),
             "error": FitError(**values["error"]),
+            "stored": None if values["stored"] is None else CostModel(**values["stored"]),
         }
     )

@@ -31,6 +31,11 @@ class Cosine:
         """What makes token ids of texts."""
         return self._encoder.tokenizer
 
+    @property
+    def encoder(self) -> BiEncoder:
+        """The bi-encoder."""
+        return self._encoder
+
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one cosine a document, `[documents]` in input order, in -1..1."""
         return self.score_groups([(query, documents)])[0]
@@ -59,7 +64,7 @@ class Cosine:
             "cosine",
             (time.perf_counter() - began) * 1000,
             {"documents": len(documents), "encoded": fresh},
-            {"model": self._encoder.fingerprint},
+            {"model": self._encoder.fingerprint, **self._encoder.facts},
             notes,
             cut,
         )

@@ -138,7 +138,7 @@ class CrossEncoder:
             began=began,
             documents=documents,
             counts={"pairs": len(reading.inputs), "tokens": sum(len(i) for i in reading.inputs)},
-            session=self._engine.session,
+            engine=self._engine,
             facts={"model": self.fingerprint, **self._activation},
             degradations=inferred.degradations,
             cut=reading.truncations,

@@ -116,7 +116,7 @@ class LateInteraction:
             began=began,
             documents=documents,
             counts={"readings": len(inputs), "tokens": sum(len(i) for i in inputs)},
-            session=self._engine.session,
+            engine=self._engine,
             facts={"model": self.fingerprint},
             degradations=(),
             cut=cut,

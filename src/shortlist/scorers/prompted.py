@@ -83,7 +83,7 @@ class Prompted:
             began=began,
             documents=documents,
             counts={"pairs": len(written.tails), "tokens": tokens},
-            session=self._engine.session,
+            engine=self._engine,
             facts={
                 "model": self.fingerprint,
                 "template": self._template.name,

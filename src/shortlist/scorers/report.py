@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from shortlist.inference.session import Session
+from shortlist.inference.engine import Engine
 from shortlist.passages.windows import LongDocuments
 from shortlist.types import Document, Step, Truncation
 
@@ -16,7 +16,7 @@ def inference_step(
     began: float,
     documents: Sequence[Document],
     counts: Mapping[str, int],
-    session: Session,
+    engine: Engine,
     facts: Mapping[str, str],
     degradations: Sequence[str],
     cut: tuple[Truncation, ...],
@@ -35,13 +35,7 @@ def inference_step(
         stage,
         (time.perf_counter() - began) * 1000,
         {"documents": len(documents), **counts},
-        {
-            **facts,
-            "engine": session.engine,
-            "device": session.device,
-            "precision": session.precision.value,
-            "streams": str(session.streams),
-        },
+        {**facts, **engine.facts},
         (*notes, *degradations),
         cut,
     )
