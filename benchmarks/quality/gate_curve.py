@@ -3,9 +3,10 @@
     python -m benchmarks.quality.gate_curve --work indexes --collections scifact cranfield --json gate.json
 
 Every sampled query is searched in our own index (hybrid; trec_dl19 has the published BM25
-candidates instead) and reranked. A gate is trained on these
-queries' features and on whether nDCG@10 rose; its probabilities are those of queries held out in
-turn, so no query is judged by a gate that saw it. Beside it stand the rules, and skipping at
+candidates instead) and reranked. Gates are trained on these queries' features: one on whether nDCG@10
+rose, which takes judgements, and one on whether other documents came among the first ten, which
+`shortlist search --log-reranks` logs without any. Probabilities are those of queries held out in
+turn, so no query is judged by a gate that saw it. Beside them stand the rules, and skipping at
 random, which is a straight line from all reranked to none.
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,10 @@ from benchmarks.quality.indexing import indexed, work_folder
 from benchmarks.quality.measure import NDCG, per_query
 from benchmarks.quality.tables import markdown
 from shortlist.build.models import load_model
+from shortlist.errors import InputError
 from shortlist.gating.curve import Point, gate_curve
-from shortlist.gating.features import Features, features_of
+from shortlist.gating.features import Features
+from shortlist.gating.log import logged
 from shortlist.gating.logistic import held_out_chances
 from shortlist.gating.rules import Rules
 from shortlist.inference.biencoder import BiEncoder
@@ -50,6 +53,7 @@ class Outcome:
     query_id: str
     features: Features
     rules_rerank: bool
+    has_changed: bool
     skipped: float
     reranked: float
 
@@ -64,9 +68,16 @@ def main(arguments: Sequence[str]) -> None:
     with work_folder(options.work) as work:
         for name in options.collections:
             outcomes = _outcomes(load_collection(name), encoder, reranker, work, options)
-            curve = _curve(outcomes)
-            sys.stdout.write(f"\n## {name}, {len(outcomes)} queries\n\n{_table(outcomes, curve)}")
-            values[name] = {"outcomes": [asdict(one) for one in outcomes], "curve": [asdict(point) for point in curve]}
+            curves = {
+                "nDCG rose": _curve(outcomes, [one.reranked > one.skipped for one in outcomes]),
+                "first 10 changed": _curve(outcomes, [one.has_changed for one in outcomes]),
+            }
+            sys.stdout.write(f"\n## {name}, {len(outcomes)} queries\n\n{_table(outcomes, curves)}")
+            sys.stdout.flush()
+            values[name] = {
+                "outcomes": [asdict(one) for one in outcomes],
+                "curves": {label: [asdict(point) for point in curve] for label, curve in curves.items()},
+            }
     if options.json:
         options.json.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
@@ -109,35 +120,42 @@ def _searched(
 ) -> list[Outcome]:
     queries = sample(collection.queries, options.queries, seed=options.seed)
     progress = Progress(collection.name, len(queries), unit="queries")
-    found: dict[str, tuple[Features, bool]] = {}
+    found: dict[str, tuple[Features, bool, bool]] = {}
     before, after = {}, {}
     for query in queries:
         candidates = retriever.retrieve(query, depth=options.depth)
         decision = Rules().decide(candidates, top_k=TOP_K)
-        found[query.query_id] = features_of(candidates, top_k=TOP_K), decision.is_worth_it
-        before[query.query_id], after[query.query_id] = candidates.doc_ids, reranker.rerank(candidates).doc_ids
+        reranked = reranker.rerank(candidates)
+        seen = logged(candidates, reranked, top_k=TOP_K)
+        found[query.query_id] = seen.features, decision.is_worth_it, seen.was_worth_it
+        before[query.query_id], after[query.query_id] = candidates.doc_ids, reranked.doc_ids
         progress.step()
-    skipped, reranked = (
+    skipped, made = (
         per_query(run, collection.qrels, relevant_from=collection.relevant_from)[NDCG] for run in (before, after)
     )
-    return [Outcome(q, *found[q], skipped[q], reranked[q]) for q in found]
+    return [Outcome(q, *found[q], skipped[q], made[q]) for q in found]
 
 
-def _curve(outcomes: Sequence[Outcome]) -> tuple[Point, ...]:
+def _curve(outcomes: Sequence[Outcome], was_worth_it: Sequence[bool]) -> tuple[Point, ...]:
+    """Return a held-out gate's points; none where too few queries ended in the other way to train one."""
     rows = np.array([one.features.row() for one in outcomes])
-    labels = np.array([float(one.reranked > one.skipped) for one in outcomes])
-    chances = held_out_chances(rows, labels).tolist()
+    try:
+        chances = held_out_chances(rows, np.array(was_worth_it, dtype=float)).tolist()
+    except InputError:
+        return ()
     return gate_curve(chances, [one.skipped for one in outcomes], [one.reranked for one in outcomes])
 
 
-def _table(outcomes: Sequence[Outcome], curve: Sequence[Point]) -> str:
-    none, every = curve[0].value, curve[-1].value
+def _table(outcomes: Sequence[Outcome], curves: Mapping[str, Sequence[Point]]) -> str:
+    none, every = (float(np.mean(values)) for values in zip(*((o.reranked, o.skipped) for o in outcomes), strict=True))
     rules = [one.reranked if one.rules_rerank else one.skipped for one in outcomes]
     share = sum(not one.rules_rerank for one in outcomes) / len(outcomes)
     rows = [["rerank all", "0%", f"{none:.4f}", "-"], ["rules", *_cells(share, sum(rules) / len(rules), none, every)]]
-    for wanted in SHARES:
-        point = min(curve, key=lambda point: abs(point.skipped - wanted))
-        rows.append([f"trained, threshold {point.threshold:.2f}", *_cells(point.skipped, point.value, none, every)])
+    for label, curve in curves.items():
+        for wanted in SHARES if curve else ():
+            point = min(curve, key=lambda point: abs(point.skipped - wanted))
+            name = f"trained: {label}, threshold {point.threshold:.2f}"
+            rows.append([name, *_cells(point.skipped, point.value, none, every)])
     rows.append(["rerank none", "100%", f"{every:.4f}", f"{every:.4f}"])
     return markdown(["gate", "skipped", "nDCG@10", "skipped at random"], rows)
 

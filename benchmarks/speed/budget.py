@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -135,6 +136,8 @@ def _multiply() -> None:
 
 @contextmanager
 def _competing(processes: int) -> Iterator[None]:
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"  # of the processes to come; this one's numpy is loaded
     running = [multiprocessing.get_context("spawn").Process(target=_multiply, daemon=True) for _ in range(processes)]
     for process in running:
         process.start()

@@ -37,10 +37,12 @@ class Settings:
     `threads`: 0 for as many as this process has cores. `long_documents`: see `LongDocuments`;
     "auto" is the model's own way, for most "head".
     `generator`: what `ask` lets answer, a GGUF file, or a model's name on `server`, the address of an
-    OpenAI-compatible one; "none" for neither.`depth`: candidates from the first stage. `top_k`: how many come out.
+    OpenAI-compatible one; "none" for neither. `depth`: candidates from the first stage. `top_k`: how many come out.
     `score_cache`: where scores are kept for pairs that come again, "none", "memory", "disk" (a file that processes
     share), or a file's path. `exact`: whether a pair must score the same to the bit whatever it comes with.
     `exits`: a file of `shortlist exits`, with which a model that has exits drops candidates early; "none" for none.
+    `first_stage_weight`: the share of the first stage's scores in the order of a search, 0 to 1, as
+    `shortlist advise` fits it; 0 is the reranker alone.
     """
 
     model: str = DEFAULT_MODEL
@@ -52,6 +54,7 @@ class Settings:
     long_documents: str = "auto"
     depth: int = 100
     top_k: int = 5
+    first_stage_weight: float = 0.0
     fallback: tuple[str, ...] = ()
     generator: str = "none"
     server: str = "none"

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from shortlist.build import open_pipeline
 from shortlist.calibration.error import Interval
 from shortlist.calibration.fitted import ScoreCalibration
 from shortlist.calibration.maps import Platt
 from shortlist.scorers.lexical import Lexical
+from shortlist.settings import Settings
 
 from .running import Outcome, run
 
@@ -109,6 +111,45 @@ def test_scores_become_probabilities_by_a_fitted_file(data_folder: Path) -> None
     outcome = rerank("--calibration", "c.json")
     assert outcome.code == 2
     assert "is of lexical:" in outcome.err
+
+
+def test_a_gate_is_trained_on_logged_rerankings(data_folder: Path) -> None:
+    words = ["iron", "tower", "tall", "river", "boat", "stone", "bridge", "light", "water", "north"]
+    (data_folder / "docs").mkdir()
+    for place, word in enumerate(words):
+        text = f"# {word}\n\nThe {word} {words[place - 1]} and {words[place - 3]} of the {words[place - 2]}.\n"
+        (data_folder / "docs" / f"{place}.md").write_text(text)
+    run("search", "boat", "docs", "--log-reranks", "log.jsonl", "--top-k", "2", "--model", "all-minilm-l6-v2")
+    chosen, log = Settings(model="all-minilm-l6-v2", top_k=2), data_folder / "log.jsonl"
+    with open_pipeline(data_folder / "docs" / ".shortlist", settings=chosen, log=log) as pipeline:
+        for first, second in zip(words, words[5:] + words[:5], strict=True):
+            for query in (first, f"which {first} is near the {second}?"):
+                pipeline.search(query, top_k=2, depth=6)
+    assert len(log.read_text().splitlines()) == 21
+    outcome = run("train-gate", "log.jsonl", "--out", "gate.json")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.startswith("gate.json: reranking changed ")
+    assert run("train-gate", "log.jsonl", "--json").json()["queries"] == 21
+    step = run("search", "boat", "docs", "--gate", "gate.json", "--json", "--top-k", "2").json()["trace"][3]
+    assert (step["stage"], sorted(step["facts"])) == ("gate", ["chance", "decision", "reason"])
+    assert run("train-gate", "none.jsonl").code == 2
+
+
+def test_a_share_of_the_first_stage_is_kept_by_option_and_by_setting(data_folder: Path) -> None:
+    (data_folder / "docs").mkdir()
+    for name, text in (("a", "The tower is tall."), ("b", "A tall tower, a tower of iron, tower."), ("c", "Boats.")):
+        (data_folder / "docs" / f"{name}.md").write_text(f"# {name}\n\n{text}\n")
+
+    question = ("search", "how tall is the tower?", "docs", "--json")
+    first = run(*question, "--no-rerank").json()
+    kept = run(*question, "--first-stage-weight", "1", "--model", "all-minilm-l6-v2").json()
+    assert [item["doc_id"] for item in kept["results"]] == [item["doc_id"] for item in first["results"]]
+    assert kept["stage"] == "with first stage"
+    (data_folder / "shortlist.toml").write_text('first_stage_weight = 0.25\nmodel = "all-minilm-l6-v2"\n')
+    within = run(*question, "--budget-ms", "60000").json()
+    assert within["trace"][-1]["facts"] == {"weight": "0.25"}
+    (data_folder / "shortlist.toml").write_text('first_stage_weight = 3\nmodel = "all-minilm-l6-v2"\n')
+    assert "must be within 0..1" in run("search", "x", "docs").err
 
 
 def test_a_gate_is_asked(data_folder: Path) -> None:

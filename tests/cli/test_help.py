@@ -36,6 +36,7 @@ COMMANDS = [
     "exits",
     "models",
     "train",
+    "train-gate",
     "verify",
     "pull",
     "pack",

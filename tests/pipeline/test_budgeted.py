@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import threading
 import time
@@ -14,12 +15,13 @@ from hypothesis import strategies as st
 
 from shortlist.errors import InputError, ScoreError
 from shortlist.pipeline import Budgeted, Level, Pipeline
+from shortlist.pipeline.awaiting import cancellable
 from shortlist.planning.cost import CostModel
 from shortlist.protocols import Scorer, TimedReranker
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.testing import check_reranker
-from shortlist.types import Deadline, Document, Query, Ranking, ScoreKind, Scores, Step
+from shortlist.types import Cancel, Deadline, Document, Query, Ranking, ScoreKind, Scores, Step
 
 QUERY = Query("which one?")
 PAIR = CostModel(pair_ms=10)
@@ -349,3 +351,38 @@ def test_equal_texts_tie_although_they_are_scored_in_different_chunks() -> None:
     assert len(scorer.chunks) > 3
     scored = [item.doc_id for item in ranking.items[: 12 - ranking.unscored]]
     assert scored == ["0", "2", "4", "6", "8", "1", "3", "5", "7", "9"]
+
+
+def test_a_cancelled_task_stops_before_the_next_chunk() -> None:
+    started, goes_on, ended = threading.Event(), threading.Event(), threading.Event()
+    clock = Clock()
+
+    class Waiting(Timed):
+        """Waits in its first chunk until the task was cancelled."""
+
+        def score(self, query: Query, documents: Sequence[Document]) -> Scores:
+            started.set()
+            assert goes_on.wait(60)
+            return super().score(query, documents)
+
+    scorer = Waiting(clock)
+    budgeted = Budgeted([Level(scorer, CostModel(pair_ms=100))])
+
+    def work(cancel: Cancel) -> Ranking:
+        ranking = budgeted.rerank_within(
+            given_ranking(20), deadline=Deadline.after(math.inf, clock=clock, cancel=cancel)
+        )
+        ended.set()
+        return ranking
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(cancellable(work))
+        await asyncio.to_thread(started.wait, 60)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        goes_on.set()
+
+    asyncio.run(cancelled())
+    assert ended.wait(60)
+    assert [len(chunk) for chunk in scorer.chunks] == [2]  # 250 ms of work at most, then it looks

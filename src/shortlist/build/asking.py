@@ -17,6 +17,7 @@ from shortlist.errors import GenerationError
 from shortlist.generation import CheckedAnswer, Context, Order, asked, checked, pack
 from shortlist.generation.packing import CountTokens, estimated_tokens
 from shortlist.generation.support import ScorerJudge
+from shortlist.pipeline.fused import STAGE as WITH_FIRST_STAGE
 from shortlist.protocols import Generator
 from shortlist.settings import DEFAULT_MODEL
 from shortlist.types import Completion, Prompt, Ranking, ScoreKind
@@ -68,6 +69,8 @@ class Floor:
         if ranking.score_kind is ScoreKind.CALIBRATED_PROBABILITY:
             return ranking[0].score
         if step is None or weights_of(step.facts["model"]) != weights_of(self.scorer) or not ranking[0].is_scored:
+            return None
+        if ranking.stage == WITH_FIRST_STAGE:
             return None
         return float(self.score_map(np.array([ranking[0].score]))[0])
 

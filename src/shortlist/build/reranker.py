@@ -17,7 +17,7 @@ from shortlist.calibration.fitted import ScoreCalibration
 from shortlist.errors import InputError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline import Budgeted
-from shortlist.pipeline.awaiting import arerank
+from shortlist.pipeline.awaiting import arerank, cancellable
 from shortlist.pipeline.pipeline import due
 from shortlist.scorers.calibrated import Calibrated
 from shortlist.scorers.llm import Estimate, LLMReranker, PointwiseLLM
@@ -165,6 +165,37 @@ class Reranker:
         else:
             ranking = self.rerank_within(candidates, deadline=deadline, top_k=top_k)
         return ranking if min_score is None else ranking.at_least(min_score, kind=min_score_kind)
+
+    async def arank(
+        self,
+        query: str | Query,
+        documents: Iterable[str | Mapping[str, Any] | Document],
+        *,
+        top_k: int | None = None,
+        budget_ms: float | None = None,
+        min_score: float | None = None,
+        min_score_kind: ScoreKind | str | None = None,
+    ) -> Ranking:
+        """Do what `rank` does without blocking the event loop (asyncio).
+
+        When the task is cancelled, no further chunk begins; a reranker that orders documents together, or a
+        fallback chain, goes on to its end, unheard.
+        """
+        plain = await asyncio.to_thread(self._ready)
+        keeps_deadlines = isinstance(plain, Pointwise)
+
+        def work(cancel: Cancel) -> Ranking:
+            return self.rank(
+                query,
+                documents,
+                top_k=top_k,
+                budget_ms=budget_ms,
+                cancel=cancel if keeps_deadlines else None,
+                min_score=min_score,
+                min_score_kind=min_score_kind,
+            )
+
+        return await cancellable(work)
 
     @property
     def fingerprint(self) -> str:

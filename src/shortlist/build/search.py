@@ -7,11 +7,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
+from shortlist import protocols
 from shortlist.build.models import load_encoder
 from shortlist.build.reranker import Reranker
 from shortlist.errors import InputError
+from shortlist.gating.log import append, logged
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline import Pipeline
+from shortlist.pipeline.fused import WithFirstStage
+from shortlist.pipeline.watched import Watched
 from shortlist.protocols import Encoder, Gate, Retriever
 from shortlist.retrieval import BM25, Dense, Hybrid, Index, Where, weighted_fusion
 from shortlist.retrieval.remote import Address, RemoteIndex, open_remote
@@ -31,6 +35,7 @@ def open_pipeline(
     faster: Sequence[str] = (),
     gate: Gate | None = None,
     budgets: bool = False,
+    log: Path | None = None,
 ) -> Iterator[Pipeline]:
     """Open an index for searching, with its models loaded; close all of it at the end.
 
@@ -39,7 +44,9 @@ def open_pipeline(
     by normalised scores), "bm25" or "dense". With `rerank=False` its order stands. `where`
     filters by metadata. `faster` models take the reranker's place when a search's budget is too
     small for it. A `gate` decides query by query whether to rerank. With `budgets`, how fast
-    the models are is found out now, so that the first search's budget is not spent on it.
+    the models are is found out now, so that the first search's budget is not spent on it. The settings'
+    `first_stage_weight` keeps that share of the first stage's scores in the order. Into the file `log` goes of
+    every query what a gate could see and whether reranking changed the settings' first `top_k`.
     Raises IndexNotFoundError, IndexMismatchError, CorruptIndexError; for an address also RemoteError.
     """
     chosen = settings or Settings()
@@ -54,7 +61,7 @@ def open_pipeline(
         reranker = _reranker(chosen, encoder, faster) if rerank else None
         if budgets and reranker is not None:
             reranker.expect_budgets()
-        yield Pipeline(joined(arms, first_stage), reranker, gate=gate)
+        yield Pipeline(joined(arms, first_stage), _second_stage(reranker, chosen, log), gate=gate)
 
 
 def open_index(path: Path | str, encoder: Encoder | None) -> Index | RemoteIndex:
@@ -73,6 +80,17 @@ def joined(arms: list[Retriever], first_stage: str) -> Retriever:
             arms, fuse=lambda rankings, depth=None: weighted_fusion(rankings, weights=[0.5, 0.5], depth=depth)
         )
     return Hybrid(arms)
+
+
+def _second_stage(reranker: Reranker | None, settings: Settings, log: Path | None) -> protocols.Reranker | None:
+    """Keep the share of the first stage's scores that the settings want, and log what changes."""
+    if reranker is None:
+        return None
+    mixed = WithFirstStage(reranker, weight=settings.first_stage_weight)  # raises for a weight outside of 0..1
+    chosen: protocols.Reranker = mixed if settings.first_stage_weight else reranker
+    if log is None:
+        return chosen
+    return Watched(chosen, lambda before, after: append(log, logged(before, after, top_k=settings.top_k)))
 
 
 def _reranker(settings: Settings, encoder: BiEncoder | None, faster: Sequence[str]) -> Reranker:

@@ -30,6 +30,7 @@ from shortlist.cli import (
     search,
     serve,
     train,
+    train_gate,
     unpack,
     verify,
 )
@@ -65,6 +66,7 @@ app.command("advise")(advise.advise)
 app.command("exits")(exits.exits)
 app.command("serve")(serve.serve)
 app.command("train")(train.train)
+app.command("train-gate")(train_gate.train_gate)
 app.command("models")(models.models)
 app.command("verify")(verify.verify)
 app.command("pull")(pull.pull)

@@ -30,6 +30,15 @@ Gate = Annotated[
     str | None,
     typer.Option("--gate", help="Rerank only where it is worth it: 'rules', or the file of a trained gate."),
 ]
+FirstStageWeight = Annotated[
+    float | None,
+    typer.Option(
+        "--first-stage-weight",
+        min=0,
+        max=1,
+        help="Share of the first stage's scores in the order, as `shortlist advise` fits it. [default: 0]",
+    ),
+]
 Encoder = Annotated[str | None, typer.Option("--encoder", help="Bi-encoder: a packaged name, a folder, or owner/name.")]
 Engine = Annotated[str | None, typer.Option("--engine", help="auto, openvino, onnxruntime or torch.")]
 Precision = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16, fp16 or int8.")]

@@ -22,6 +22,7 @@ from shortlist.cli.options import (
     Exits,
     Fallback,
     Faster,
+    FirstStageWeight,
     Gate,
     Json,
     LongDocuments,
@@ -75,6 +76,10 @@ def search(
     budget_ms: BudgetMs = None,
     faster: Faster = None,
     gate: Gate = None,
+    first_stage_weight: FirstStageWeight = None,
+    log_reranks: Annotated[
+        Path | None, typer.Option(help="Add to this file whether reranking changed what is shown: see train-gate.")
+    ] = None,
     min_score: MinScore = None,
     score_kind: MinScoreKind = None,
     as_json: Json = False,
@@ -100,9 +105,10 @@ def search(
         score_cache=score_cache,
         exact=exact,
         exits=exits,
+        first_stage_weight=first_stage_weight,
     )
     how: dict[str, Any] = {"first_stage": first_stage, "rerank": rerank, "faster": faster or ()}
-    how |= {"budgets": budget_ms is not None}
+    how |= {"budgets": budget_ms is not None, "log": log_reranks}
     how |= {"where": {**_where(where), **within(path)}, "gate": None if gate is None else load_gate(gate)}
     with open_pipeline(ready_index(path, chosen), settings=chosen, **how) as pipeline:
         limits: dict[str, Any] = {"budget_ms": budget_ms, "min_score": min_score, "min_score_kind": score_kind}

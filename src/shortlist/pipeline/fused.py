@@ -12,6 +12,7 @@ from shortlist.types import Deadline, Ranking, ScoreKind, Step
 
 WEIGHTS = tuple(step / 20 for step in range(21))
 FOLDS = 5
+STAGE = "with first stage"
 
 
 class WithFirstStage:
@@ -48,14 +49,14 @@ def fused(reranked: Ranking, *, weight: float) -> Ranking:
     scored = [item for item in reranked if item.is_scored and item.history]
     if not scored or any(item.is_scored and not item.history for item in reranked):
         note = "not added to the first stage's scores: not every document has both"
-        return reranked.traced(Step("with first stage", 0.0, {"documents": len(reranked)}, {}, (note,)))
+        return reranked.traced(Step(STAGE, 0.0, {"documents": len(reranked)}, {}, (note,)))
     before = min_max([item.history[-1].score for item in scored])
     after = min_max([item.score for item in scored])
     scores = [weight * b + (1 - weight) * a for b, a in zip(before, after, strict=True)]
     counts = {"documents": len(reranked), "scored": len(scored)}
-    step = Step("with first stage", 0.0, counts, {"weight": f"{weight:g}"})
+    step = Step(STAGE, 0.0, counts, {"weight": f"{weight:g}"})
     kind, unscored = ScoreKind.WEIGHTED_SUM, reranked.unscored
-    ranking = reranked.partly_reordered(scores, kind=kind, stage="with first stage", steps=(step,))
+    ranking = reranked.partly_reordered(scores, kind=kind, stage=STAGE, steps=(step,))
     return replace(ranking, unscored=unscored)
 
 

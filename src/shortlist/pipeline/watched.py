@@ -1,0 +1,35 @@
+"""A reranker that shows what it was given and what it made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from shortlist.errors import InputError
+from shortlist.protocols import Reranker, TimedReranker
+from shortlist.types import Deadline, Ranking
+
+Tell = Callable[[Ranking, Ranking], None]
+"""Called with the candidates and with their new order, all of it."""
+
+
+class Watched:
+    """Reranks as the reranker does, and tells of every ranking that was not cut short by a deadline."""
+
+    def __init__(self, reranker: Reranker, tell: Tell) -> None:
+        self._reranker = reranker
+        self._tell = tell
+
+    def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        """Return a permutation of the candidates, or its first `top_k`."""
+        return self._told(candidates, self._reranker.rerank(candidates), top_k)
+
+    def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
+        """Do the same by a deadline. Raises InputError when the reranker keeps none."""
+        if not isinstance(self._reranker, TimedReranker):
+            raise InputError(f"{type(self._reranker).__name__} keeps no deadline; put its scorer into a Budgeted")
+        return self._told(candidates, self._reranker.rerank_within(candidates, deadline=deadline), top_k)
+
+    def _told(self, candidates: Ranking, reranked: Ranking, top_k: int | None) -> Ranking:
+        if not reranked.is_partial:
+            self._tell(candidates, reranked)
+        return reranked.head(top_k)
