@@ -57,6 +57,8 @@ def test_calibrating_makes_plans_possible() -> None:
     planned = run("plan", "--p95", "5000", "--candidates", "10", "--json").json()
     assert {stage["model"] for one in planned["choices"] for stage in one["stages"]} == {"all-minilm-l6-v2"}
     assert planned["chosen"]["quality"]["source"].startswith("measured")
+    indexed = run("plan", "--p95", "5000", "--candidates", "10", "--indexed", "--json").json()
+    assert indexed["choices"][0]["p50_ms"] < planned["choices"][0]["p50_ms"]  # the vectors are there
     within = rerank("--budget-ms", "60000", "--json").json()
     assert within["trace"][-1]["facts"]["level"] == "all-minilm-l6-v2"
 

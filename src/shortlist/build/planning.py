@@ -31,13 +31,17 @@ class Planned:
 
 
 def calibrated_contenders(
-    models: Sequence[str] = (), *, folder: Path | None = None, machine: Machine | None = None
+    models: Sequence[str] = (),
+    *,
+    is_indexed: bool = False,
+    folder: Path | None = None,
+    machine: Machine | None = None,
 ) -> tuple[tuple[Contender, ...], tuple[str, ...]]:
     """Return the models that were calibrated here (those named, or all), and notes on stale calibrations.
 
     An int8 model has a name of its own, `NAME int8`, since what is known of the quality of
     the other precisions does not hold for it. Of several calibrations the last counts.
-    Raises InputError for a named model without one.
+    `is_indexed` takes the costs of documents from an index. Raises InputError for a named model without one.
     """
     now = machine or Machine.here()
     latest: dict[str, Record] = {}
@@ -53,7 +57,8 @@ def calibrated_contenders(
     chosen = {name: record for name, record in sorted(latest.items()) if not models or name in models}
     stale = {name: record.staleness(now) for name, record in chosen.items()}
     notes = tuple(f"the calibration of {name} is stale: {'; '.join(what)}" for name, what in stale.items() if what)
-    return tuple(Contender(name, record.cost) for name, record in chosen.items()), notes
+    costs = {name: (record.stored if is_indexed else None) or record.cost for name, record in chosen.items()}
+    return tuple(Contender(name, cost) for name, cost in costs.items()), notes
 
 
 def checked(contenders: Sequence[Contender]) -> Sequence[Contender]:

@@ -34,6 +34,9 @@ def plan(
             " price_per_query if known; may be repeated."
         ),
     ] = None,
+    indexed: Annotated[
+        bool, typer.Option("--indexed", help="The documents come from an index, with their token ids and vectors.")
+    ] = False,
     quality: Annotated[
         Path | None, typer.Option(help="Your own figures: JSON with points of model, depth and value (nDCG@10).")
     ] = None,
@@ -58,7 +61,7 @@ def plan(
     Example:  shortlist plan --p95 200 --candidates 50 --tokens 180
     """
     elsewhere = [parse_contender(text) for text in assume or ()]
-    here, notes = calibrated_contenders(models or ())
+    here, notes = calibrated_contenders(models or (), is_indexed=indexed)
     task = Task(candidates, tokens, query_tokens)
     if fleet:
         load = Load(qps, p95, first_stage, spare, price, passages, copies, node_gb)

@@ -26,6 +26,11 @@ class TextEngine(Protocol):
         """Of the model."""
         ...
 
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What runs where and how, for a step."""
+        ...
+
     def run(self, inputs: Sequence[ModelInput]) -> Vectors:
         """Return unit vectors `[inputs, dimension]`."""
         ...

@@ -53,6 +53,11 @@ class StaticEngine:
             raise CorruptModelError(f"{folder / _TABLE} is damaged; distil the model again")
         return cls(table.astype(np.float32), Tokenizer.load(folder / "tokenizer.json")), fingerprint, dimension
 
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """A table on the CPU, read by the calling thread."""
+        return {"engine": "numpy", "device": "cpu", "precision": "fp32", "streams": "1"}
+
     def run(self, inputs: Sequence[ModelInput]) -> npt.NDArray[np.float32]:
         """Return unit vectors `[inputs, dimension]`."""
         vectors = np.empty((len(inputs), self._table.shape[1]), np.float32)
