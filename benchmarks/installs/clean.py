@@ -1,4 +1,4 @@
-"""A clean environment: made, filled by pip, tested with files of the checkout, thrown away."""
+"""A clean environment: made, filled by uv, tested with files of the checkout, thrown away."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TESTING = ("pytest>=8.3", "hypothesis>=6.100")
 
 
 class InstallError(RuntimeError):
-    """Pip found no set of releases, or could not install one; its last words are the message."""
+    """No set of releases was found, or one could not be installed; the last words of uv are the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +50,26 @@ class Clean:
         return self.folder / ("Scripts" if os.name == "nt" else "bin") / "python"
 
     def install(self, *requirements: str) -> float:
-        """Install requirements together and return the seconds it took. Raises InstallError with pip's last words."""
+        """Install requirements together and return the seconds it took. Raises InstallError with uv's last words."""
         started = time.perf_counter()
-        done = self._run("-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements)
+        done = self._uv("install", "--quiet", "--compile-bytecode", *requirements)
         if done.returncode:
             raise InstallError(done.stderr.strip()[-600:])
         return time.perf_counter() - started
 
     def conflicts(self) -> str:
-        """Return what `pip check` finds wrong, or nothing."""
-        done = self._run("-m", "pip", "check")
-        return "" if done.returncode == 0 else done.stdout.strip()
+        """Return which requirements of what is installed are not met, or nothing."""
+        done = self._uv("check")
+        return "" if done.returncode == 0 else done.stderr.strip()
 
     def releases(self) -> dict[str, str]:
-        """Return the version of every installed package by its name in lower case, without pip."""
-        listed = json.loads(self._run("-m", "pip", "list", "--format", "json").stdout)
-        return {one["name"].lower(): one["version"] for one in listed if one["name"] not in {"pip", "setuptools"}}
+        """Return the version of every installed package by its name in lower case."""
+        return {one["name"].lower(): one["version"] for one in json.loads(self._uv("list", "--format", "json").stdout)}
 
     def mebibytes(self) -> float:
-        """Return the size of what is installed, without pip."""
+        """Return the size of what is installed."""
         site = next(self.folder.rglob("site-packages"))
-        files = [file for file in site.rglob("*") if file.is_file() and file.relative_to(site).parts[0][:3] != "pip"]
+        files = [file for file in site.rglob("*") if file.is_file()]
         return sum(file.stat().st_size for file in files) / 2**20
 
     def test(self, *selection: str) -> Outcome:
@@ -89,6 +88,10 @@ class Clean:
         done = self._run(str(file), cwd=within)
         return Outcome(1, 0, 0) if done.returncode == 0 else Outcome(0, 1, 0, done.stderr.strip()[-600:])
 
+    def _uv(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-m", "uv", "pip", command, "--python", str(self.python), *arguments]
+        return subprocess.run(words, capture_output=True, text=True, check=False)
+
     def _run(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL"))}
         return subprocess.run(
@@ -101,7 +104,7 @@ def clean_environment(parent: Path) -> Iterator[Clean]:
     """Make an empty virtual environment below a folder, and remove it afterwards."""
     with TemporaryDirectory(dir=parent) as folder:
         made = Clean(Path(folder) / "env")
-        subprocess.run([sys.executable, "-m", "venv", str(made.folder)], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(made.folder)], check=True)
         yield made
 
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.installs.extras --json docs/figures/installs.json
 
-Installs what pip would for a user, measures it, then runs tests of the checkout against it. Needs a package index;
-takes half an hour on one core. `--only base,server` takes a few.
+Installs what a user would, measures it, then runs tests of the checkout against it. Needs a package index and uv
+(`pip install uv`); takes half an hour. `--only base,server` takes a few.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ SMOKE: Mapping[str, Sequence[str]] = {
     "mcp": [_HOSTS, "-k", "mcp"],
     "sdks": ["tests/hosted/test_sdks.py", "tests/server/test_sdks.py"],
     "gguf": ["tests/llm/test_real_model.py", "tests/cli/test_ask.py"],
-    "docs": ["tests/docs"],
+    "docs": ["tests/docs/test_site.py"],
+    "milvus": ["tests/retrieval/test_push.py"],
 }
 """The tests that use an extra. `dev` is missing: the README's test command is its smoke test."""
 

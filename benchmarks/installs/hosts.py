@@ -3,7 +3,7 @@
     python -m benchmarks.installs.hosts --json docs/figures/hosts.json
 
 For every host: the oldest release that we say works (the extra's bound in `pyproject.toml`), the newest there is, and
-what else `RELEASES` lists. Needs a package index; takes half an hour on one core.
+what else `RELEASES` lists. Needs a package index and uv (`pip install uv`); takes half an hour.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ RELEASES: Mapping[str, Sequence[str]] = {
     "mteb": ("2.0.0", "2.10.0", NEWEST),
     "pyterrier": ("1.0.0", NEWEST),
 }
-_EXTRAS = {"langchain-core": "langchain", "llama-index-core": "llama-index", "haystack-ai": "haystack"}
-_EXTRAS |= {"qdrant-client": "qdrant"}
+EXTRAS = {"langchain-core": "langchain", "llama-index-core": "llama-index", "haystack-ai": "haystack"}
+EXTRAS |= {"qdrant-client": "qdrant"}
 BESIDE: Mapping[str, Sequence[str]] = {"lancedb": ("pandas", "pylance"), "mcp": ("uvicorn",)}
 """What a host's own test needs; without it the test would skip."""
 
@@ -69,7 +69,7 @@ def attempt(host: str, release: str, built: Path, parent: Path) -> dict[str, Any
             environment.install(str(built), pinned, *TESTING, *BESIDE.get(host, ()))
         except InstallError as error:
             return {"release": release, "passed": 0, "failed": 1, "skipped": 0, "words": str(error)}
-        outcome = environment.test(*SMOKE[_EXTRAS.get(host, host)])
+        outcome = environment.test(*SMOKE[EXTRAS.get(host, host)])
         found = environment.releases()[host]
     told = {"passed": outcome.passed, "failed": outcome.failed, "skipped": outcome.skipped, "words": outcome.words}
     return {"release": found, "newest": release == NEWEST, **told}

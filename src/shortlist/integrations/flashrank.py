@@ -27,9 +27,21 @@ class RerankRequest:
 
 
 class Ranker:
-    """Reranks requests; `model_name` is one of ours, not of FlashRank's. Other options are those of `Reranker.load`."""
+    """Reranks requests; `model_name` is one of ours, or of the hub. Other options are those of `Reranker.load`.
 
-    def __init__(self, model_name: str = DEFAULT_MODEL, *, cache_dir: str | None = None, **options: Any) -> None:
+    `cache_dir` and `log_level` are taken and not needed.
+    """
+
+    def __init__(
+        self,
+        model_name: str = DEFAULT_MODEL,
+        cache_dir: str | None = None,
+        max_length: int | None = None,
+        log_level: str = "INFO",
+        **options: Any,
+    ) -> None:
+        if max_length is not None:
+            options["max_length"] = max_length
         self._reranker = Reranker(model_name, **options)
 
     def rerank(self, request: RerankRequest) -> list[dict[str, Any]]:

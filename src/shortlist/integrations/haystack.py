@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from shortlist._optional import require
 from shortlist.build import Reranker
-from shortlist.integrations.rows import Rows, areranked, reranked
+from shortlist.integrations.rows import Rows, about, areranked, reranked
 from shortlist.pipeline import Pipeline
 from shortlist.settings import DEFAULT_MODEL
 
@@ -62,10 +62,10 @@ class ShortlistRetriever:
     def run(self, query: str, top_k: int | None = None) -> dict[str, Any]:
         """Retrieve and rerank."""
         ranking = self._pipeline.search(query, top_k=top_k or self._top_k, depth=self._depth)
-        found = []
-        for item in ranking:
-            about = {**item.document.metadata, "title": item.document.title, "place": str(item.document.place or "")}
-            found.append(Document(id=item.doc_id, content=item.document.text, meta=about, score=item.score))
+        found = [
+            Document(id=item.doc_id, content=item.document.text, meta=about(item.document), score=item.score)
+            for item in ranking
+        ]
         return {"documents": found}
 
     @_haystack.component.output_types(documents=list[Document])

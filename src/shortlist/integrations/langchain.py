@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field
 
 from shortlist._optional import require
 from shortlist.build import Reranker
-from shortlist.integrations.rows import Rows, areranked, reranked
+from shortlist.integrations.rows import Rows, about, areranked, reranked
 from shortlist.pipeline import Pipeline
 
 _documents = require("langchain_core.documents", extra="langchain")
@@ -57,12 +57,7 @@ class ShortlistRetriever(_BaseRetriever):
             _documents.Document(
                 item.document.text,
                 id=item.doc_id,
-                metadata={
-                    **item.document.metadata,
-                    "title": item.document.title,
-                    "place": str(item.document.place or ""),
-                    "relevance_score": item.score,
-                },
+                metadata={**about(item.document), "relevance_score": item.score},
             )
             for item in ranking
         ]

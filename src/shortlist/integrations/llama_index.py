@@ -16,7 +16,7 @@ from pydantic import Field
 from shortlist._optional import require
 from shortlist.build import Reranker
 from shortlist.errors import InputError
-from shortlist.integrations.rows import Rows, areranked, reranked
+from shortlist.integrations.rows import Rows, about, areranked, reranked
 from shortlist.pipeline import Pipeline
 
 _core = require("llama_index.core.retrievers", extra="llama-index")
@@ -50,8 +50,7 @@ class ShortlistRetriever(_BaseRetriever):
         ranking = self._pipeline.search(query_bundle.query_str, top_k=self._top_k, depth=self._depth)
         found = []
         for item in ranking:
-            about = {**item.document.metadata, "title": item.document.title, "place": str(item.document.place or "")}
-            node = _schema.TextNode(text=item.document.text, id_=item.doc_id, metadata=about)
+            node = _schema.TextNode(text=item.document.text, id_=item.doc_id, metadata=about(item.document))
             found.append(_schema.NodeWithScore(node=node, score=item.score))
         return found
 

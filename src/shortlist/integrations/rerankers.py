@@ -29,14 +29,15 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A document with its score and its rank from 1; `text` and `doc_id` are the document's."""
+    """A document with its score and its rank from 1; `text`, `doc_id` and what its metadata hold are attributes too."""
 
     document: Document
     score: float
     rank: int
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(object.__getattribute__(self, "document"), name)
+        document = object.__getattribute__(self, "document")
+        return document.metadata[name] if name in document.metadata else getattr(document, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,10 @@ class Reranker:
         """Return every document, best first. Raises InputError when there are more or fewer ids than documents."""
         given = _given(docs, doc_ids, metadata)
         return _results(query, given, reranked(self._reranker, query, [document.text for document in given]))
+
+    def score(self, query: str, doc: str) -> float:
+        """Return the score of one text."""
+        return reranked(self._reranker, query, [doc])[0][1]
 
     async def rank_async(self, query: str, docs: Sequence[Any], doc_ids: Sequence[str | int] | None = None) -> Any:
         """Return what `rank` does, without blocking the event loop."""

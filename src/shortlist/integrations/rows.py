@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,11 @@ def pair_scores(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> npt.NDArray
         for query, group in groupby(pairs, key=lambda pair: pair[0])
     ]
     return np.concatenate(scored) if scored else np.empty(0, dtype=np.float32)
+
+
+def about(document: Document) -> dict[str, Any]:
+    """Return a found document's metadata with its title and place, for hosts that keep only metadata."""
+    return {**document.metadata, "title": document.title, "place": str(document.place or "")}
 
 
 def _rows(ranking: Ranking) -> Rows:

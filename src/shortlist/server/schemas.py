@@ -20,6 +20,7 @@ _TRUTH: Schema = {"type": "boolean"}
 _NUMBER: Schema = {"type": "number"}
 _FROM_0: Schema = {"type": "integer", "minimum": 0}
 _FROM_1: Schema = {"type": "integer", "minimum": 1}
+_ANYTHING: Schema = {"type": "object", "additionalProperties": True}
 _TEXTS: Schema = {"type": "array", "items": _TEXT, "minItems": 1}
 _WITH_TEXT = _object({"text": _TEXT}, {})
 _MIXED: Schema = {"type": "array", "items": {"anyOf": [_TEXT, _WITH_TEXT]}, "minItems": 1}
@@ -84,7 +85,11 @@ RESPONSES: Mapping[str, Schema] = {
     "llamacpp": _RESULTS,
 }
 
-_OWN_DOCUMENT = _object({"text": _TEXT}, {"id": _TEXT, "title": _TEXT, "metadata": {"type": "object"}}, is_closed=True)
+_OWN_DOCUMENT = _object(
+    {"text": _TEXT},
+    {"id": _TEXT, "title": _TEXT, "metadata": _ANYTHING},
+    is_closed=True,
+)
 _OWN_REQUEST = _object(
     {"query": _QUERY, "documents": _list({"anyOf": [_TEXT, _OWN_DOCUMENT]}) | {"minItems": 1}},
     {
@@ -102,12 +107,19 @@ _OWN_REQUEST = _object(
     },
     is_closed=True,
 )
+_OWN_RESULT = _object(
+    {"rank": _FROM_1, "index": _FROM_0, "id": _TEXT, "score": {"anyOf": [_NUMBER, {"type": "null"}]}},
+    {"metadata": _ANYTHING},
+)
+_OWN_RERANKED = _object(
+    {"results": _list(_OWN_RESULT), "score_kind": _TEXT, "partial": _TRUTH, "unscored": _FROM_0}, {}
+)
 _OWN_RANKING = _object(
     {"results": _list({"type": "object"}), "score_kind": _TEXT, "partial": _TRUTH, "unscored": _FROM_0}, {}
 )
 
 OWN: Mapping[str, tuple[Schema, Schema]] = {
-    "/shortlist/v1/rerank": (_OWN_REQUEST, _OWN_RANKING),
+    "/shortlist/v1/rerank": (_OWN_REQUEST, _OWN_RERANKED),
     "/shortlist/v1/explain": (_OWN_REQUEST, _object({"method": _TEXT, "parts": _list({"type": "object"})}, {})),
     "/v1/search": (
         _object(
