@@ -27,17 +27,17 @@ else:
 
 _HOSTS = "tests/integrations/test_hosts.py"
 SMOKE: Mapping[str, Sequence[str]] = {
-    "openvino": ["tests/inference/test_openvino_threads.py", "tests/inference/test_engine.py"],
-    "hub": ["tests/cli/test_offline.py", "tests/families/test_bundles.py"],
+    "openvino": ["tests/inference/test_openvino_threads.py"],
+    "hub": ["tests/cli/test_offline.py"],
     "pdf": ["tests/ingest/test_readers.py"],
-    "eval": ["tests/evaluation/test_measures.py", "tests/evaluation/test_irds.py"],
+    "eval": ["tests/evaluation/test_measures.py"],
     "mteb": ["tests/integrations/test_mteb.py"],
     "pyterrier": ["tests/integrations/test_pyterrier.py"],
     "torch": ["tests/inference/test_torch_classifiers.py"],
-    "train": ["tests/training/test_losses.py", "tests/training/test_examples.py"],
+    "train": ["tests/training/test_losses.py"],
     "llm": ["tests/llm/test_openai.py"],
     "hosted": ["tests/hosted/test_hosted.py"],
-    "server": ["tests/server/test_dialects_served.py", "tests/server/test_serving.py"],
+    "server": ["tests/server/test_dialects_served.py"],
     "otel": ["tests/server/test_parts.py"],
     "langchain": [_HOSTS, "-k", "langchain"],
     "llama-index": [_HOSTS, "-k", "llama_index"],
@@ -47,7 +47,7 @@ SMOKE: Mapping[str, Sequence[str]] = {
     "lancedb": [_HOSTS, "-k", "lancedb"],
     "mcp": [_HOSTS, "-k", "mcp"],
     "sdks": ["tests/hosted/test_sdks.py", "tests/server/test_sdks.py"],
-    "gguf": ["tests/llm/test_real_model.py", "tests/cli/test_ask.py"],
+    "gguf": ["tests/cli/test_ask.py", "-k", "model or context"],
     "docs": ["tests/docs/test_site.py"],
     "milvus": ["tests/retrieval/test_push.py"],
 }

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +60,17 @@ def test_what_cannot_be_fetched_says_why_and_its_licence_first(tmp_path: Path, m
     assert outcome.out == ""
     assert "licensed CC-BY-NC-4.0: NOT for commercial use" in outcome.err
     assert "cannot fetch 'jinaai/jina-reranker-v2-base-multilingual' from the hub" in outcome.err
+
+
+def test_documents_are_indexed_and_searched_where_there_is_no_network(tmp_path: Path) -> None:
+    """The kernel gives the process a network namespace without an interface: nothing could be sent or fetched."""
+    alone = ["unshare", "--map-root-user", "--net"]
+    if shutil.which("unshare") is None or subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system gives a process no network namespace of its own")
+    (tmp_path / "tower.md").write_text("The tower is 330 metres tall.", encoding="utf-8")
+    main = "from shortlist.cli import main; main(['search', 'how tall?', '.', '--json'])"
+    done = subprocess.run(
+        [*alone, sys.executable, "-c", main], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["results"][0]["place"]["path"] == "tower.md"
