@@ -187,10 +187,17 @@ def _steps(ranking: Ranking) -> Table:
     for column in ("step", "ms", "what"):
         table.add_column(column, justify="right" if column == "ms" else "left", overflow="fold")
     for step in ranking.trace.steps:
-        facts = [f"{count} {name}" for name, count in step.counts.items()]
+        facts = [_count(name, count) for name, count in step.counts.items()]
         device = step.facts.get("device", "cpu")
         facts += [step.facts[name] for name in ("engine", "precision") if name in step.facts]
         facts += [device] if device != "cpu" else []
         table.add_row(step.stage, f"{step.latency_ms:.1f}", ", ".join(facts))
     table.add_row("total", f"{ranking.trace.latency_ms:.1f}", "")
     return table
+
+
+def _count(name: str, count: int) -> str:
+    """Return a count in words: "200 documents in", and "98 ms encode" of encode_us, 97931."""
+    if name.endswith("_us"):
+        return f"{count / 1000:.0f} ms {name.removesuffix('_us')}"
+    return f"{count} {name.replace('_', ' ')}"
