@@ -29,7 +29,7 @@ RELEASES: Mapping[str, Sequence[str]] = {
     "qdrant-client": ("1.10.0", "1.12.0", NEWEST),
     "lancedb": ("0.20.0", "0.25.0", "0.30.0", NEWEST),
     "mcp": ("1.20.0", "2.0.0", NEWEST),
-    "mteb": ("2.0.0", "2.10.0", NEWEST),
+    "mteb": ("2.10.0", NEWEST),
     "pyterrier": ("1.0.0", NEWEST),
 }
 EXTRAS = {"langchain-core": "langchain", "llama-index-core": "llama-index", "haystack-ai": "haystack"}
