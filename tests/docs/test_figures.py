@@ -50,7 +50,7 @@ def hosts_table() -> str:
 
 
 def holds(row: Mapping[str, Any]) -> bool:
-    return row["passed"] > 0 and row["failed"] == 0
+    return bool(row["passed"] > 0 and row["failed"] == 0)
 
 
 @pytest.mark.parametrize(
