@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,13 @@ def test_pairs_triplets_and_lists_are_read_alike(tmp_path: Path) -> None:
 def test_data_that_cannot_be_used_are_refused_by_their_rows(tmp_path: Path, rows: list[Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_examples([file(tmp_path, *rows)])
+
+
+def test_what_a_language_models_order_was_recorded_as_is_read(tmp_path: Path) -> None:
+    """`PermutationRecorder` writes groups, which have a teacher and an empty list of labels."""
+    order = file(tmp_path, asdict(Group("q", ("a", "b", "c"), (1.0, 0.0, -1.0), "m")))
+    (asked,) = read_examples([order]).asked
+    assert [(one.text, one.label, one.score) for one in asked.passages] == [("a", 1, 1), ("b", 0, 0), ("c", 0, -1)]
 
 
 def test_what_can_be_borne_is_a_warning_that_names_rows(tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ def _texts(row: Mapping[str, Any], name: str) -> list[str]:
 
 def _numbers(row: Mapping[str, Any], name: str, count: int) -> list[float]:
     value = row.get(name)
-    if value is None:
+    if value is None or value == []:
         return []
     numbers = value if isinstance(value, list) else [value]
     if len(numbers) != count or not all(isinstance(n, int | float) and abs(n) < float("inf") for n in numbers):
