@@ -24,6 +24,17 @@ from shortlist.server.models.queued import QueuedModel
 from shortlist.server.scheduling.queue import Bounds
 from shortlist.server.settings import ServeSettings
 from shortlist.server.state import State
+from shortlist.server.tracing import Tracing
+
+
+def waited_for(condition: Callable[[], object]) -> None:
+    """Return once a condition holds; fails after 10 s."""
+    pause = threading.Event()
+    for _ in range(2000):
+        if condition():
+            return
+        pause.wait(0.005)
+    raise AssertionError("it did not happen within 10 s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,17 @@ class Running:
     port: int
     state: State
     loop: asyncio.AbstractEventLoop
+    server: uvicorn.Server
+
+    @property
+    def connections(self) -> int:
+        """How many connections there are."""
+        return len(self.server.server_state.connections)
+
+    def end(self) -> None:
+        """Begin to end, and return when nobody can connect any more."""
+        self.server.should_exit = True
+        waited_for(lambda: not self.server.servers[0].is_serving())
 
     @property
     def url(self) -> str:
@@ -88,11 +110,18 @@ def state_with(
 
 
 @contextmanager
-def running(state: State) -> Iterator[Running]:
+def running(state: State, *, tracing: Tracing | None = None) -> Iterator[Running]:
     """Serve a state until the end of the block."""
-    protocol = timed_protocol(state.settings.header_timeout_s)
+    limits = state.settings
+    protocol = timed_protocol(limits.header_timeout_s, write_timeout_s=limits.write_timeout_s)
     config = uvicorn.Config(
-        make_app(state), host="127.0.0.1", port=0, http=protocol, ws="none", lifespan="on", log_config=None
+        make_app(state, tracing=tracing),
+        host="127.0.0.1",
+        port=0,
+        http=protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
     )
     server = uvicorn.Server(config)
     loops: list[asyncio.AbstractEventLoop] = []
@@ -110,7 +139,7 @@ def running(state: State) -> Iterator[Running]:
         assert thread.is_alive(), "the server did not start"
         pause.wait(0.005)
     try:
-        yield Running(server.servers[0].sockets[0].getsockname()[1], state, loops[0])
+        yield Running(server.servers[0].sockets[0].getsockname()[1], state, loops[0], server)
     finally:
         server.should_exit = True
         thread.join(20)

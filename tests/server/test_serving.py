@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import socket
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 
 from server.fakes import Overlap
-from server.running import Running, running, state_with
+from server.running import Running, running, state_with, waited_for
 from shortlist.server.keys import new_key, read_keys
 from shortlist.server.scheduling.queue import Bounds
 from shortlist.server.settings import ServeSettings
@@ -30,15 +29,6 @@ def server() -> Iterator[Running]:
 
 def own(documents: list[Any], query: str = "tall iron tower", **more: Any) -> dict[str, Any]:
     return {"query": query, "documents": documents, **more}
-
-
-def waited_for(condition: Any) -> None:
-    pause = threading.Event()
-    for _ in range(2000):
-        if condition():
-            return
-        pause.wait(0.005)
-    raise AssertionError("it did not happen within 10 s")
 
 
 def test_ids_and_metadata_come_back_and_duplicates_stay_distinct(server: Running) -> None:

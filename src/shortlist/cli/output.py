@@ -6,6 +6,7 @@ import json
 import math
 import re
 import sys
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -74,14 +75,7 @@ def _item_json(item: ScoredDocument) -> dict[str, Any]:
         "text": document.text,
         "title": document.title,
         "metadata": dict(document.metadata),
-        "place": None
-        if place is None
-        else {
-            "path": place.path,
-            "first_line": place.first_line,
-            "last_line": place.last_line,
-            "heading": place.heading,
-        },
+        "place": None if place is None else asdict(place),
         "history": [{"stage": s.stage, "rank": s.rank, "score": s.score} for s in item.history],
     }
 

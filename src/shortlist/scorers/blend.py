@@ -46,6 +46,13 @@ class Blend:
             return groups
         return [(query, shared.carried(documents, shared.ids_of(documents))) for query, documents in groups]
 
+    def close(self) -> None:
+        """End the threads of those parts that have some."""
+        for scorer, _ in self._parts:
+            close = getattr(scorer, "close", None)
+            if callable(close):
+                close()
+
     def _sum(self, began: float, scores: Sequence[Scores]) -> Scores:
         values = np.zeros(len(scores[0].values), dtype=np.float32)
         for one, (_, weight) in zip(scores, self._parts, strict=True):

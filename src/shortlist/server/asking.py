@@ -55,8 +55,6 @@ def served_name(state: State, asked: str, notes: Notes) -> str:
 
 async def ranked(state: State, name: str, ask: Ask, notes: Notes) -> Ranking:
     """Ask a served model, and when it fails those that are to be asked then, if there are any."""
-    if state.is_draining:
-        raise RefusedError(Fault.UNAVAILABLE, "the server is about to end; ask another one, or this one again soon")
     notes.documents = len(ask.candidates)
     first = _Awaited(state, name, ask)
     if state.fallback:

@@ -1,4 +1,4 @@
-"""HTTP connections that do not wait for ever: a request's head must arrive in time."""
+"""HTTP connections that wait for nobody for ever, and that end without cutting a request off."""
 
 from __future__ import annotations
 
@@ -7,39 +7,71 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+LINGER_S = 0.5  # of an idle connection at the end: what its client has just sent is still answered
+
 
 class TimedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with a limit on how long the first byte and the head of a request may take.
+    """uvicorn's protocol, with limits on how long a client may take to send and to read.
 
-    uvicorn itself limits only the pause between two requests, so a client that sends a byte a minute could
-    hold a connection as long as it likes. Bodies are limited where they are read.
+    uvicorn itself limits only the silence between two requests. Here the first byte and the head of a
+    request have to arrive within `header_timeout_s`, also when bytes come in between that are no
+    head: what is left of a body that was answered early, or empty lines. A client that does not read
+    what it is sent is cut off after `write_timeout_s`. Bodies are limited where they are read.
     """
 
     header_timeout_s = 10.0
+    write_timeout_s = 30.0
+    _late: asyncio.TimerHandle | None = None
+    _stuck: asyncio.TimerHandle | None = None
+    _is_ending = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
-        self._late: asyncio.TimerHandle | None = self._timer()
+        self._late = self.loop.call_later(self.header_timeout_s, self._too_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
+        self._is_read()
         self._stop()
         super().connection_lost(exc)
 
-    def on_message_begin(self) -> None:
-        """Begin to wait for the head of a further request on the same connection."""
-        super().on_message_begin()
-        if self._late is None:
-            self._late = self._timer()
+    def data_received(self, data: bytes) -> None:
+        """Begin to wait for a further head, unless these bytes were one."""
+        super().data_received(data)
+        is_idle = self.cycle is not None and self.cycle.response_complete
+        if is_idle and self._late is None and not self.transport.is_closing():
+            self._late = self.loop.call_later(self.header_timeout_s, self._too_late)
 
     def on_headers_complete(self) -> None:
         """Stop waiting: the head is here."""
         self._stop()
         super().on_headers_complete()
+        if self._is_ending:
+            self.cycle.keep_alive = False
 
-    def _timer(self) -> asyncio.TimerHandle:
-        return self.loop.call_later(self.header_timeout_s, self._too_late)
+    def pause_writing(self) -> None:
+        """Begin to wait for the client to read."""
+        super().pause_writing()
+        if self._stuck is None:
+            self._stuck = self.loop.call_later(self.write_timeout_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Stop waiting: the client reads."""
+        super().resume_writing()
+        self._is_read()
+
+    def shutdown(self) -> None:
+        """End after the answer that is under way; without one, after whatever the client has sent by now."""
+        self._is_ending = True
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(LINGER_S, self._end)
+        else:
+            super().shutdown()
+
+    def _end(self) -> None:
+        if not self.transport.is_closing():
+            super().shutdown()
 
     def _too_late(self) -> None:
         self._late = None
@@ -52,7 +84,12 @@ class TimedProtocol(HttpToolsProtocol):
             self._late.cancel()
             self._late = None
 
+    def _is_read(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
 
-def timed_protocol(header_timeout_s: float) -> type[TimedProtocol]:
-    """Return the protocol with this limit."""
-    return type("_Timed", (TimedProtocol,), {"header_timeout_s": header_timeout_s})
+
+def timed_protocol(header_timeout_s: float, *, write_timeout_s: float = 30.0) -> type[TimedProtocol]:
+    """Return the protocol with these limits."""
+    return type("_Timed", (TimedProtocol,), {"header_timeout_s": header_timeout_s, "write_timeout_s": write_timeout_s})

@@ -6,7 +6,6 @@ import re
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -22,7 +21,7 @@ from shortlist.server.replies import json_reply
 from shortlist.server.state import State
 from shortlist.server.telling_apart import usual
 from shortlist.server.tracing import Tracing
-from shortlist.wire import DIALECTS, Fault
+from shortlist.wire import DIALECTS, Fault, own
 
 OPEN_PATHS = re.compile(r"/(|page/[\w.-]+|openapi\.json|health|healthz|ready|ping|(tei|vllm|infinity)/health)")
 _REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
@@ -61,14 +60,14 @@ class Guard:
             try:
                 await self._guarded(scope, headers, receive, answer)
             except GoneError:
-                answer.status = _CLOSED
+                notes.status = _CLOSED
             except HTTPException as error:
                 await _no_route(error, scope)(scope, receive, answer)
             except Exception as error:
                 await self._refused(error, scope, receive, answer)
         elapsed = self.state.clock() - began
-        self.state.metrics.count(notes, status=answer.status, seconds=elapsed / 1000)
-        log_answer(notes, method=scope["method"], path=scope["path"], status=answer.status, latency_ms=elapsed)
+        self.state.metrics.count(notes, seconds=elapsed / 1000)
+        log_answer(notes, method=scope["method"], path=scope["path"], latency_ms=elapsed)
 
     async def _guarded(self, scope: Scope, headers: Headers, receive: Receive, answer: _Answer) -> None:
         settings, notes = self.state.settings, answer.notes
@@ -98,50 +97,30 @@ class Guard:
 
 def _error_reply(reason: Reason, path: str, notes: Notes) -> Response:
     dialect = DIALECTS.get(notes.dialect) or usual(path)
-    status, body = own_error(reason.fault, reason.message)
-    if dialect is not None:
-        reply = dialect.encode_error(reason.fault, reason.message)
-        status, body = reply.status, reply.body
+    encode = own.encode_error if dialect is None else dialect.encode_error
+    reply = encode(reason.fault, reason.message)
     headers = {} if reason.retry_after_s is None else {"Retry-After": str(reason.retry_after_s)}
     if reason.fault is Fault.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = "Bearer"
-    if reason.fault is Fault.TOO_LARGE:
-        headers["Connection"] = "close"  # what is left of the body is not read
-    return json_reply(body, status=status, headers=headers)
+    return json_reply(reply.body, status=reply.status, headers=headers)
 
 
 def _no_route(error: HTTPException, scope: Scope) -> Response:
     message = f"nothing answers {scope['method']} at {scope['path']}; /openapi.json lists what there is"
-    _, body = own_error(Fault.NOT_FOUND, message)
+    body = own.encode_error(Fault.NOT_FOUND, message).body
     return json_reply(body, status=error.status_code, headers=dict(error.headers or {}))
-
-
-_STATUS = {
-    Fault.INVALID: 400,
-    Fault.UNAUTHENTICATED: 401,
-    Fault.NOT_FOUND: 404,
-    Fault.TOO_LARGE: 413,
-    Fault.OVERLOADED: 429,
-    Fault.INTERNAL: 500,
-    Fault.UNAVAILABLE: 503,
-}
-
-
-def own_error(fault: Fault, message: str) -> tuple[int, dict[str, Any]]:
-    """Return status and body of an error in our own format."""
-    return _STATUS[fault], {"error": {"kind": fault.value, "message": message}}
 
 
 class _Answer:
     """The way out: adds the headers that every answer has, and remembers the status."""
 
     def __init__(self, send: Send, notes: Notes, state: State, began_ms: float, cors: dict[str, str]) -> None:
-        self.notes, self.status, self.has_begun = notes, 500, False
+        self.notes, self.has_begun = notes, False
         self._send, self._state, self._began_ms, self._cors = send, state, began_ms, cors
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status, self.has_begun = message["status"], True
+            self.notes.status, self.has_begun = message["status"], True
             headers = MutableHeaders(scope=message)
             own = self.notes.headers(self._state.clock() - self._began_ms)
             for name, value in {**_SAFE, "Cache-Control": "no-store", **self._cors, **own}.items():

@@ -12,13 +12,13 @@ from shortlist.server.notes import Notes
 _LOG = logging.getLogger("shortlist.server")
 
 
-def log_answer(notes: Notes, *, method: str, path: str, status: int, latency_ms: float) -> None:
+def log_answer(notes: Notes, *, method: str, path: str, latency_ms: float) -> None:
     """Log an answer: who asked for how much, and what came of it."""
     facts = {
         "request_id": notes.request_id,
         "method": method,
         "path": path,
-        "status": status,
+        "status": notes.status,
         "latency_ms": round(latency_ms, 1),
         "dialect": notes.dialect,
         "key": notes.key,

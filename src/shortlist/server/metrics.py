@@ -13,6 +13,15 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 1, 2, 4)
 
+_SUMS: Mapping[str, tuple[str, Callable[[Notes], float]]] = {
+    "cached_pairs": ("Pairs whose score was known.", lambda notes: notes.cached),
+    "shared_pairs": ("Pairs scored for several requests.", lambda notes: notes.shared),
+    "truncations": ("Texts that were not read to the end.", lambda notes: notes.truncated),
+    "partials": ("Answers with unscored documents.", lambda notes: notes.unscored > 0),
+    "fallbacks": ("Answers of another model or of none.", lambda notes: notes.fallback),
+    "degraded": ("Answers with any degradation.", lambda notes: bool(notes.degradations)),
+}
+
 
 class Metrics:
     """All of a server's numbers; `loads` gives every loaded model's load when they are read."""
@@ -29,12 +38,9 @@ class Metrics:
         self._faults = Counter("shortlist_faults", "Requests without scores.", ["fault"], registry=registry)
         self._documents = Counter("shortlist_documents", "Documents asked for.", ["model"], registry=registry)
         self._tokens = Counter("shortlist_tokens", "Tokens of all pairs asked for.", ["model"], registry=registry)
-        self._cached = Counter("shortlist_cached_pairs", "Pairs whose score was known.", registry=registry)
-        self._shared = Counter("shortlist_shared_pairs", "Pairs scored for several requests.", registry=registry)
-        self._truncated = Counter("shortlist_truncations", "Texts that were not read to the end.", registry=registry)
-        self._partials = Counter("shortlist_partials", "Answers with unscored documents.", registry=registry)
-        self._fallbacks = Counter("shortlist_fallbacks", "Answers of another model or of none.", registry=registry)
-        self._degraded = Counter("shortlist_degraded", "Answers with any degradation.", registry=registry)
+        self._sums = [
+            (Counter(f"shortlist_{name}", what, registry=registry), count) for name, (what, count) in _SUMS.items()
+        ]
         self._fill = Histogram(
             "shortlist_batch_fill", "Tokens of a batch over its budget.", ["model"], buckets=_SHARES, registry=registry
         )
@@ -46,9 +52,9 @@ class Metrics:
         self._pace = Gauge("shortlist_tokens_per_second", "As learned of late.", ["model"], registry=registry)
         self.loads: Callable[[], Mapping[str, Load]] = dict
 
-    def count(self, notes: Notes, *, status: int, seconds: float) -> None:
+    def count(self, notes: Notes, *, seconds: float) -> None:
         """Take in an answer."""
-        self._requests.labels(notes.dialect, str(status)).inc()
+        self._requests.labels(notes.dialect, str(notes.status)).inc()
         self._seconds.labels(notes.dialect).observe(seconds)
         for stage, ms in notes.stages.items():
             self._stages.labels(stage).observe(ms / 1000)
@@ -57,12 +63,8 @@ class Metrics:
         if notes.documents:
             self._documents.labels(notes.model).inc(notes.documents)
             self._tokens.labels(notes.model).inc(notes.tokens)
-        self._cached.inc(notes.cached)
-        self._shared.inc(notes.shared)
-        self._truncated.inc(notes.truncated)
-        self._partials.inc(notes.unscored > 0)
-        self._fallbacks.inc(notes.fallback)
-        self._degraded.inc(bool(notes.degradations))
+        for counter, count in self._sums:
+            counter.inc(count(notes))
 
     def count_batch(self, model: str, *, fill: float, seconds: float) -> None:
         """Take in a batch."""

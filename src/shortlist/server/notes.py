@@ -25,6 +25,7 @@ class Notes:
     unscored: int = 0
     fallback: bool = False
     fault: str = ""
+    status: int = 500
     degradations: list[str] = field(default_factory=list)
     stages: dict[str, float] = field(default_factory=dict)
 

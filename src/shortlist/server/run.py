@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
 
-from shortlist.errors import InputError
+from shortlist.errors import InputError, ShortlistError
 from shortlist.server.app import make_app
 from shortlist.server.connections import timed_protocol
 from shortlist.server.keys import Key, read_keys
@@ -26,6 +28,7 @@ from shortlist.server.tracing import Tracing
 from shortlist.settings import Settings
 
 BACKLOG = 2048
+_LOG = logging.getLogger("shortlist.server")
 
 
 def keys_of(serve: ServeSettings) -> tuple[Key, ...]:
@@ -72,7 +75,7 @@ def _config(app: ASGIApp, serve: ServeSettings) -> uvicorn.Config:
         app,
         host=serve.host,
         port=serve.port,
-        http=timed_protocol(serve.header_timeout_s),
+        http=timed_protocol(serve.header_timeout_s, write_timeout_s=serve.write_timeout_s),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -96,10 +99,24 @@ class _Again:
             self.running = asyncio.ensure_future(self._load())
 
     async def _load(self) -> None:
-        self.state.keys = keys_of(self.state.settings)
+        """Take what can be read anew; what cannot be stays as it was, and the log says why."""
+        try:
+            self.state.keys = keys_of(self.state.settings)
+        except ShortlistError as error:
+            _LOG.error("the keys were not read again; the old ones hold", extra={"facts": {"why": str(error)}})
         for name in self.state.pool.names:
-            if self.state.pool.loaded(name) is not None:
+            if self.state.pool.loaded(name) is None:
+                continue
+            facts = {"model": name}
+            try:
                 await self.state.pool.reload(name)
+            except Exception as error:  # of any kind: the other models are still to be read
+                _LOG.error("not loaded again; the old model stays", exc_info=error, extra={"facts": facts})
+            else:
+                _LOG.info("loaded again", extra={"facts": facts})
+
+
+_TURNS = 5  # of the event loop, from a connection that the kernel has to one that we know
 
 
 class _Server(uvicorn.Server):
@@ -114,6 +131,17 @@ class _Server(uvicorn.Server):
             if hasattr(signal, "SIGHUP"):
                 asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _Again(self._state))
             self._announce(f"http://{self.config.host}:{self._port()}")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note that the end is near, so that `/ready` says so to whoever still asks."""
+        self._state.is_draining = True
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take in whoever has connected already, then end."""
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        await super().shutdown(sockets)
 
     def _port(self) -> int:
         port: int = self.servers[0].sockets[0].getsockname()[1]

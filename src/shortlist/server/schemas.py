@@ -140,3 +140,11 @@ OWN: Mapping[str, tuple[Schema, Schema]] = {
         _object({"chosen": {"type": "object"}}, {}),
     ),
 }
+
+_COUNT = _object({"documents": _FROM_0}, {})
+_INDEXED = _object({"id": _TEXT, "text": _TEXT}, {"title": _TEXT, "metadata": {"type": "object"}}, is_closed=True)
+INDEX: Schema = _object({"writable": _TRUTH}, {"documents": _FROM_0, "encoder": _TEXT})
+INDEX_CHANGES: Mapping[str, tuple[Schema, Schema]] = {
+    "post": (_object({"documents": _list(_INDEXED)}, {}, is_closed=True), _COUNT),
+    "delete": (_object({"ids": _list(_TEXT)}, {}, is_closed=True), _COUNT),
+}

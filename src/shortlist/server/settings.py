@@ -28,7 +28,8 @@ class ServeSettings:
     `cors_origins` of pages elsewhere.
     How much: the `max_*` of a request, `max_waiting_pairs` and `max_wait_ms` of a model's queue,
     `batch_tokens`, `cached_pairs`. `header_timeout_s` and `body_timeout_s` are for a request to
-    arrive, `keep_alive_s` for an idle connection, `drain_s` for what runs at the end.
+    arrive, `write_timeout_s` for a client that has stopped to read, `keep_alive_s` for an idle
+    connection, `drain_s` for what runs at the end.
     `log_format` is "json" or "text"; `telemetry` sends OpenTelemetry spans.
     """
 
@@ -56,6 +57,7 @@ class ServeSettings:
     cached_pairs: int = 100_000
     header_timeout_s: float = 10.0
     body_timeout_s: float = 30.0
+    write_timeout_s: float = 30.0
     keep_alive_s: float = 30.0
     drain_s: float = 30.0
     log_format: str = "json"

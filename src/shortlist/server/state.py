@@ -18,7 +18,8 @@ class State:
     """The settings, the models, the index (None without one), who may ask, and what was counted.
 
     `fallback` names the served models that are asked when another fails; no keys at all let everybody
-    ask. `is_ready` once the default model is loaded; `is_draining` when the server is about to end.
+    ask. `is_ready` once the default model is loaded; `is_draining` when the server is about to end, and
+    answers what still comes.
     """
 
     settings: ServeSettings

@@ -56,6 +56,13 @@ PREFIXED: Mapping[str, str] = {
 SHARED: Mapping[str, str] = {"/v1/rerank": "jina", "/rerank": "infinity", "/v2/rerank": "cohere-v2", "/": "tei"}
 """Paths of several dialects, each with the one that is meant when nothing tells otherwise."""
 
+OF_SHARED: Mapping[str, tuple[str, ...]] = {
+    "/v1/rerank": ("jina", "voyage", "cohere-v1", "vllm"),
+    "/rerank": ("infinity", "tei", "vllm"),
+    "/v2/rerank": ("cohere-v2", "vllm"),
+}
+"""All dialects of a shared path; `/` beside them takes TEI's only, as the page stands there too."""
+
 PATHS = (*PREFIXED, *SHARED)
 
 

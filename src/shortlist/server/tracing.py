@@ -39,6 +39,7 @@ class Tracing:
             yield
             span.set_attributes(
                 {
+                    "http.response.status_code": notes.status,
                     "shortlist.request_id": notes.request_id,
                     "shortlist.dialect": notes.dialect,
                     "shortlist.model": notes.model,
@@ -46,8 +47,11 @@ class Tracing:
                     "shortlist.tokens": notes.tokens,
                     "shortlist.unscored": notes.unscored,
                     "shortlist.degradations": list(notes.degradations),
+                    "shortlist.fault": notes.fault,
                 }
             )
+            if notes.status >= 500:
+                span.set_status(require("opentelemetry.trace", extra="otel").StatusCode.ERROR)
             self._stages(notes, began_ns)
 
     def _stages(self, notes: Notes, began_ns: int) -> None:

@@ -12,22 +12,13 @@ from shortlist.wire.about import text_said
 from shortlist.wire.cohere_meta import read_usage, read_warnings, write_meta
 from shortlist.wire.dialect import Dialect, Limits
 from shortlist.wire.documents import as_given, as_object, read_document, read_strings_or_objects
-from shortlist.wire.errors import ErrorReply, Fault
+from shortlist.wire.errors import HTTP_STATUS, ErrorReply, Fault
 from shortlist.wire.reading import At, said, text_or, truth_or_none, whole_or_none
 from shortlist.wire.results import read_results
 from shortlist.wire.values import RerankRequest, RerankResponse, RerankResult, check_said
 
 _NAME = "cohere-v1"
 _FIELDS = frozenset({"model", "top_k", "return_documents", "rank_fields"})
-_STATUS = {
-    Fault.INVALID: 400,
-    Fault.UNAUTHENTICATED: 401,
-    Fault.NOT_FOUND: 404,
-    Fault.TOO_LARGE: 413,
-    Fault.OVERLOADED: 429,
-    Fault.INTERNAL: 500,
-    Fault.UNAVAILABLE: 503,
-}
 
 
 def encode_request(request: RerankRequest) -> dict[str, Any]:
@@ -80,7 +71,7 @@ def decode_response(body: Any, request: RerankRequest) -> RerankResponse:
 
 def encode_error(fault: Fault, message: str) -> ErrorReply:
     """Return status and body of an error."""
-    return ErrorReply(_STATUS[fault], {"message": message})
+    return ErrorReply(HTTP_STATUS[fault], {"message": message})
 
 
 def _result(result: RerankResult) -> dict[str, Any]:

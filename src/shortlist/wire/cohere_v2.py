@@ -12,7 +12,7 @@ from shortlist.wire.about import text_said
 from shortlist.wire.cohere_meta import read_usage, read_warnings, write_meta
 from shortlist.wire.dialect import Dialect, Limits
 from shortlist.wire.documents import read_strings
-from shortlist.wire.errors import ErrorReply, Fault
+from shortlist.wire.errors import HTTP_STATUS, ErrorReply, Fault
 from shortlist.wire.reading import At, said, whole_or_none
 from shortlist.wire.results import read_results
 from shortlist.wire.values import RerankRequest, RerankResponse, check_said
@@ -20,15 +20,7 @@ from shortlist.wire.values import RerankRequest, RerankResponse, check_said
 _NAME = "cohere-v2"
 _FIELDS = frozenset({"model", "top_k", "max_document_tokens", "priority"})
 _KNOWN = ("model", "query", "documents", "top_n", "max_tokens_per_doc", "priority")
-_STATUS = {
-    Fault.INVALID: 422,
-    Fault.UNAUTHENTICATED: 401,
-    Fault.NOT_FOUND: 404,
-    Fault.TOO_LARGE: 413,
-    Fault.OVERLOADED: 429,
-    Fault.INTERNAL: 500,
-    Fault.UNAVAILABLE: 503,
-}
+_STATUS = {**HTTP_STATUS, Fault.INVALID: 422}
 
 
 def encode_request(request: RerankRequest) -> dict[str, Any]:

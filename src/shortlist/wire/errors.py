@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -17,6 +18,18 @@ class Fault(str, Enum):
     OVERLOADED = "overloaded"
     INTERNAL = "internal"
     UNAVAILABLE = "unavailable"
+
+
+HTTP_STATUS: Mapping[Fault, int] = {
+    Fault.INVALID: 400,
+    Fault.UNAUTHENTICATED: 401,
+    Fault.NOT_FOUND: 404,
+    Fault.TOO_LARGE: 413,
+    Fault.OVERLOADED: 429,
+    Fault.INTERNAL: 500,
+    Fault.UNAVAILABLE: 503,
+}
+"""The status that HTTP has for a fault; a dialect names those in which it differs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shortlist.types import Ranking
+from shortlist.types import Ranking, ScoredDocument
+from shortlist.wire.errors import HTTP_STATUS, ErrorReply, Fault
 from shortlist.wire.reading import At, said, text_or, truth_or_none, whole_or_none
 
 _DOCUMENT = ("id", "text", "title", "metadata")
@@ -95,24 +96,33 @@ def read_documents(documents: At) -> tuple[OwnDocument, ...]:
 
 
 def encode_ranking(ranking: Ranking, documents: tuple[OwnDocument, ...], *, returns_documents: bool) -> dict[str, Any]:
-    """Return a ranking whose doc_ids are places in `documents`; a document that was not scored has null for a score."""
-    cut = {one.doc_id: one for step in ranking.trace.steps for one in step.truncations}
-    results = []
-    for item in ranking:
+    """Return a ranking whose doc_ids are places in `documents`."""
+
+    def shown(item: ScoredDocument) -> dict[str, Any]:
         document = documents[int(item.doc_id)]
-        truncated = cut.get(item.doc_id)
-        results.append(
-            {
-                "rank": item.rank,
-                "index": int(item.doc_id),
-                "id": document.doc_id,
-                "score": item.score if item.is_scored else None,
-                "before": {"rank": int(item.doc_id) + 1},
-            }
-            | said(metadata=document.metadata)
-            | ({"document": said(title=document.title) | {"text": document.text}} if returns_documents else {})
-            | ({"truncated": {"seen": truncated.seen, "total": truncated.total}} if truncated is not None else {})
-        )
+        text = said(title=document.title) | {"text": document.text}
+        return {
+            "index": int(item.doc_id),
+            "id": document.doc_id,
+            "before": {"rank": int(item.doc_id) + 1},
+            **said(metadata=document.metadata, document=text if returns_documents else None),
+        }
+
+    return encode_results(ranking, shown)
+
+
+def encode_results(ranking: Ranking, shown: Callable[[ScoredDocument], dict[str, Any]]) -> dict[str, Any]:
+    """Return a ranking with what `shown` says of each document; what was not scored has null for a score."""
+    cut = {one.doc_id: {"seen": one.seen, "total": one.total} for s in ranking.trace.steps for one in s.truncations}
+    results = [
+        {
+            "rank": item.rank,
+            "score": item.score if item.is_scored else None,
+            **shown(item),
+            **said(truncated=cut.get(item.doc_id)),
+        }
+        for item in ranking
+    ]
     return {
         "score_kind": ranking.score_kind.value,
         "partial": ranking.is_partial,
@@ -121,6 +131,11 @@ def encode_ranking(ranking: Ranking, documents: tuple[OwnDocument, ...], *, retu
         "degradations": list(ranking.trace.degradations),
         "trace": [step.to_dict() for step in ranking.trace.steps],
     }
+
+
+def encode_error(fault: Fault, message: str) -> ErrorReply:
+    """Return status and body of an error."""
+    return ErrorReply(HTTP_STATUS[fault], {"error": {"kind": fault.value, "message": message}})
 
 
 def _document(item: At, place: int) -> OwnDocument:

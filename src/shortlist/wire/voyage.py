@@ -11,22 +11,14 @@ from shortlist.types import ScoreKind
 from shortlist.wire.about import text_said, tokens_said
 from shortlist.wire.dialect import Dialect, Limits
 from shortlist.wire.documents import read_strings
-from shortlist.wire.errors import ErrorReply, Fault
+from shortlist.wire.errors import HTTP_STATUS, ErrorReply, Fault
 from shortlist.wire.reading import At, said, truth_or_none, whole_or_none
 from shortlist.wire.results import read_results
 from shortlist.wire.values import RerankRequest, RerankResponse, RerankResult, WireDocument, check_said
 
 _NAME = "voyage"
 _FIELDS = frozenset({"model", "top_k", "return_documents", "truncate"})
-_STATUS = {
-    Fault.INVALID: 400,
-    Fault.UNAUTHENTICATED: 401,
-    Fault.NOT_FOUND: 404,
-    Fault.TOO_LARGE: 400,
-    Fault.OVERLOADED: 429,
-    Fault.INTERNAL: 500,
-    Fault.UNAVAILABLE: 503,
-}
+_STATUS = {**HTTP_STATUS, Fault.TOO_LARGE: 400}
 
 
 def encode_request(request: RerankRequest) -> dict[str, Any]:

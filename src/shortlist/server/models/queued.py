@@ -12,11 +12,12 @@ import numpy as np
 
 from shortlist.errors import OverloadedError, ScoreError
 from shortlist.planning.cost import CostModel
+from shortlist.planning.lengths import pair_lengths
 from shortlist.protocols import Scorer
 from shortlist.scorers.groups import score_groups
 from shortlist.server.models.answer import ranking_of
 from shortlist.server.models.asked import Ask, Load
-from shortlist.server.models.reading import read, reader_of
+from shortlist.server.models.reading import Read, read, reader_of
 from shortlist.server.scheduling.queue import DEFAULT_BOUNDS, Batch, Bounds, PairQueue
 from shortlist.server.scheduling.throughput import Throughput
 from shortlist.server.scheduling.work import Outcome, Pair, PairFailure, PairScore, Task
@@ -53,7 +54,8 @@ class QueuedModel:
             remembered=remembered,
         )
         self._batch_tokens, self._clock, self._watch = batch_tokens, clock, watch
-        self._threads = ThreadPoolExecutor(AT_ONCE + 1, thread_name_prefix="shortlist-serve")
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="shortlist-score")
+        self._readers = ThreadPoolExecutor(1, thread_name_prefix="shortlist-read")  # reading must not hold scoring up
         self._wake = asyncio.Event()
         self._changed: dict[Task, asyncio.Event] = {}
         self._workers = [asyncio.create_task(self._work()) for _ in range(AT_ONCE)]
@@ -87,12 +89,8 @@ class QueuedModel:
     async def rank(self, ask: Ask) -> Ranking:
         """Rerank the candidates with those of all other requests; see `Served`."""
         self._admit(ask)
-        loop = asyncio.get_running_loop()
-        query = ask.candidates.query
-        reading = functools.partial(read, self._reader, query, ask.candidates.documents, ask.cuts)
-        ready = await loop.run_in_executor(self._threads, reading)
-        self._admit(ask)  # others came while this was read
-        task = Task(query, ready.documents, ready.lengths, ask.client, ask.priority, ask.deadline)
+        ready = await self._read(ask)
+        task = Task(ask.candidates.query, ready.documents, ready.lengths, ask.client, ask.priority, ask.deadline)
         changed = self._changed[task] = asyncio.Event()
         self._queue.add(task)
         self._wake.set()
@@ -117,10 +115,22 @@ class QueuedModel:
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
-        await asyncio.to_thread(self._threads.shutdown)
+        for threads in (self._readers, self._threads):
+            await asyncio.to_thread(threads.shutdown)
         close = getattr(self._scorer, "close", None)
         if callable(close):
             close()
+
+    async def _read(self, ask: Ask) -> Read:
+        """Tokenize what was let in; it counts as waiting work meanwhile, by an estimate."""
+        query, documents = ask.candidates.query, ask.candidates.documents
+        expected = len(documents), sum(pair_lengths(query, documents))
+        self._queue.expect(ask.client, *expected)
+        try:
+            reading = functools.partial(read, self._reader, query, documents, ask.cuts)
+            return await asyncio.get_running_loop().run_in_executor(self._readers, reading)
+        finally:
+            self._queue.expect(ask.client, *(-count for count in expected))
 
     def _admit(self, ask: Ask) -> None:
         refusal = self._queue.refusal(ask.client, len(ask.candidates))

@@ -53,6 +53,8 @@ async function rerank(event) {
   }
 }
 
+const placed = (place) => place.path + (place.first_line ? `:${place.first_line}` : "") + (place.heading ? ` · ${place.heading}` : "");
+
 function before(result) {
   if (typeof result.before.rank === "number") return result.before.rank;
   const ranks = Object.values(result.before);
@@ -93,7 +95,7 @@ function afterCard(result) {
     made("span", "", result.score === null ? "not scored" : `score ${result.score.toFixed(3)}`),
   );
   if (result.truncated) facts.append(made("span", "cut", `✂ read ${result.truncated.seen} of ${result.truncated.total} tokens`));
-  if (result.place) facts.append(made("span", "", `${result.place.path}:${result.place.first_line}`));
+  if (result.place) facts.append(made("span", "", placed(result.place)));
   const text = made("p", "text", result.document.text);
   text.tabIndex = 0;
   const explain = made("button", "explain", "Which words?");

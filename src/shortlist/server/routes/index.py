@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import asdict
 from typing import Any
 
 from starlette.requests import Request
@@ -15,9 +16,9 @@ from shortlist.server.faults import RefusedError
 from shortlist.server.models.asked import Ask
 from shortlist.server.replies import budget_of, json_reply, notes_of, state_of, until_gone
 from shortlist.server.searching import Desk
-from shortlist.types import Document, Query, Ranking, ScoredDocument
+from shortlist.types import Document, Query, ScoredDocument
 from shortlist.wire import Fault
-from shortlist.wire.own import number_or_none, read_documents
+from shortlist.wire.own import encode_results, number_or_none, read_documents
 from shortlist.wire.reading import At, text_or, truth_or_none, whole_or_none
 
 _KNOWN = ("query", "top_k", "depth", "model", "rerank", "where", "first_stage", "budget_ms")
@@ -52,7 +53,8 @@ async def search(request: Request) -> Response:
         ranking = await until_gone(request, ranked(state, name, ask, notes))
     else:
         notes.take(ranking)
-    return json_reply({"id": notes.request_id, "model": notes.model, **_ranking(ranking)})
+    about = {"id": notes.request_id, "model": notes.model, "tokens": notes.tokens}
+    return json_reply(about | encode_results(ranking, _shown))
 
 
 async def about(request: Request) -> Response:
@@ -96,26 +98,12 @@ def _writable(request: Request) -> Desk:
     return desk
 
 
-def _ranking(ranking: Ranking) -> dict[str, Any]:
-    return {
-        "score_kind": ranking.score_kind.value,
-        "partial": ranking.is_partial,
-        "unscored": ranking.unscored,
-        "results": [_item(item) for item in ranking],
-        "degradations": list(ranking.trace.degradations),
-        "trace": [step.to_dict() for step in ranking.trace.steps],
-    }
-
-
-def _item(item: ScoredDocument) -> dict[str, Any]:
+def _shown(item: ScoredDocument) -> dict[str, Any]:
     document = item.document
-    place = document.place
     return {
-        "rank": item.rank,
         "id": item.doc_id,
-        "score": item.score if item.is_scored else None,
         "before": {standing.stage: standing.rank for standing in item.history},
         "metadata": dict(document.metadata),
         "document": {"title": document.title, "text": document.text},
-        "place": None if place is None else {"path": place.path, "first_line": place.first_line},
+        "place": None if document.place is None else asdict(document.place),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -10,10 +11,12 @@ from starlette.responses import Response
 
 import shortlist
 from shortlist.server.replies import json_bytes
-from shortlist.server.schemas import OWN, REQUESTS, RESPONSES
-from shortlist.server.telling_apart import PREFIXED
+from shortlist.server.schemas import INDEX, INDEX_CHANGES, OWN, REQUESTS, RESPONSES
+from shortlist.server.telling_apart import OF_SHARED, PREFIXED
 from shortlist.wire import DIALECTS, Fault
+from shortlist.wire.errors import HTTP_STATUS
 
+_STATUSES = set(HTTP_STATUS.values())
 _ANY_OBJECT: dict[str, Any] = {"type": "object"}
 
 
@@ -24,10 +27,15 @@ async def document(request: Request) -> Response:
 
 @cache
 def openapi() -> dict[str, Any]:
-    """Describe the paths of which each has one dialect; the shared ones are told apart by fields (see the docs)."""
+    """Describe all paths but `/`; those that dialects share take any of theirs, told apart by fields (see the docs)."""
     paths: dict[str, Any] = {path: {"post": _rerank(name)} for path, name in PREFIXED.items()}
+    paths |= {path: {"post": _shared(names)} for path, names in OF_SHARED.items()}
     for path, (request, response) in OWN.items():
-        paths[path] = {"post": _operation(request, response, {400, 401, 404, 413, 429, 500, 503}, _ANY_OBJECT)}
+        paths[path] = {"post": _operation(request, response, _STATUSES, _ANY_OBJECT)}
+    paths["/v1/index"] = {
+        "get": _read(INDEX),
+        **{method: _operation(*schemas, _STATUSES, _ANY_OBJECT) for method, schemas in INDEX_CHANGES.items()},
+    }
     for path in ("/health", "/ready", "/v1/models", "/info"):
         paths[path] = {"get": _read(_ANY_OBJECT)}
     return {
@@ -43,6 +51,12 @@ def _rerank(name: str) -> dict[str, Any]:
     dialect = DIALECTS[name]
     statuses = {dialect.encode_error(fault, "").status for fault in Fault}
     return _operation(REQUESTS[name], RESPONSES[name], statuses, {})
+
+
+def _shared(names: Sequence[str]) -> dict[str, Any]:
+    statuses = {DIALECTS[name].encode_error(fault, "").status for name in names for fault in Fault}
+    request, response = ({"anyOf": [schemas[name] for name in names]} for schemas in (REQUESTS, RESPONSES))
+    return _operation(request, response, statuses, {})
 
 
 def _operation(request: Any, response: Any, statuses: set[int], error: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -37,8 +37,7 @@ async def rerank(request: Request) -> Response:
     name = served_name(state, asked.model, notes)
     ask = _ask(request, state, notes, asked)
     if asked.is_streamed:
-        events = _events(state, name, ask, asked, notes)
-        return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        return await _streamed(request, _events(state, name, ask, asked, notes))
     return json_reply(await until_gone(request, _answer(state, name, ask, asked, notes)))
 
 
@@ -93,19 +92,46 @@ async def _explanation(state: State, name: str, ask: Ask, document: Document, no
     return {"method": METHOD, "parts": shown}
 
 
-async def _events(state: State, name: str, ask: Ask, asked: OwnRequest, notes: Notes) -> AsyncIterator[bytes]:
+async def _streamed(request: Request, events: AsyncGenerator[bytes, None]) -> Response:
+    """Answer with events once there is a first one, so that a refusal still has its status and its Retry-After."""
+
+    async def begun() -> bytes:
+        return await anext(events)
+
+    try:
+        first = await until_gone(request, begun())
+    except BaseException:
+        await events.aclose()
+        raise
+
+    async def content() -> AsyncIterator[bytes]:
+        try:
+            yield first
+            async for event in events:
+                yield event
+        finally:
+            await events.aclose()
+
+    return StreamingResponse(content(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+async def _events(state: State, name: str, ask: Ask, asked: OwnRequest, notes: Notes) -> AsyncGenerator[bytes, None]:
     """Partial orders at most every 50 ms, the last one winning; the answer is cancelled when the client leaves."""
     latest: list[Ranking] = []
+    has_begun = False
     doing = asyncio.ensure_future(_answer(state, name, replace(ask, progress=latest.append), asked, notes))
     try:
         while not doing.done():
             await asyncio.wait({doing}, timeout=_PAUSE_S)
             if latest and not doing.done():
+                has_begun = True
                 yield _event("partial", encode_ranking(latest[-1], asked.documents, returns_documents=False))
                 latest.clear()
         yield _event("done", doing.result())
-    except Exception as error:  # the status has been sent: the stream itself must say what went wrong
-        reason = reason_of(error, request_id=notes.request_id)
+    except Exception as error:
+        if not has_begun:
+            raise
+        reason = reason_of(error, request_id=notes.request_id)  # the status is sent: only the stream can say it
         notes.fault = reason.fault.value
         yield _event("error", {"error": {"kind": reason.fault.value, "message": reason.message}})
     finally:

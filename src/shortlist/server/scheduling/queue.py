@@ -82,6 +82,7 @@ class PairQueue:
         self._remembered = remembered
         self._again: list[Batch] = []
         self._of_client: dict[str, int] = {}
+        self._expected = 0
         self._ended: list[Task] = []
         self._failures = 0
         self.waiting_tokens = 0
@@ -89,8 +90,8 @@ class PairQueue:
 
     @property
     def waiting_pairs(self) -> int:
-        """How many pairs are not scored yet, those in batches included."""
-        return len(self._open)
+        """How many pairs are not scored yet, those in batches and those that are expected included."""
+        return len(self._open) + self._expected
 
     def refusal(self, client: str, pairs: int) -> Refusal | None:
         """Say why so many pairs of a client cannot be let in now, as predicted from what waits; None when they can.
@@ -115,6 +116,15 @@ class PairQueue:
         if others <= 0:
             return self.throughput.ms_of(total)
         return self.throughput.ms_of(min(total, own * (others + 1) + self.running_tokens + self._batch_tokens))
+
+    def expect(self, client: str, pairs: int, tokens: int) -> None:
+        """Count pairs that were let in and are still being read, so that those who come meanwhile are told of them.
+
+        Called again with negative numbers when they are added, or will never be.
+        """
+        self._expected += pairs
+        self.waiting_tokens += tokens
+        self._count_of(client, pairs)
 
     def add(self, task: Task) -> None:
         """Let a task in; what is known already has its outcome at once."""
@@ -259,9 +269,12 @@ class PairQueue:
     def _count(self, task: Task, pairs: int) -> None:
         """Count outcomes that a task waits for, also for its client."""
         task.waiting += pairs
-        self._of_client[task.client] = self._of_client.get(task.client, 0) + pairs
-        if not self._of_client[task.client]:
-            del self._of_client[task.client]
+        self._count_of(task.client, pairs)
+
+    def _count_of(self, client: str, pairs: int) -> None:
+        self._of_client[client] = self._of_client.get(client, 0) + pairs
+        if not self._of_client[client]:
+            del self._of_client[client]
 
     def _remember(self, key: bytes, score: PairScore) -> None:
         if self._remembered:

@@ -1,0 +1,98 @@
+"""Connections: none is held by a client that is slow on purpose, and none is cut off that did nothing wrong."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from server.running import running, state_with, waited_for
+from shortlist.server.settings import ServeSettings
+
+OWN = "/shortlist/v1/rerank"
+HEALTH = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+@contextmanager
+def connected(port: int) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as one:
+        yield one
+
+
+def is_cut_while_dripping(one: socket.socket, drop: bytes) -> bool:
+    """Send a few bytes every 20 ms, for 10 s at most; whether the server ends the connection meanwhile."""
+    pause = threading.Event()
+    one.settimeout(0.02)
+    for _ in range(500):
+        try:
+            one.sendall(drop)
+            if one.recv(10_000) == b"":
+                return True
+        except TimeoutError:
+            continue
+        except OSError:
+            return True
+        pause.wait(0.02)
+    return False
+
+
+@pytest.mark.parametrize(
+    ("begin", "drop"),
+    [
+        (b"", b"G"),
+        (b"", b"\r\n"),
+        (HEALTH, b"\r\n"),
+        (HEALTH, b"X"),
+        (b"POST /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n\r\n", b"{"),
+        (b"POST /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    ],
+    ids=["head", "empty lines", "empty lines later", "second head", "refused body", "refused chunks"],
+)
+def test_whoever_drips_is_cut_off(begin: bytes, drop: bytes) -> None:
+    with running(state_with(settings=ServeSettings(header_timeout_s=0.2))) as server, connected(server.port) as slow:
+        slow.sendall(begin)
+        assert is_cut_while_dripping(slow, drop)
+        assert server.ask("/health").status == 200
+
+
+def test_whoever_does_not_read_is_cut_off() -> None:
+    settings = ServeSettings(write_timeout_s=0.2, max_body_bytes=30_000_000, max_characters=30_000_000)
+    documents = ["iron " * 60_000] * 60
+    body = json.dumps({"query": "iron", "documents": documents, "return_documents": True}).encode()
+    with running(state_with(settings=settings)) as server, connected(server.port) as deaf:
+        head = f"POST {OWN} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n"
+        deaf.sendall(head.encode() + body)
+        waited_for(lambda: server.connections == 1)
+        waited_for(lambda: server.connections == 0)
+        assert server.ask("/health").status == 200
+
+
+def test_a_body_that_is_too_large_is_refused_in_a_way_that_its_client_can_read() -> None:
+    with running(state_with(settings=ServeSettings(max_body_bytes=10_000))) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        for _ in range(3):  # http.client sends the whole body before it reads
+            connection.request("POST", OWN, b"x" * 20_000_000)
+            answer = connection.getresponse()
+            assert answer.status == 413
+            assert b"more than 10,000 bytes" in answer.read()
+        connection.request("POST", OWN, json.dumps({"query": "iron", "documents": ["iron"]}))
+        assert connection.getresponse().status == 200, "the connection goes on"
+        connection.close()
+
+
+def test_a_request_that_is_sent_as_the_server_ends_is_answered() -> None:
+    with running(state_with()) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        connection.request("GET", "/health")
+        connection.getresponse().read()
+        server.end()
+        connection.request("POST", OWN, json.dumps({"query": "iron", "documents": ["iron"]}))
+        answer = connection.getresponse()
+        assert answer.status == 200
+        assert answer.headers["connection"] == "close"
+        connection.close()
