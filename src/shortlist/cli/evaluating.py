@@ -44,8 +44,8 @@ def first_system(run: str, first_stage: str, depth: int) -> str:
 
 
 def request_of(given: Mapping[str, Any], *, systems: Sequence[str]) -> Request:
-    """Put a command's options together, its systems or these; the machine's come from the settings if not given."""
-    chosen = settings(**{name: given[name] for name in _OF_THE_MACHINE})
+    """Put a command's options together, its systems or these; what it lacks of the machine comes from the settings."""
+    chosen = settings(**{name: given.get(name) for name in _OF_THE_MACHINE})
     named = {"systems": tuple(given["system"] or systems), "measures": tuple(given.get("measure") or DEFAULT)}
     machine = {name: getattr(chosen, name) for name in _OF_THE_MACHINE}
     as_they_are = {field.name: given[field.name] for field in fields(Request) if field.name in given}
