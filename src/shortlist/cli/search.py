@@ -51,12 +51,17 @@ from shortlist.retrieval.filters import PATH
 from shortlist.settings import Settings
 from shortlist.types import Query, Ranking, ScoredDocument
 
+Searched = Annotated[
+    Path, typer.Argument(help="An index, or a folder or file: it is indexed first, or brought up to date.")
+]
+LogReranks = Annotated[
+    Path | None, typer.Option(help="Add to this file whether reranking changed what is shown: see train-gate.")
+]
+
 
 def search(
     question: Annotated[str, typer.Argument(help="What to look for, in plain words.", show_default=False)],
-    path: Annotated[
-        Path, typer.Argument(help="An index, or a folder or file: it is indexed first, or brought up to date.")
-    ] = Path(INDEX_FOLDER),
+    path: Searched = Path(INDEX_FOLDER),
     top_k: TopK = None,
     depth: Depth = None,
     first_stage: Annotated[str, typer.Option(help="hybrid, weighted, bm25 or dense.")] = "hybrid",
@@ -77,9 +82,7 @@ def search(
     faster: Faster = None,
     gate: Gate = None,
     first_stage_weight: FirstStageWeight = None,
-    log_reranks: Annotated[
-        Path | None, typer.Option(help="Add to this file whether reranking changed what is shown: see train-gate.")
-    ] = None,
+    log_reranks: LogReranks = None,
     min_score: MinScore = None,
     score_kind: MinScoreKind = None,
     as_json: Json = False,
