@@ -12,9 +12,12 @@ import pytest
 
 from server.running import Running, running
 from shortlist import index_paths
+from shortlist.build.search import open_pipeline
+from shortlist.errors import InputError
 from shortlist.server.run import state_of
 from shortlist.server.settings import ServeSettings
 from shortlist.settings import Settings
+from shortlist.types import Query
 
 HOWTO = Path(__file__).parents[2] / "examples" / "python-docs" / "howto"
 QUERY = "How do I sort by two keys at once?"
@@ -76,6 +79,7 @@ def test_reranking_is_what_the_library_gives(server: Running) -> None:
         ({"first_stage": "magic"}, "first_stage"),
         ({"depth": 100_000}, "$.depth"),
         ({"top_k": 0}, "$.top_k"),
+        ({"first_stage_weight": 1.5}, "$.first_stage_weight: expected a number within 0..1, got 1.5"),
         ({"where": {"team": {"$near": 1}}}, "$near"),
         ({"surprise": 1}, "$.surprise"),
     ],
@@ -110,6 +114,33 @@ def test_a_document_without_an_id_or_a_text_is_refused_with_its_path(server: Run
     answer = server.ask("/v1/index", {"documents": [document]})
     assert answer.status == 400
     assert "$.documents[0]" in answer.json["error"]["message"]
+
+
+def test_a_share_of_the_first_stage_is_kept_as_the_library_keeps_it(server: Running) -> None:
+    first = [one["id"] for one in search(server, rerank=False, top_k=8, depth=8)["results"]]
+    alone = search(server, top_k=8, depth=8)
+    assert [one["id"] for one in alone["results"]] != first
+    kept = search(server, top_k=8, depth=8, first_stage_weight=1)
+    assert [one["id"] for one in kept["results"]] == first
+    assert kept["trace"][-1]["facts"] == {"weight": "1"}
+    mixed = search(server, top_k=3, depth=8, first_stage_weight=0.35)
+    settings = Settings(first_stage_weight=0.35)
+    with open_pipeline(str(server.state.settings.index), settings=settings) as pipeline:
+        own = pipeline.search(Query(QUERY), top_k=3, depth=8)
+    assert [one["id"] for one in mixed["results"]] == list(own.doc_ids)
+    assert [one["score"] for one in mixed["results"]] == pytest.approx([one.score for one in own], abs=0.02)
+
+
+def test_a_weight_of_the_settings_holds_unless_a_request_says_otherwise(server: Running) -> None:
+    serve = ServeSettings(models=("lexical:lexical",), index=server.state.settings.index)
+    with running(state_of(Settings(first_stage_weight=0.25), serve)) as started:
+        assert search(started)["trace"][-1]["facts"] == {"weight": "0.25"}
+        assert search(started, first_stage_weight=0)["trace"][-1]["stage"] != "with first stage"
+        late = search(started, query="Which words are compared first?", budget_ms=0.01)
+        assert late["partial"]
+        assert any("not added to the first stage's scores" in note for note in late["degradations"])
+    with pytest.raises(InputError, match=r"within 0\.\.1, got 3"):
+        state_of(Settings(first_stage_weight=3), serve)
 
 
 def test_a_budget_is_kept_by_search(server: Running) -> None:

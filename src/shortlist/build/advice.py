@@ -26,6 +26,7 @@ from shortlist.planning.store import find
 from shortlist.types import Document, Query, Ranking, ScoreKind
 
 _PROPORTIONAL = "its latency at smaller depths is in proportion to the candidates; `shortlist calibrate` knows better"
+_FIRST = "first stage"
 
 
 def advice_for(
@@ -77,7 +78,11 @@ def _mix(one: Candidate, first: Mapping[str, Answered], qrels: Qrels, asked: Ask
     """Fit how much of the first stage's score to keep; the values are of weights chosen on other queries."""
     ndcg = Measure("nDCG", asked.passages)
     rankings = [_both(query_id, first[query_id], answer) for query_id, answer in one.answers.items()]
-    fit = fit_weight(rankings, lambda ranking: measured(ndcg, ranking.doc_ids, qrels[ranking.query.query_id]))
+
+    def value(ranking: Ranking) -> float:
+        return measured(ndcg, ranking.doc_ids, qrels[ranking.query.query_id])
+
+    fit = fit_weight(rankings, value, first_stage=_FIRST)
     return Mix(one.name, fit.weight, dict(zip(one.answers, fit.held_out, strict=True)))
 
 
@@ -91,7 +96,7 @@ def _both(query_id: str, first: Answered, reranked: Answered) -> Ranking:
         documents,
         [before[document.doc_id] for document in documents],
         kind=ScoreKind.UNKNOWN,
-        stage="first stage",
+        stage=_FIRST,
     )
     values = [after[doc_id] for doc_id in candidates.doc_ids]
     return candidates.reordered(values, kind=ScoreKind.UNKNOWN, stage="reranker")

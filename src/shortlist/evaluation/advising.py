@@ -161,8 +161,19 @@ def judged_advice(
         models=models,
         by_passages=tuple(_by_passages(own, candidates, qrels, asked, statistics)),
         mixes=tuple(mixes),
-        **about,
+        **{**about, "notes": (*about["notes"], *_applied(mixes, models))},
     )
+
+
+def _applied(mixes: Sequence[Mix], models: Sequence[ModelAdvice]) -> list[str]:
+    """Say how to search with each sum that helps."""
+    helping = {one.model: one.deepest.at for one in models if one.mixes and one.helps}
+    return [
+        f"{mix.name}: `shortlist search --model {mix.model} --depth {helping[mix.name]} --first-stage-weight"
+        f" {mix.weight:g}`, or first_stage_weight in shortlist.toml or in a request to the server's /v1/search"
+        for mix in mixes
+        if mix.name in helping and mix.weight > 0
+    ]
 
 
 def unjudged_advice(

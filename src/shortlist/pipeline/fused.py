@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from shortlist.errors import InputError
 from shortlist.protocols import Reranker, TimedReranker
 from shortlist.retrieval.fusion import min_max
-from shortlist.types import Deadline, Ranking, ScoreKind, Step
+from shortlist.types import Deadline, Ranking, ScoredDocument, ScoreKind, Step
 
 WEIGHTS = tuple(step / 20 for step in range(21))
 FOLDS = 5
@@ -23,34 +23,42 @@ class WithFirstStage:
     """
 
     def __init__(self, reranker: Reranker, *, weight: float) -> None:
-        if not 0 <= weight <= 1:
-            raise InputError(f"the first stage's weight must be within 0..1, got {weight}")
         self._reranker = reranker
-        self._weight = weight
+        self._weight = share(weight)
 
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`."""
-        return fused(self._reranker.rerank(candidates), weight=self._weight).head(top_k)
+        reranked = self._reranker.rerank(candidates)
+        return fused(reranked, weight=self._weight, first_stage=candidates.stage).head(top_k)
 
     def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
         """Do the same by a deadline: what was scored is fused, the others follow. Raises InputError as `Cascade`'s."""
         if not isinstance(self._reranker, TimedReranker):
             raise InputError(f"{type(self._reranker).__name__} keeps no deadline; put its scorer into a Budgeted")
         reranked = self._reranker.rerank_within(candidates, deadline=deadline)
-        return fused(reranked, weight=self._weight).head(top_k)
+        return fused(reranked, weight=self._weight, first_stage=candidates.stage).head(top_k)
 
 
-def fused(reranked: Ranking, *, weight: float) -> Ranking:
-    """Order a reranked ranking by its own scores and those it had before; ties keep the reranker's order.
+def share(weight: float) -> float:
+    """Return a weight of the first stage as it is; raises InputError for one outside of 0..1."""
+    if not 0 <= weight <= 1:
+        raise InputError(f"the first stage's weight must be within 0..1, got {weight:g}")
+    return weight
+
+
+def fused(reranked: Ranking, *, weight: float, first_stage: str) -> Ranking:
+    """Order a reranked ranking by its own scores and those it had at `first_stage`; ties keep the reranker's order.
 
     Each document's history says where it stood in both. Documents that the reranker did not come to
-    stay behind the others. A ranking without an earlier stage stays as it is, and the trace says so.
+    stay behind the others. A ranking that nothing came to after `first_stage` stays as it is, and the trace says so.
     """
-    scored = [item for item in reranked if item.is_scored and item.history]
-    if not scored or any(item.is_scored and not item.history for item in reranked):
+    scored = [item for item in reranked if item.is_scored]
+    earlier = [_at(first_stage, item) for item in scored]
+    known = [score for score in earlier if score is not None]
+    if not known or len(known) < len(scored):
         note = "not added to the first stage's scores: not every document has both"
         return reranked.traced(Step(STAGE, 0.0, {"documents": len(reranked)}, {}, (note,)))
-    before = min_max([item.history[-1].score for item in scored])
+    before = min_max(known)
     after = min_max([item.score for item in scored])
     scores = [weight * b + (1 - weight) * a for b, a in zip(before, after, strict=True)]
     counts = {"documents": len(reranked), "scored": len(scored)}
@@ -58,6 +66,10 @@ def fused(reranked: Ranking, *, weight: float) -> Ranking:
     kind, unscored = ScoreKind.WEIGHTED_SUM, reranked.unscored
     ranking = reranked.partly_reordered(scores, kind=kind, stage=STAGE, steps=(step,))
     return replace(ranking, unscored=unscored)
+
+
+def _at(stage: str, item: ScoredDocument) -> float | None:
+    return next((standing.score for standing in reversed(item.history) if standing.stage == stage), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +85,17 @@ class FittedWeight:
     held_out: tuple[float, ...]
 
 
-def fit_weight(reranked: Sequence[Ranking], value: Callable[[Ranking], float]) -> FittedWeight:
+def fit_weight(reranked: Sequence[Ranking], value: Callable[[Ranking], float], *, first_stage: str) -> FittedWeight:
     """Choose the weight of the best mean `value` (nDCG@10, say) over queries, the nearest to .5 among equals.
 
     Raises InputError for fewer than two queries.
     """
     if len(reranked) < 2:
         raise InputError(f"a weight is fitted to two queries at least, got {len(reranked)}")
-    values = {weight: [value(fused(ranking, weight=weight)) for ranking in reranked] for weight in WEIGHTS}
+    values = {
+        weight: [value(fused(ranking, weight=weight, first_stage=first_stage)) for ranking in reranked]
+        for weight in WEIGHTS
+    }
     kept = [place % FOLDS for place in range(len(reranked))]
     held_out = [0.0] * len(reranked)
     for fold in sorted(set(kept)):

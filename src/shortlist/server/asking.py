@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from shortlist.errors import InputError
 from shortlist.pipeline import Fallback
+from shortlist.pipeline.fused import fused
 from shortlist.server.faults import RefusedError
 from shortlist.server.models.asked import Ask
 from shortlist.server.notes import Notes
@@ -53,15 +54,21 @@ def served_name(state: State, asked: str, notes: Notes) -> str:
     return name
 
 
-async def ranked(state: State, name: str, ask: Ask, notes: Notes) -> Ranking:
-    """Ask a served model, and when it fails those that are to be asked then, if there are any."""
+async def ranked(state: State, name: str, ask: Ask, notes: Notes, *, first_stage_weight: float = 0.0) -> Ranking:
+    """Ask a served model, and when it fails those that are to be asked then, if there are any.
+
+    `first_stage_weight`, within 0..1, is the share of the candidates' own scores in the order: see `fused`.
+    """
     notes.documents = len(ask.candidates)
+    top_k = None if first_stage_weight else ask.top_k  # what is to be added to must all be there
     first = _Awaited(state, name, ask)
     if state.fallback:
         others = [(one, _Awaited(state, one, ask)) for one in state.fallback if one != name]
-        ranking = await Fallback([(name, first), *others]).arerank(ask.candidates, top_k=ask.top_k)
+        ranking = await Fallback([(name, first), *others]).arerank(ask.candidates, top_k=top_k)
     else:
-        ranking = await first.arerank(ask.candidates, top_k=ask.top_k)
+        ranking = await first.arerank(ask.candidates, top_k=top_k)
+    if first_stage_weight:
+        ranking = fused(ranking, weight=first_stage_weight, first_stage=ask.candidates.stage).head(ask.top_k)
     notes.take(ranking)
     return ranking
 

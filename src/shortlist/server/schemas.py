@@ -126,6 +126,7 @@ OWN: Mapping[str, tuple[Schema, Schema]] = {
             {"query": _QUERY},
             {"top_k": _FROM_1, "depth": _FROM_1, "model": _TEXT, "rerank": _TRUTH, "where": {"type": "object"}}
             | {"first_stage": {"enum": ["hybrid", "weighted", "bm25", "dense"]}}
+            | {"first_stage_weight": {"type": "number", "minimum": 0, "maximum": 1}}
             | {"budget_ms": {"type": "number", "exclusiveMinimum": 0}},
             is_closed=True,
         ),

@@ -11,6 +11,7 @@ from shortlist.build.models import load_encoder
 from shortlist.build.search import FIRST_STAGES, joined
 from shortlist.errors import InputError
 from shortlist.inference.biencoder import BiEncoder
+from shortlist.pipeline.fused import share
 from shortlist.protocols import Retriever
 from shortlist.retrieval import BM25, Dense, Index, Where
 from shortlist.retrieval.remote import Address, RemoteIndex, open_remote
@@ -19,25 +20,36 @@ from shortlist.types import Document, Query, Ranking
 
 
 class Desk:
-    """An open index with its bi-encoder; any thread may use it. `is_writable`: documents may be added and removed."""
+    """An open index with its bi-encoder; any thread may use it.
 
-    def __init__(self, index: Index | RemoteIndex, encoder: BiEncoder, *, is_writable: bool) -> None:
+    `is_writable`: documents may be added and removed. `first_stage_weight`: the share of its scores that a search keeps
+    beside the reranker's unless a request says otherwise.
+    """
+
+    def __init__(
+        self, index: Index | RemoteIndex, encoder: BiEncoder, *, is_writable: bool, first_stage_weight: float = 0.0
+    ) -> None:
         self._index, self._encoder, self.is_writable = index, encoder, is_writable
+        self.first_stage_weight = share(first_stage_weight)
 
     @classmethod
     def open(cls, path: Path, settings: Settings, *, is_writable: bool) -> Desk:
-        """Open an index in a folder, or at the address of another engine; raises as `open_index` does.
+        """Open an index in a folder, or at the address of another engine.
+
+        Raises as `open_index` does, and InputError for settings whose `first_stage_weight` is outside of 0..1.
 
         A writable one that is not there yet is made, but only in a folder.
         """
+        weight = share(settings.first_stage_weight)
         encoder = load_encoder(settings)
         how: dict[str, Any] = {"encoder": encoder, "tokenize": encoder.tokenize}
         if Address.is_one(str(path)):
             remote = open_remote(Address.parse(str(path)), environ=os.environ, **how)
-            return cls(remote, encoder, is_writable=is_writable)
+            return cls(remote, encoder, is_writable=is_writable, first_stage_weight=weight)
         if is_writable and not (path / "documents.sqlite").is_file():
-            return cls(Index.create(path, **how), encoder, is_writable=True)
-        return cls(Index.open(path, read_only=not is_writable, **how), encoder, is_writable=is_writable)
+            return cls(Index.create(path, **how), encoder, is_writable=True, first_stage_weight=weight)
+        index = Index.open(path, read_only=not is_writable, **how)
+        return cls(index, encoder, is_writable=is_writable, first_stage_weight=weight)
 
     @property
     def encoder(self) -> BiEncoder:

@@ -36,7 +36,7 @@ def advice_tables(advice: Advice) -> Iterator[tuple[str, Table]]:
     yield "Against no reranking, at the deepest", _tests(advice)
     yield "Gain by how many passages the generator takes", _passages(advice)
     if advice.mixes:
-        yield "With the first stage's scores added", _mixes(advice)
+        yield "With the first stage's scores added (`--first-stage-weight`)", _mixes(advice)
 
 
 def _first(advice: Advice) -> Table:

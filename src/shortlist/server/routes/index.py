@@ -21,7 +21,7 @@ from shortlist.wire import Fault
 from shortlist.wire.own import encode_results, number_or_none, read_documents
 from shortlist.wire.reading import At, text_or, truth_or_none, whole_or_none
 
-_KNOWN = ("query", "top_k", "depth", "model", "rerank", "where", "first_stage", "budget_ms")
+_KNOWN = ("query", "top_k", "depth", "model", "rerank", "where", "first_stage", "first_stage_weight", "budget_ms")
 _TOP_K, _DEPTH = 5, 100
 
 
@@ -37,7 +37,7 @@ async def search(request: Request) -> Response:
     depth = max(top_k, whole_or_none(at.get("depth"), least=1) or _DEPTH)
     if depth > state.settings.max_documents:
         raise InputError(f"$.depth: at most {state.settings.max_documents}, got {depth}")
-    where = at.get("where")
+    where, weight = at.get("where"), _weight(at.get("first_stage_weight"), desk)
     deadline = budget_of(request, number_or_none(at.get("budget_ms")), state.clock)
     candidates = await asyncio.to_thread(
         desk.retrieve,
@@ -50,7 +50,7 @@ async def search(request: Request) -> Response:
     if truth_or_none(at.get("rerank")) is not False and len(candidates):
         name = served_name(state, text_or(at.get("model")), notes)
         ask = Ask(candidates, top_k=top_k, deadline=deadline, client=notes.client)
-        ranking = await until_gone(request, ranked(state, name, ask, notes))
+        ranking = await until_gone(request, ranked(state, name, ask, notes, first_stage_weight=weight))
     else:
         notes.take(ranking)
     about = {"id": notes.request_id, "model": notes.model, "tokens": notes.tokens}
@@ -82,6 +82,15 @@ async def remove(request: Request) -> Response:
     ids = [item.text() for item in At(await read_json(request, state.settings)).only(("ids",))["ids"].items()]
     await asyncio.to_thread(desk.remove, ids)
     return json_reply({"documents": await asyncio.to_thread(desk.count)})
+
+
+def _weight(at: At | None, desk: Desk) -> float:
+    """Return the share of the first stage's scores that is to be kept: a request's own, or else the settings'."""
+    if at is None:
+        return desk.first_stage_weight
+    if not 0 <= at.number() <= 1:
+        raise at.wrong("a number within 0..1")
+    return at.number()
 
 
 def _desk(request: Request) -> Desk:

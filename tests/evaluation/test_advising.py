@@ -1,0 +1,28 @@
+"""Advice from what systems answered, and how to follow it."""
+
+from __future__ import annotations
+
+import pytest
+
+from shortlist.evaluation.advising import Asked, Candidate, Mix, judged_advice
+from shortlist.evaluation.systems import Answered
+
+QUERIES = [f"q{place}" for place in range(12)]
+QRELS = {query_id: {"b": 1, "a": 0, "c": 0} for query_id in QUERIES}
+ABOUT = {"collection": {}, "provenance": {}, "first_stage": "bm25@3", "notes": ("one",)}
+
+
+def answers(*order: str) -> dict[str, Answered]:
+    first = ("a", "b", "c")
+    one = Answered(order, scores=(3.0, 2.0, 1.0), candidates=first, stage_ms=(1.0, 2.0))
+    return dict.fromkeys(QUERIES, one)
+
+
+@pytest.mark.parametrize(("values", "notes"), [(1.0, 2), (0.6309, 1)])
+def test_a_sum_that_helps_comes_with_the_options_that_make_it(values: float, notes: int) -> None:
+    model = Candidate.of("m", answers("a", "c", "b"), score_kind="logit", share_of=lambda depth, full: depth / full)
+    mix = Mix("m", 0.6, dict.fromkeys(QUERIES, values))
+    found = judged_advice(answers("a", "b", "c"), [model], QRELS, Asked(passages=2), mixes=[mix], about=ABOUT)
+    assert found.notes[0] == "one"
+    assert len(found.notes) == notes
+    assert ("--model m --depth 3 --first-stage-weight 0.6`" in found.notes[-1]) is (notes == 2)
