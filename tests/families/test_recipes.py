@@ -91,6 +91,13 @@ def test_code_of_its_own_is_not_run_unless_asked_for(tmp_path: Path) -> None:
     assert recipe_of_files(own, {}).kind == "cross-encoder"
 
 
+def test_the_layer_wise_model_needs_its_template_and_not_its_code(tmp_path: Path) -> None:
+    own = model(tmp_path, "LayerWiseMiniCPMForCausalLM", auto_map={"AutoModelForCausalLM": "modeling.X"})
+    assert recipe_of_files(own, {"template": "bge-layerwise"}).kind == "causal-lm"
+    with pytest.raises(UnsupportedModelError, match="Name it: template="):
+        recipe_of_files(own, {})
+
+
 @pytest.mark.parametrize("entry", [e for e in read_catalogue() if not e.unsupported], ids=lambda e: e.name)
 def test_every_name_in_the_catalogue_is_loaded_as_it_says(entry: Any) -> None:
     for name in (*entry.names, entry.name.upper()):

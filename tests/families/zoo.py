@@ -20,6 +20,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from scorers.language_models import CORPUS, qwen_tokenizer, save_causal, save_qwen3, save_t5, sentencepiece_tokenizer
 from scorers.layouts import Layout, bge_layout, monot5_layout, mxbai_layout, qwen3_layout
+from scorers.minicpm import by_hand, read_weights, save_minicpm
 from shortlist.inference.models import find_model
 from shortlist.settings import DEFAULT_ENCODER
 
@@ -42,6 +43,7 @@ TEXTS = [
 ]
 LONGEST, LENGTH = 8, 96  # the text that is cut, and the tokens that models of 96 read
 PROMPTED_LENGTH = 300
+CUTOFF = 3  # of MiniCPM's 4 layers
 SIZES: dict[str, Any] = {
     "hidden_size": 32,
     "num_hidden_layers": 3,
@@ -338,6 +340,13 @@ def qwen2(folder: Path) -> Path:
     return save_causal(folder, qwen_tokenizer(), "Qwen2", tie_word_embeddings=False)
 
 
+def minicpm_by_itself(folder: Path) -> Mapping[str, Scores]:
+    """A MiniCPM written from its paper, one pair at a time, and the score head of a layer before the last."""
+    tokenizer, weights = Tokenizer.from_file(str(folder / "tokenizer.json")), read_weights(folder)
+    rows = [bge_layout(tokenizer, QUERY, text, PROMPTED_LENGTH) for text in TEXTS]
+    return {"none": np.array([by_hand(weights, row, CUTOFF) for row in rows])}
+
+
 # ---- late interaction
 
 
@@ -499,6 +508,13 @@ FAMILIES: dict[str, Family] = {
         prompted_by_itself(bge_layout, lambda logits, tokenizer: logits[:, tokenizer.token_to_id("Yes")]),
         ("torch",),
         {"template": "bge-gemma", "max_length": PROMPTED_LENGTH},
+    ),
+    "MiniCPM, a head a layer": Family(
+        "bge-reranker-v2-minicpm-layerwise",
+        save_minicpm,
+        minicpm_by_itself,
+        ("torch",),
+        {"template": "bge-layerwise", "cutoff_layer": CUTOFF, "max_length": PROMPTED_LENGTH},
     ),
     "T5, true or false": Family(
         "monot5-base, -large, -3b",

@@ -145,6 +145,18 @@ def test_prompts_are_these_to_the_letter() -> None:
     assert text("monot5") == "Query: q? Document: d Relevant:</s>"
 
 
+@pytest.mark.parametrize(
+    ("family", "begin", "line"), [("bge-gemma", "<bos>A: q?", "\n"), ("bge-layerwise", "<s> A: q?", " \n ")]
+)
+def test_the_prompts_of_bge_are_these_to_the_letter(family: str, begin: str, line: str) -> None:
+    ids = writer_of(family).write(Query("q?"), [Document("d")]).sequences(whole=True)[0].ids.tolist()
+    pieces = "".join(str(raw(family).id_to_token(one)) for one in ids)  # MiniCPM puts a blank before every text
+    assert pieces.replace("▁", " ").replace("<0x0A>", "\n") == (
+        f"{begin}{line}B: d{line}Given a query A and a passage B, determine whether the passage contains an answer to"
+        " the query by providing a prediction of either 'Yes' or 'No'."
+    )
+
+
 def test_an_instruction_replaces_the_question_of_bge() -> None:
     written = writer_of("bge-gemma", instruction="Predict an answer").write(QUERY, [Document("d")])
     asked = raw("bge-gemma").encode("Predict an answer", add_special_tokens=False).ids

@@ -13,6 +13,8 @@ from shortlist.inference.models import ModelFolder, find_model
 from shortlist.inference.modules import read_json
 from shortlist.scorers.registry import is_hosted
 
+# Code of their own comes with them, and `inference/torch_layerwise.py` computes the same without it.
+_RUN_WITHOUT_THEIR_CODE = {"LayerWiseMiniCPMForCausalLM"}
 _SEQ2SEQ = {"T5ForConditionalGeneration", "MT5ForConditionalGeneration"}
 # What `config_sentence_transformers.json` calls a model.
 _SENTENCE_KINDS = {
@@ -68,7 +70,7 @@ def recipe_of_entry(entry: Entry) -> Recipe:
 def recipe_of_files(model: ModelFolder, asked: Mapping[str, Any]) -> Recipe:
     """Decide by `config_sentence_transformers.json`, then by `architectures` in `config.json`."""
     config, where = model.config, f"{model.name} (architectures {_architectures(model.config)})"
-    own = config.get("auto_map")
+    own = config.get("auto_map") and not _RUN_WITHOUT_THEIR_CODE & set(_architectures(config))
     if own and model.ready_made is None and asked.get("trust_remote_code") is not True:
         raise UnsupportedModelError(
             f"{where} needs Python code of its own (auto_map in config.json), which is not run unless you ask for it:"
