@@ -181,4 +181,4 @@ def test_scores_are_those_of_sentence_transformers(layout: str, tmp_path: Path) 
         library.MultiVectorEncoder(str(folder)).save_pretrained(str(tmp_path / "again"))
         folder = tmp_path / "again"
     found = LateInteraction.load(str(folder), precision="fp32").score(QUERY, DOCUMENTS).values
-    np.testing.assert_allclose(found, reference_scores(folder), atol=2e-2)
+    np.testing.assert_allclose(found, reference_scores(folder), atol=1e-4)

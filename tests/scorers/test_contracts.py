@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,8 @@ NEEDS_TORCH: dict[str, tuple[Callable[[Path], Path], dict[str, str]]] = {
     "causal-lm": (save_qwen3, {"template": "qwen3"}),
     "seq2seq": (save_t5, {}),
 }
+# What a kind may lack here: nothing else is a reason to skip it.
+MAY_LACK = dict.fromkeys(NEEDS_TORCH, "torch") | dict.fromkeys(PROVIDERS, "httpx2")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -93,9 +96,14 @@ def made(kind: str, engine: str, precision: str, *, folder: Path, colbert: Path)
 @pytest.fixture(params=CASES, ids="-".join)
 def scorer(request: pytest.FixtureRequest, tmp_path: Path, colbert: Path, hosted: Callable[[str], Scorer]) -> Scorer:
     kind, engine, precision = request.param
-    if kind in PROVIDERS:
-        return hosted(kind)
-    return made(kind, engine, precision, folder=tmp_path, colbert=colbert)
+    try:
+        if kind in PROVIDERS:
+            return hosted(kind)
+        return made(kind, engine, precision, folder=tmp_path, colbert=colbert)
+    except pytest.skip.Exception as skipped:
+        if kind not in MAY_LACK or find_spec(MAY_LACK[kind]) is not None:
+            pytest.fail(f"{kind} must not be skipped: {skipped}")
+        raise
 
 
 def test_every_registered_kind_is_among_the_cases() -> None:
