@@ -202,3 +202,19 @@ def test_a_licence_that_forbids_commerce_is_said_with_every_ranking() -> None:
         assert "CC-BY-NC-4.0" in trace.steps[0].facts["licence"]
     assert "no licence" in Reranker("monot5-3b-msmarco").rank("q", ["a"]).trace.degradations[0]
     assert Reranker("bge-reranker-v2-m3").rank("q", ["a"]).trace.degradations == ("seen: one",)
+
+
+def test_a_changed_config_is_another_model_and_takes_no_graph_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnx")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def score(**changes: Any) -> float:
+        folder = write_classifier(tmp_path / "m", **changes)
+        scorer = load_model(str(folder), engine="onnxruntime", precision="fp32")
+        return float(scorer.score(Query("how tall is the tower ?"), [Document("330 metres")]).values[0])
+
+    before = score()
+    assert abs(score(layer_norm_eps=0.5) - before) > 1e-3
+    assert score() == before

@@ -398,6 +398,63 @@ def colbert_by_itself(folder: Path) -> Mapping[str, Scores]:
     return {"none": np.array(found)}
 
 
+def modern_colbert_tokenizer() -> Tokenizer:
+    made = modernbert_tokenizer()
+    made.add_special_tokens(["[Q] ", "[D] "])
+    return made
+
+
+def modern_colbert(folder: Path) -> Path:
+    """ModernBERT and a Dense module without bias, as PyLate saves them."""
+    base, size = folder / "base", SIZES["hidden_size"]
+    classifier("ModernBert", modern_colbert_tokenizer, "[PAD]", local_attention=40)(base)  # a query sees itself whole
+    transformers().ModernBertModel.from_pretrained(base).save_pretrained(folder)
+    shutil.rmtree(base)
+    dense = {"in_features": size, "out_features": 16, "bias": False}
+    write_json(folder / "1_Dense" / "config.json", dense | {"activation_function": "torch.nn.modules.linear.Identity"})
+    tensors = {"linear.weight": torch().randn(16, size)}
+    importlib.import_module("safetensors.torch").save_file(tensors, folder / "1_Dense" / "model.safetensors")
+    types = {"": "sentence_transformers.models.Transformer", "1_Dense": "pylate.models.Dense.Dense"}
+    write_json(
+        folder / "modules.json",
+        [{"idx": i, "name": str(i), "path": p, "type": t} for i, (p, t) in enumerate(types.items())],
+    )
+    said = {"query_prefix": "[Q] ", "document_prefix": "[D] ", "query_length": 20, "document_length": 60}
+    signs = list("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
+    write_json(
+        folder / "config_sentence_transformers.json",
+        {
+            "model_type": "ColBERT",
+            "skiplist_words": signs,
+            "do_query_expansion": True,
+            "attend_to_expansion_tokens": False,
+            **said,
+        },
+    )
+    save_tokenizer(
+        folder,
+        modern_colbert_tokenizer(),
+        pad_token="[PAD]",
+        mask_token="[MASK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        unk_token="[UNK]",
+    )
+    return folder
+
+
+def modern_colbert_by_itself(folder: Path) -> Mapping[str, Scores]:
+    """sentence-transformers' own MultiVectorEncoder, and MaxSim in numpy."""
+    made = importlib.import_module("sentence_transformers").MultiVectorEncoder(str(folder), device="cpu")
+    made.tokenizer.padding_side = made.tokenizer.truncation_side = "right"
+    query = np.asarray(made.encode_query([QUERY], convert_to_numpy=True)[0], float)
+    found = {}
+    for name, size in (("right", 32), ("none", 1)):
+        documents = made.encode_document(TEXTS, convert_to_numpy=True, batch_size=size)
+        found[name] = np.array([(query @ np.asarray(one, float).T).max(1).sum() for one in documents])
+    return found
+
+
 GRAPHS = ("onnxruntime", "openvino")
 ALL = (*GRAPHS, "torch")
 DEBERTA = {
@@ -524,4 +581,5 @@ FAMILIES: dict[str, Family] = {
         {"max_length": PROMPTED_LENGTH},
     ),
     "ColBERT": Family("colbertv2.0, answerai-colbert-small-v1", colbert, colbert_by_itself, GRAPHS),
+    "ModernBERT, ColBERT": Family("GTE-ModernColBERT-v1", modern_colbert, modern_colbert_by_itself, GRAPHS),
 }

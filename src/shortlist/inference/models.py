@@ -88,13 +88,18 @@ class ModelFolder:
         return len(self.config.get("id2label") or {0: "LABEL_0", 1: "LABEL_1"})
 
     def fingerprint(self) -> str:
-        """Identify the weights by name and a hash of sizes and of evenly spaced blocks of the files."""
+        """Identify the model by name and a hash of sizes and of evenly spaced blocks of the files.
+
+        What `config.json` says of loose weights (windows, epsilons, heads) is part of it; a ready-made graph holds it.
+        """
         digest = hashlib.sha256()
         for module in self.modules:  # the same weights behind another pooling are another model
             digest.update(json.dumps([module.kind, dict(module.settings)], sort_keys=True).encode())
         files = [
             f for f in self.path.rglob("*") if f.suffix in {".onnx", ".safetensors", ".bin", ".xml"} and f.is_file()
         ]
+        if any(file.suffix in {".safetensors", ".bin"} for file in files):
+            digest.update(json.dumps(dict(self.config), sort_keys=True).encode())
         for file in sorted(files):
             size = file.stat().st_size
             digest.update(f"{file.relative_to(self.path)}:{size};".encode())
