@@ -145,8 +145,11 @@ def oversized(bench: Bench) -> Row:
 
         asyncio.run(ask())
         grown = server.memory_mb() - before
-        ends = Counter({REFUSED: statuses.pop(413, 0), FAILED: statuses.total()})
-        return Row("bodies of 50 MB", ends, f"status 413 on a connection that goes on; {grown:.0f} MB more memory")
+        refused = statuses.keys() & {413, 422}  # Infinity's, whose path this is, has no 413
+        ends = Counter({REFUSED: sum(statuses[one] for one in refused)})
+        ends[FAILED] = statuses.total() - ends[REFUSED]
+        said = ", ".join(map(str, sorted(statuses)))
+        return Row("bodies of 50 MB", ends, f"status {said} on a connection that goes on; {grown:.0f} MB more memory")
 
 
 def damaged(bench: Bench) -> Row:

@@ -15,7 +15,7 @@ from shortlist.scorers.pointwise import Pointwise
 from shortlist.testing import check_reranker
 from shortlist.types import Deadline, Document, Query, Ranking, ScoreKind, Scores, Step
 
-CANDIDATES = Ranking.in_order(Query("x"), [Document("", str(i)) for i in range(6)], stage="first")
+CANDIDATES = Ranking.in_order(Query("x"), [Document(f"text {i}", str(i)) for i in range(6)], stage="first")
 
 
 class By:
