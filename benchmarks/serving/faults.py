@@ -21,7 +21,7 @@ from pathlib import Path
 
 from benchmarks.progress import tell
 from benchmarks.provenance import as_markdown, provenance
-from benchmarks.serving.client import ANSWERED, CUT, FAILED, LOST, REFUSED, UNREACHED, Tally, closed_loop
+from benchmarks.serving.client import ANSWERED, CUT, FAILED, LOST, REFUSED, UNREACHED, Connection, Tally, closed_loop
 from benchmarks.serving.load import requests, settle
 from benchmarks.serving.processes import Served, serving
 from shortlist.evaluation.report.markdown import table
@@ -136,8 +136,6 @@ def oversized(bench: Bench) -> Row:
         statuses: Counter[int] = Counter()
 
         async def ask() -> None:
-            from benchmarks.serving.client import Connection
-
             connection = Connection(server.port)
             for body in bodies:
                 statuses[(await connection.ask(body))[0]] += 1

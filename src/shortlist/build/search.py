@@ -14,7 +14,7 @@ from shortlist.errors import InputError
 from shortlist.gating.log import append, logged
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline import Pipeline
-from shortlist.pipeline.fused import WithFirstStage
+from shortlist.pipeline.fused import WithFirstStage, share
 from shortlist.pipeline.watched import Watched
 from shortlist.protocols import Encoder, Gate, Retriever
 from shortlist.retrieval import BM25, Dense, Hybrid, Index, Where, weighted_fusion
@@ -86,8 +86,8 @@ def _second_stage(reranker: Reranker | None, settings: Settings, log: Path | Non
     """Keep the share of the first stage's scores that the settings want, and log what changes."""
     if reranker is None:
         return None
-    mixed = WithFirstStage(reranker, weight=settings.first_stage_weight)  # raises for a weight outside of 0..1
-    chosen: protocols.Reranker = mixed if settings.first_stage_weight else reranker
+    weight = share(settings.first_stage_weight)
+    chosen: protocols.Reranker = WithFirstStage(reranker, weight=weight) if weight else reranker
     if log is None:
         return chosen
     return Watched(chosen, lambda before, after: append(log, logged(before, after, top_k=settings.top_k)))

@@ -19,6 +19,7 @@ from shortlist.inference.modules import read_json
 from shortlist.inference.real_texts import real_texts
 from shortlist.inference.session import Precision
 from shortlist.protocols import Scorer
+from shortlist.scorers.asked_of import close
 from shortlist.types import Document, Query
 from shortlist.weights import find_packaged
 
@@ -168,13 +169,11 @@ def real_pairs() -> tuple[tuple[Query, ...], tuple[Document, ...]]:
 
 @contextmanager
 def _closing(scorer: Scorer) -> Iterator[None]:
-    """End a scorer's threads afterwards; those that hold nothing have no `close`."""
+    """End a scorer's threads afterwards."""
     try:
         yield
     finally:
-        close = getattr(scorer, "close", None)
-        if close is not None:
-            close()
+        close(scorer)
 
 
 def _reference(run: _Runner) -> tuple[str, _Run, str]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shortlist.errors import InputError
-from shortlist.protocols import Reranker, TimedReranker
+from shortlist.protocols import Reranker
+from shortlist.scorers.asked_of import timed
 from shortlist.types import Deadline, Ranking
 from shortlist.types.ranking import check_top_k
 
@@ -40,10 +41,8 @@ class Cascade:
         """
         ranking = candidates
         for reranker, depth in self._stages:
-            if not isinstance(reranker, TimedReranker):
-                raise InputError(f"{type(reranker).__name__} keeps no deadline; put its scorer into a Budgeted")
             first = _first(ranking, depth)
-            done = reranker.rerank_within(first, deadline=deadline)
+            done = timed(reranker).rerank_within(first, deadline=deadline)
             if done.unscored == len(first):  # nothing was scored, so the order before stands, all of it
                 ranking = replace(ranking, trace=done.trace, unscored=ranking.unscored + done.unscored)
             else:

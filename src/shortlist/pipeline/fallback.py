@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from shortlist.errors import InputError, MissingExtraError, SettingsError, ShortlistError
 from shortlist.pipeline.awaiting import arerank
 from shortlist.protocols import Reranker, TimedReranker
+from shortlist.scorers.asked_of import timed
 from shortlist.types import Deadline, Ranking, Step
 
 # Mistakes of the caller: the next reranker would hide them, not mend them.
@@ -46,11 +47,7 @@ class Fallback:
 
     def check_timed(self) -> list[tuple[str, TimedReranker]]:
         """Return the rerankers when all of them keep a deadline; raises InputError that names one that does not."""
-        timed = [(name, one) for name, one in self._rerankers if isinstance(one, TimedReranker)]
-        if len(timed) < len(self._rerankers):
-            late = next(one for _, one in self._rerankers if not isinstance(one, TimedReranker))
-            raise InputError(f"{type(late).__name__} keeps no deadline; put its scorer into a Budgeted")
-        return timed
+        return [(name, timed(one)) for name, one in self._rerankers]
 
     async def arerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return what `rerank` returns, without blocking the event loop."""

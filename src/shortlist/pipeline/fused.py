@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shortlist.errors import InputError
-from shortlist.protocols import Reranker, TimedReranker
+from shortlist.protocols import Reranker
 from shortlist.retrieval.fusion import min_max
+from shortlist.scorers.asked_of import timed
 from shortlist.types import Deadline, Ranking, ScoredDocument, ScoreKind, Step
 
 WEIGHTS = tuple(step / 20 for step in range(21))
@@ -33,9 +34,7 @@ class WithFirstStage:
 
     def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
         """Do the same by a deadline: what was scored is fused, the others follow. Raises InputError as `Cascade`'s."""
-        if not isinstance(self._reranker, TimedReranker):
-            raise InputError(f"{type(self._reranker).__name__} keeps no deadline; put its scorer into a Budgeted")
-        reranked = self._reranker.rerank_within(candidates, deadline=deadline)
+        reranked = timed(self._reranker).rerank_within(candidates, deadline=deadline)
         return fused(reranked, weight=self._weight, first_stage=candidates.stage).head(top_k)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from shortlist.errors import InputError
-from shortlist.protocols import Reranker, TimedReranker
+from shortlist.protocols import Reranker
+from shortlist.scorers.asked_of import timed
 from shortlist.types import Deadline, Ranking
 
 Tell = Callable[[Ranking, Ranking], None]
@@ -25,9 +25,7 @@ class Watched:
 
     def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
         """Do the same by a deadline. Raises InputError when the reranker keeps none."""
-        if not isinstance(self._reranker, TimedReranker):
-            raise InputError(f"{type(self._reranker).__name__} keeps no deadline; put its scorer into a Budgeted")
-        return self._told(candidates, self._reranker.rerank_within(candidates, deadline=deadline), top_k)
+        return self._told(candidates, timed(self._reranker).rerank_within(candidates, deadline=deadline), top_k)
 
     def _told(self, candidates: Ranking, reranked: Ranking, top_k: int | None) -> Ranking:
         if not reranked.is_partial:

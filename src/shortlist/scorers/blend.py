@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from shortlist.protocols import Group, Scorer
+from shortlist.scorers.asked_of import close
 from shortlist.scorers.groups import score_groups
 from shortlist.types import Document, Query, ScoreKind, Scores, Step
 
@@ -49,9 +50,7 @@ class Blend:
     def close(self) -> None:
         """End the threads of those parts that have some."""
         for scorer, _ in self._parts:
-            close = getattr(scorer, "close", None)
-            if callable(close):
-                close()
+            close(scorer)
 
     def _sum(self, began: float, scores: Sequence[Scores]) -> Scores:
         values = np.zeros(len(scores[0].values), dtype=np.float32)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from shortlist.calibration.fitted import ScoreCalibration
-from shortlist.errors import InputError
-from shortlist.protocols import Reranker, TimedReranker
+from shortlist.protocols import Reranker
+from shortlist.scorers.asked_of import timed
 from shortlist.types import Deadline, Ranking, ScoreKind, Step
 
 
@@ -30,9 +30,8 @@ class Calibrated:
 
         Where there was no time to score anything, the scores stay the first stage's.
         """
-        if not isinstance(self._reranker, TimedReranker):
-            raise InputError(f"{type(self._reranker).__name__} keeps no deadline; put its scorer into a Budgeted")
-        return self._mapped(self._reranker.rerank_within(candidates, deadline=deadline, top_k=top_k), candidates)
+        reranked = timed(self._reranker).rerank_within(candidates, deadline=deadline, top_k=top_k)
+        return self._mapped(reranked, candidates)
 
     def _mapped(self, ranking: Ranking, candidates: Ranking) -> Ranking:
         if ranking.unscored == len(candidates) or not len(ranking):

@@ -111,12 +111,9 @@ _OWN_RESULT = _object(
     {"rank": _FROM_1, "index": _FROM_0, "id": _TEXT, "score": {"anyOf": [_NUMBER, {"type": "null"}]}},
     {"metadata": _ANYTHING},
 )
-_OWN_RERANKED = _object(
-    {"results": _list(_OWN_RESULT), "score_kind": _TEXT, "partial": _TRUTH, "unscored": _FROM_0}, {}
-)
-_OWN_RANKING = _object(
-    {"results": _list({"type": "object"}), "score_kind": _TEXT, "partial": _TRUTH, "unscored": _FROM_0}, {}
-)
+_RANKED = {"score_kind": _TEXT, "partial": _TRUTH, "unscored": _FROM_0}
+_OWN_RERANKED = _object({"results": _list(_OWN_RESULT), **_RANKED}, {})
+_OWN_RANKING = _object({"results": _list({"type": "object"}), **_RANKED}, {})
 
 OWN: Mapping[str, tuple[Schema, Schema]] = {
     "/shortlist/v1/rerank": (_OWN_REQUEST, _OWN_RERANKED),

@@ -14,6 +14,7 @@ from shortlist.errors import OverloadedError, ScoreError
 from shortlist.planning.cost import CostModel
 from shortlist.planning.lengths import pair_lengths
 from shortlist.protocols import Scorer
+from shortlist.scorers.asked_of import close
 from shortlist.scorers.groups import score_groups
 from shortlist.server.models.answer import ranking_of
 from shortlist.server.models.asked import Ask, Load
@@ -117,9 +118,7 @@ class QueuedModel:
         await asyncio.gather(*self._workers, return_exceptions=True)
         for threads in (self._readers, self._threads):
             await asyncio.to_thread(threads.shutdown)
-        close = getattr(self._scorer, "close", None)
-        if callable(close):
-            close()
+        close(self._scorer)
 
     async def _read(self, ask: Ask) -> Read:
         """Tokenize what was let in; it counts as waiting work meanwhile, by an estimate."""
