@@ -101,9 +101,14 @@ def settle(server: Served, bodies: Iterator[bytes]) -> None:
     """Wait until a single request is answered, so that no step inherits the queue of the one before."""
 
     async def answered() -> None:
-        connection = Connection(server.port)
-        while (await connection.ask(next(bodies)))[0] != OK:
-            await asyncio.sleep(0.1)
+        connection, status = Connection(server.port), 0
+        while status != OK:
+            try:
+                status, _ = await connection.ask(next(bodies))
+            except EOFError:  # some close what was idle, or after an error
+                connection.close()
+            if status != OK:
+                await asyncio.sleep(0.1)
         connection.close()
 
     try:

@@ -63,3 +63,10 @@ def test_bad_input_exits_with_2_and_says_what_to_do(arguments: list[str], messag
     outcome = run("advise", *arguments)
     assert (outcome.code, outcome.out) == (2, "")
     assert message in outcome.err
+
+
+def test_the_device_reaches_the_models(collection: Path) -> None:
+    where = ["--engine", "onnxruntime", "--device", "cuda"]
+    outcome = run("advise", "-c", collection, "--first-stage", "bm25", "-m", "shortlist-minilm-l6", *where)
+    assert outcome.code == 2
+    assert "device='cuda'" in outcome.err

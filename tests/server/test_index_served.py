@@ -173,3 +173,9 @@ def test_what_is_written_is_there_for_the_next_server_and_a_read_only_one_refuse
             assert answer.status == 404
             assert "--writable-index" in answer.json["error"]["message"]
         assert json.loads(second.ask("/v1/index").content)["documents"] == 2
+
+
+def test_a_method_that_the_index_has_not_is_told_those_that_it_has(server: Running) -> None:
+    answer = server.ask("/v1/index", {}, method="PUT")
+    assert answer.status == 405
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST", "DELETE"}

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from shortlist.errors import InputError, WireError
 from shortlist.wire import DIALECTS, Dialect, Fault, RerankRequest, RerankResponse, RerankResult, Usage, WireDocument
 from shortlist.wire.errors import find_message
+from shortlist.wire.reading import At
 
 GOLDEN = Path(__file__).parent / "golden"
 dialects = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=lambda dialect: dialect.name)
@@ -298,3 +299,13 @@ def test_no_score_is_too_odd_to_be_refused_in_one_line(dialect: Dialect, odd: st
     with pytest.raises(WireError, match=rf"\[0\]\.{name}: expected a") as caught:
         dialect.decode_response(body, request)
     assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize(("value", "read"), [(3, 3), (3.0, 3), (3.5, None), (True, None), ("3", None), (-1.0, None)])
+def test_whole_numbers_are_those_of_json_schema(value: object, read: int | None) -> None:
+    if read is not None:
+        assert At(value).whole() == read
+        assert isinstance(At(value).whole(), int)
+        return
+    with pytest.raises(WireError, match="a whole number from 0"):
+        At(value).whole()

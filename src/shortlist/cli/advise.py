@@ -27,7 +27,7 @@ from shortlist.cli.evaluating import (
     print_table,
     request_of,
 )
-from shortlist.cli.options import Encoder, Engine, Json, Precision, Threads, settings
+from shortlist.cli.options import Device, Encoder, Engine, Json, Precision, Threads, settings
 from shortlist.cli.output import console, errors_console, print_json, shown
 from shortlist.cli.progress import CountingProgress
 from shortlist.errors import InputError
@@ -65,6 +65,7 @@ def advise(
     encoder: Encoder = None,
     engine: Engine = None,
     precision: Precision = None,
+    device: Device = None,
     threads: Threads = None,
     report: Report = None,
     as_json: Json = False,
@@ -78,7 +79,7 @@ def advise(
     """
     if report is not None and (report.suffix != ".md" or not report.absolute().parent.is_dir()):
         raise InputError(f"a report is a .md file in a folder that is there, not {report}")
-    chosen = settings(encoder=encoder, engine=engine, precision=precision, threads=threads)
+    chosen = settings(encoder=encoder, engine=engine, precision=precision, device=device, threads=threads)
     first = first_system(run, first_stage, depth)
     systems = [first, *(f"{first} > {name}" for name in model or [chosen.model])]
     request = request_of({**context.params, "system": systems}, systems=())

@@ -36,13 +36,16 @@ def make_app(state: State, *, tracing: Tracing | None = None) -> ASGIApp:
     return Guard(Router(_routes(), lifespan=lifespan), state, tracing or Tracing())
 
 
+_INDEX_METHODS = ["GET", "POST", "DELETE"]
+
+
 def _routes() -> list[Route]:
     return [
         *(Route(path, rerank, methods=["POST"]) for path in PATHS),
         Route("/shortlist/v1/rerank", own.rerank, methods=["POST"]),
         Route("/shortlist/v1/explain", own.explain, methods=["POST"]),
         *(Route(path, index.search, methods=["POST"]) for path in ("/v1/search", "/shortlist/v1/search")),
-        *_index_routes(),
+        *(Route(path, index.index, methods=_INDEX_METHODS) for path in ("/v1/index", "/shortlist/v1/index")),
         *(Route(path, plan.plan, methods=["POST"]) for path in ("/v1/plan", "/shortlist/v1/plan")),
         Route("/", page.page),
         Route("/page/{name}", page.page),
@@ -54,13 +57,4 @@ def _routes() -> list[Route]:
         Route("/metrics", health.metrics),
         *(Route(path, health.info) for path in ("/info", "/tei/info")),
         *(Route(path, health.models) for path in ("/v1/models", "/models", "/vllm/v1/models", "/infinity/models")),
-    ]
-
-
-def _index_routes() -> list[Route]:
-    routes = {"GET": index.about, "POST": index.add, "DELETE": index.remove}
-    return [
-        Route(path, endpoint, methods=[method])
-        for path in ("/v1/index", "/shortlist/v1/index")
-        for method, endpoint in routes.items()
     ]

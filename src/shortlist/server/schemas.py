@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shortlist.wire.reading import LARGEST
+
 Schema = dict[str, Any]
 
 
@@ -17,7 +19,8 @@ def _object(required: Mapping[str, Schema], optional: Mapping[str, Schema], *, i
 _TEXT: Schema = {"type": "string"}
 _QUERY: Schema = {"type": "string", "minLength": 1, "pattern": r"\S"}
 _TRUTH: Schema = {"type": "boolean"}
-_NUMBER: Schema = {"type": "number"}
+_NUMBER: Schema = {"type": "number", "minimum": -LARGEST, "maximum": LARGEST}
+_BUDGET: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST}
 _FROM_0: Schema = {"type": "integer", "minimum": 0}
 _FROM_1: Schema = {"type": "integer", "minimum": 1}
 _ANYTHING: Schema = {"type": "object", "additionalProperties": True}
@@ -90,23 +93,26 @@ _OWN_DOCUMENT = _object(
     {"id": _TEXT, "title": _TEXT, "metadata": _ANYTHING},
     is_closed=True,
 )
-_OWN_REQUEST = _object(
-    {"query": _QUERY, "documents": _list({"anyOf": [_TEXT, _OWN_DOCUMENT]}) | {"minItems": 1}},
-    {
-        "model": _TEXT,
-        "top_k": _FROM_1,
-        "budget_ms": {"type": "number", "exclusiveMinimum": 0},
-        "min_score": _NUMBER,
-        "score_kind": _TEXT,
-        "return_documents": _TRUTH,
-        "explain": {"type": "integer", "minimum": 0, "maximum": 10},
-        "truncate": _TRUTH,
-        "max_document_tokens": _FROM_1,
-        "priority": _FROM_0,
-        "stream": {"const": False},  # with true the answer is a stream of events
-    },
-    is_closed=True,
-)
+_OWN_DOCUMENTS: Schema = {"type": "array", "items": {"anyOf": [_TEXT, _OWN_DOCUMENT]}, "minItems": 1}
+_OWN_OPTIONS: Mapping[str, Schema] = {
+    "model": _TEXT,
+    "top_k": _FROM_1,
+    "budget_ms": _BUDGET,
+    "min_score": _NUMBER,
+    "score_kind": _TEXT,
+    "return_documents": _TRUTH,
+    "explain": {"type": "integer", "minimum": 0, "maximum": 10},
+    "truncate": _TRUTH,
+    "max_document_tokens": _FROM_1,
+    "priority": _FROM_0,
+    "stream": {"const": False},  # with true the answer is a stream of events
+}
+
+
+def _own_request(documents: Schema) -> Schema:
+    return _object({"query": _QUERY, "documents": documents}, _OWN_OPTIONS, is_closed=True)
+
+
 _OWN_RESULT = _object(
     {"rank": _FROM_1, "index": _FROM_0, "id": _TEXT, "score": {"anyOf": [_NUMBER, {"type": "null"}]}},
     {"metadata": _ANYTHING},
@@ -116,22 +122,25 @@ _OWN_RERANKED = _object({"results": _list(_OWN_RESULT), **_RANKED}, {})
 _OWN_RANKING = _object({"results": _list({"type": "object"}), **_RANKED}, {})
 
 OWN: Mapping[str, tuple[Schema, Schema]] = {
-    "/shortlist/v1/rerank": (_OWN_REQUEST, _OWN_RERANKED),
-    "/shortlist/v1/explain": (_OWN_REQUEST, _object({"method": _TEXT, "parts": _list({"type": "object"})}, {})),
+    "/shortlist/v1/rerank": (_own_request(_OWN_DOCUMENTS), _OWN_RERANKED),
+    "/shortlist/v1/explain": (
+        _own_request({**_OWN_DOCUMENTS, "maxItems": 1}),
+        _object({"method": _TEXT, "parts": _list({"type": "object"})}, {}),
+    ),
     "/v1/search": (
         _object(
             {"query": _QUERY},
             {"top_k": _FROM_1, "depth": _FROM_1, "model": _TEXT, "rerank": _TRUTH, "where": {"type": "object"}}
             | {"first_stage": {"enum": ["hybrid", "weighted", "bm25", "dense"]}}
             | {"first_stage_weight": {"type": "number", "minimum": 0, "maximum": 1}}
-            | {"budget_ms": {"type": "number", "exclusiveMinimum": 0}},
+            | {"budget_ms": _BUDGET},
             is_closed=True,
         ),
         _OWN_RANKING,
     ),
     "/v1/plan": (
         _object(
-            {"budget_ms": _NUMBER},
+            {"budget_ms": _BUDGET},
             {"candidates": _FROM_1, "tokens": _FROM_1, "query_tokens": _FROM_1},
             is_closed=True,
         ),
@@ -140,7 +149,11 @@ OWN: Mapping[str, tuple[Schema, Schema]] = {
 }
 
 _COUNT = _object({"documents": _FROM_0}, {})
-_INDEXED = _object({"id": _TEXT, "text": _TEXT}, {"title": _TEXT, "metadata": {"type": "object"}}, is_closed=True)
+_INDEXED = _object(
+    {"id": {"type": "string", "minLength": 1}, "text": _TEXT},
+    {"title": _TEXT, "metadata": {"type": "object"}},
+    is_closed=True,
+)
 INDEX: Schema = _object({"writable": _TRUTH}, {"documents": _FROM_0, "encoder": _TEXT})
 INDEX_CHANGES: Mapping[str, tuple[Schema, Schema]] = {
     "post": (_object({"documents": _list(_INDEXED)}, {}, is_closed=True), _COUNT),

@@ -10,6 +10,8 @@ from typing import Any
 
 from shortlist.errors import WireError
 
+LARGEST = 3.4028234663852886e38  # of fp32
+
 
 @dataclass(frozen=True, slots=True)
 class At:
@@ -64,10 +66,13 @@ class At:
         return self.value
 
     def whole(self, least: int = 0) -> int:
-        """Return a whole number from `least`."""
-        if isinstance(self.value, bool) or not isinstance(self.value, int) or self.value < least:
+        """Return a whole number from `least`; 5.0 is one too, as JSON Schema has it."""
+        value = self.value
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise self.wrong(f"a whole number from {least}")
-        return self.value
+        return value
 
     def number(self) -> float:
         """Return a finite number."""
@@ -77,7 +82,7 @@ class At:
             found = float(self.value)
         except OverflowError:  # a whole number of 400 digits
             found = math.inf
-        if not abs(found) <= _LARGEST:
+        if not abs(found) <= LARGEST:
             raise self.wrong("a finite number that fits into fp32")
         return found
 
@@ -89,8 +94,6 @@ class At:
         if not isinstance(self.value, dict):
             raise self.wrong("an object")
 
-
-_LARGEST = 3.4028234663852886e38
 
 # bounded in depth and width: what comes in may be nested as deep as the parser allows, or a hundred megabytes long
 _SHORT = reprlib.Repr()

@@ -57,6 +57,11 @@ async def search(request: Request) -> Response:
     return json_reply(about | encode_results(ranking, _shown))
 
 
+async def index(request: Request) -> Response:
+    """Say what the index holds, add to it, or remove from it."""
+    return await _BY_METHOD.get(request.method, about)(request)
+
+
 async def about(request: Request) -> Response:
     """Say what the index holds; null when there is none."""
     desk = state_of(request).desk
@@ -82,6 +87,9 @@ async def remove(request: Request) -> Response:
     ids = [item.text() for item in At(await read_json(request, state.settings)).only(("ids",))["ids"].items()]
     await asyncio.to_thread(desk.remove, ids)
     return json_reply({"documents": await asyncio.to_thread(desk.count)})
+
+
+_BY_METHOD = {"POST": add, "DELETE": remove}
 
 
 def _weight(at: At | None, desk: Desk) -> float:

@@ -30,10 +30,7 @@ async def rerank(request: Request) -> Response:
     """Rerank; with `stream` as server-sent events: `partial` orders as they firm up, then `done` or `error`."""
     state, notes = state_of(request), notes_of(request)
     notes.dialect = "shortlist"
-    asked = decode_request(await read_json(request, state.settings))
-    check_size(state.settings, asked.query, [document.text for document in asked.documents])
-    if asked.explain > MOST_EXPLAINED:
-        raise RefusedError(Fault.INVALID, f"$.explain: at most {MOST_EXPLAINED} results are explained")
+    asked = await _asked(request, state)
     name = served_name(state, asked.model, notes)
     ask = _ask(request, state, notes, asked)
     if asked.is_streamed:
@@ -45,14 +42,21 @@ async def explain(request: Request) -> Response:
     """Say which words of one document carried its score; takes a request of one document."""
     state, notes = state_of(request), notes_of(request)
     notes.dialect = "shortlist"
-    asked = decode_request(await read_json(request, state.settings))
-    check_size(state.settings, asked.query, [document.text for document in asked.documents])
+    asked = await _asked(request, state)
     if len(asked.documents) != 1:
         raise RefusedError(Fault.INVALID, "$.documents: one document is explained at a time")
     name = served_name(state, asked.model, notes)
     ask = _ask(request, state, notes, asked)
     made = await until_gone(request, _explanation(state, name, ask, ask.candidates.documents[0], notes))
     return json_reply({"model": name, **made})
+
+
+async def _asked(request: Request, state: State) -> OwnRequest:
+    asked = decode_request(await read_json(request, state.settings))
+    check_size(state.settings, asked.query, [document.text for document in asked.documents])
+    if asked.explain > MOST_EXPLAINED:
+        raise RefusedError(Fault.INVALID, f"$.explain: at most {MOST_EXPLAINED} results are explained")
+    return asked
 
 
 def _ask(request: Request, state: State, notes: Notes, asked: OwnRequest) -> Ask:

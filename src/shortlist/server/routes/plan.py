@@ -25,12 +25,14 @@ async def plan(request: Request) -> Response:
     notes_of(request).dialect = "shortlist"
     at = At(await read_json(request, state.settings)).only(_KNOWN)
     budget_ms = at["budget_ms"].number()
+    if budget_ms <= 0:
+        raise at["budget_ms"].wrong("a number of milliseconds above 0")
     numbers = [whole_or_none(at.get(name), least=1) for name in _KNOWN[1:]]
     task = Task(*(min(_MOST, given or usual) for given, usual in zip(numbers, (50, 180, 12), strict=True)))
     contenders = _contenders(state)
     if not contenders:
         raise RefusedError(Fault.UNAVAILABLE, "no model whose costs are known is loaded yet")
-    planned = make_plan(task, contenders, p95_ms=max(0.0, budget_ms))
+    planned = make_plan(task, contenders, p95_ms=budget_ms)
     return json_reply(
         {
             "chosen": _plan(planned.chosen),
