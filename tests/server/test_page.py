@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -170,3 +173,22 @@ def test_an_error_is_said(browser: Any, server: Running) -> None:
         page.click("#go")
         page.wait_for_selector("#failure:not([hidden])")
         assert "Try again in 7 s" in page.inner_text("#failure")
+
+
+@pytest.mark.parametrize(("kind", "begins"), [("curl", "curl http"), ("python", "import json"), ("json", "{")])
+def test_what_was_asked_is_copied(browser: Any, server: Running, kind: str, begins: str) -> None:
+    with opened(browser, server) as page:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.fill("#documents", "It's \"quoted\" \\ and '''more'''.\n\nBerlin had 3.5 million people.")
+        page.select_option("#model", index=0)
+        rerank(page)
+        page.click(f"[data-copy={kind}]")
+        page.wait_for_selector("#copied:not(:empty)")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied.startswith(begins)
+        if kind == "json":
+            assert len(json.loads(copied)["results"]) == 2
+            return
+        command = ["bash", "-c", copied] if kind == "curl" else [sys.executable, "-c", copied]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        assert "results" in done.stdout
