@@ -47,7 +47,21 @@ def test_what_is_sent_is_valid_unicode_within_the_limit(text: str, limit: int | 
         assert text.startswith(sent)
 
 
-def test_the_packaged_price_list_states_no_figure_and_reads_well() -> None:
+@pytest.mark.parametrize(
+    ("kind", "model", "usage", "cost"),
+    [
+        ("cohere", "rerank-v3.5", Usage(search_units=1), "0.00200000 USD"),
+        ("voyage", "rerank-2.5-lite", Usage(total_tokens=50_000), "0.00100000 USD"),
+        ("jina", "jina-reranker-v2-base-multilingual", Usage(total_tokens=50_000), "0.00250000 USD"),
+    ],
+)
+def test_the_packaged_price_list_is_dated(kind: str, model: str, usage: Usage, cost: str) -> None:
+    price = find_price(kind, model)
+    assert price is not None
+    assert price.cost(usage) == f"{cost} (prices of {price.as_of})"
+
+
+def test_what_has_no_known_price_has_none() -> None:
     assert [find_price(kind, "any") for kind in ("cohere", "jina", "voyage", "tei")] == [None] * 4
 
 
