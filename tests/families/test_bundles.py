@@ -213,7 +213,7 @@ def test_a_missing_part_of_the_weights_is_named(tmp_path: Path) -> None:
         find_model(str(folder))
 
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
+COMMIT = "2cfc18c9415c912f9d8155881c133215df768a70"  # to which the catalogue pins it
 
 
 class Hub(BaseHTTPRequestHandler):
