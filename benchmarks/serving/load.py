@@ -141,8 +141,8 @@ def report(found: Sequence[dict[str, Any]], dials: Dials) -> str:
             f"{one['capacity'] * share:.1f}",
             *(_ms(step[name]) for name in ("p50_ms", "p95_ms", "p99_ms")),
             f"{step['goodput']:.1f}",
-            step["ends"].get(REFUSED, 0),
-            step["ends"].get(LATE, 0) + step["ends"].get(CUT, 0),
+            str(step["ends"].get(REFUSED, 0)),
+            str(step["ends"].get(LATE, 0) + step["ends"].get(CUT, 0)),
         ]
         for one in found
         for share, step in one["open"].items()

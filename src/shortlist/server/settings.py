@@ -52,7 +52,7 @@ class ServeSettings:
     max_document_characters: int = 400_000
     max_characters: int = 5_000_000
     max_waiting_pairs: int = 20_000
-    max_wait_ms: float = 10_000.0
+    max_wait_ms: float = 1500.0
     batch_tokens: int = 4096
     cached_pairs: int = 100_000
     header_timeout_s: float = 10.0
