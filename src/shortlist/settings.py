@@ -145,6 +145,13 @@ def _one(kind: str, value: Any, what: str, least: float) -> Any:
         if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
             raise SettingsError(f"{what} must be a table of texts, got {value!r}")
         return value
+    if kind == "Mapping[str, Mapping[str, int]]":
+        if not isinstance(value, dict) or not all(isinstance(table, dict) for table in value.values()):
+            raise SettingsError(f"{what} must be a table of tables, got {value!r}")
+        return {
+            name: {key: _number(int, number, f"{what}.{name}.{key}", least) for key, number in table.items()}
+            for name, table in value.items()
+        }
     return _number(int if kind == "int" else float, value, what, least)
 
 

@@ -190,6 +190,18 @@ def test_limits_are_kept_and_named() -> None:
         assert server.ask("/voyage/v1/rerank", own(["d"] * 4, model="m")).status == 400
 
 
+def test_a_dialect_may_have_limits_of_its_own() -> None:
+    limits = {"voyage": {"max_documents": 2, "max_tokens": 40}, "jina": {"max_body_bytes": 300}}
+    with running(state_with(settings=ServeSettings(limits=limits))) as server:
+        assert server.ask("/voyage/v1/rerank", own(["d"] * 2, model="m")).status == 200
+        assert server.ask("/voyage/v1/rerank", own(["d"] * 3, model="m")).status == 400
+        answer = server.ask("/voyage/v1/rerank", own(["d " * 50], model="m"))
+        assert (answer.status, "more than the 40" in answer.json["detail"]) == (400, True)
+        assert server.ask("/jina/v1/rerank", own(["d" * 400], model="m")).status in {413, 422}
+        for free in ("/cohere/v1/rerank", OWN):
+            assert server.ask(free, own(["d " * 200] * 3)).status == 200
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"{", b"\xff", b"[]", b'{"query": NaN}', b"[" * 100_000, {"query": " ", "documents": ["d"]}, own([])],

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from shortlist.errors import SettingsError
 from shortlist.settings import load_fields
+from shortlist.wire import DIALECTS
 
 UNKNOWN_MODELS = ("default", "refuse")
 LOG_FORMATS = ("json", "text")
-_LEAST = {"port": 0, "max_documents": 1, "max_body_bytes": 1024, "batch_tokens": 1, "max_waiting_pairs": 1}
+_LEAST = {"port": 0, "max_documents": 1, "max_body_bytes": 1024, "batch_tokens": 1, "max_waiting_pairs": 1, "limits": 1}
+_OWN = "shortlist"
+_LIMITS = (
+    "max_body_bytes",
+    "max_documents",
+    "max_query_characters",
+    "max_document_characters",
+    "max_characters",
+    "max_tokens",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +37,11 @@ class ServeSettings:
     Who may ask: `keys_file` (see `keys.py`), `requests_per_s` and `concurrent` of a key that the
     file gives no others (0: no limit), `hosts` that a browser may know a loopback server by,
     `cors_origins` of pages elsewhere.
-    How much: the `max_*` of a request, `max_waiting_pairs` and `max_wait_ms` of a model's queue,
-    `batch_tokens`, `cached_pairs`. `header_timeout_s` and `body_timeout_s` are for a request to
-    arrive, `write_timeout_s` for a client that has stopped to read, `keep_alive_s` for an idle
-    connection, `drain_s` for what runs at the end.
+    How much: the `max_*` of a request (`max_tokens` of all its pairs, as far as the model reads them; 0: no
+    limit), in `limits` other ones for a dialect (`[serve.limits.voyage]`; "shortlist" is our own),
+    `max_waiting_pairs` and `max_wait_ms` of a model's queue, `batch_tokens`, `cached_pairs`. `header_timeout_s`
+    and `body_timeout_s` are for a request to arrive, `write_timeout_s` for a client that has stopped to read,
+    `keep_alive_s` for an idle connection, `drain_s` for what runs at the end.
     `log_format` is "json" or "text"; `telemetry` sends OpenTelemetry spans.
     """
 
@@ -51,6 +63,8 @@ class ServeSettings:
     max_query_characters: int = 20_000
     max_document_characters: int = 400_000
     max_characters: int = 5_000_000
+    max_tokens: int = 0
+    limits: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     max_waiting_pairs: int = 20_000
     max_wait_ms: float = 1500.0
     batch_tokens: int = 4096
@@ -67,6 +81,11 @@ class ServeSettings:
         for name, allowed in (("unknown_models", UNKNOWN_MODELS), ("log_format", LOG_FORMATS)):
             if getattr(self, name) not in allowed:
                 raise SettingsError(f"{name} must be one of {', '.join(allowed)}; got {getattr(self, name)!r}")
+        for dialect, limits in self.limits.items():
+            if dialect not in {*DIALECTS, _OWN}:
+                raise SettingsError(f"limits.{dialect}: no such dialect; known are {', '.join((*DIALECTS, _OWN))}")
+            if unknown := sorted(set(limits) - set(_LIMITS)):
+                raise SettingsError(f"limits.{dialect}.{unknown[0]}: no such limit; known are {', '.join(_LIMITS)}")
         if self.port > 65535:
             raise SettingsError(f"port must be at most 65535, got {self.port}")
 
@@ -74,6 +93,11 @@ class ServeSettings:
     def load(cls, *, file: Path | None = None, environ: Mapping[str, str] | None = None) -> ServeSettings:
         """Read `[serve]` of the file, then SHORTLIST_SERVE_*; raises SettingsError as `Settings.load` does."""
         return load_fields(cls(), file=file, environ=environ or {}, table="serve", least=_LEAST)
+
+    def of(self, dialect: str) -> ServeSettings:
+        """Return these settings with the limits that a dialect has of its own."""
+        own: Mapping[str, Any] = self.limits.get(dialect, {})
+        return replace(self, **own)
 
     @property
     def is_loopback(self) -> bool:

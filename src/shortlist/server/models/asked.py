@@ -28,7 +28,8 @@ class Cuts:
 class Ask:
     """Candidates to be reranked for a client; `progress` sees the ranking that there is so far, now and then.
 
-    The candidates' doc_ids must differ. `priority` is 0 for the most urgent.
+    The candidates' doc_ids must differ. `priority` is 0 for the most urgent. `max_tokens` of all pairs together, as
+    far as the model reads them, are let in; 0 is no limit.
     """
 
     candidates: Ranking
@@ -38,6 +39,7 @@ class Ask:
     priority: int = 0
     cuts: Cuts = Cuts()
     progress: Callable[[Ranking], None] | None = None
+    max_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from shortlist.server.faults import RefusedError, reason_of
 from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.notes import Notes
 from shortlist.server.replies import budget_of, json_bytes, json_reply, notes_of, state_of, until_gone
+from shortlist.server.settings import ServeSettings
 from shortlist.server.state import State
 from shortlist.types import Document, Query, Ranking
 from shortlist.wire import Fault
@@ -52,11 +53,16 @@ async def explain(request: Request) -> Response:
 
 
 async def _asked(request: Request, state: State) -> OwnRequest:
-    asked = decode_request(await read_json(request, state.settings))
-    check_size(state.settings, asked.query, [document.text for document in asked.documents])
+    limits = _limits(state)
+    asked = decode_request(await read_json(request, limits))
+    check_size(limits, asked.query, [document.text for document in asked.documents])
     if asked.explain > MOST_EXPLAINED:
         raise RefusedError(Fault.INVALID, f"$.explain: at most {MOST_EXPLAINED} results are explained")
     return asked
+
+
+def _limits(state: State) -> ServeSettings:
+    return state.settings.of("shortlist")
 
 
 def _ask(request: Request, state: State, notes: Notes, asked: OwnRequest) -> Ask:
@@ -68,6 +74,7 @@ def _ask(request: Request, state: State, notes: Notes, asked: OwnRequest) -> Ask
         client=notes.client,
         priority=asked.priority,
         cuts=Cuts(asked.max_document_tokens),
+        max_tokens=_limits(state).max_tokens,
     )
 
 

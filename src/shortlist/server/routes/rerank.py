@@ -15,7 +15,7 @@ from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.notes import Notes
 from shortlist.server.published import shown_scores
 from shortlist.server.replies import budget_of, json_reply, notes_of, state_of, until_gone
-from shortlist.server.telling_apart import dialect_of
+from shortlist.server.telling_apart import PREFIXED, dialect_of
 from shortlist.types import Document, Query, Ranking
 from shortlist.wire import Dialect, Fault, RerankRequest, RerankResponse, RerankResult, Usage
 
@@ -25,11 +25,13 @@ _UNIT = 100  # documents of one query that Cohere bills together
 async def rerank(request: Request) -> Response:
     """Answer a rerank request in the dialect that it came in."""
     state, notes = state_of(request), notes_of(request)
-    body = await read_json(request, state.settings)
-    dialect = dialect_of(request.url.path, body)
+    path = request.url.path
+    body = await read_json(request, state.settings.of(PREFIXED.get(path, "")))  # elsewhere only the body tells
+    dialect = dialect_of(path, body)
     notes.dialect = dialect.name
     asked = dialect.decode_request(body)
-    check_size(state.settings, asked.query, [document.text for document in asked.documents])
+    limits = state.settings.of(dialect.name)
+    check_size(limits, asked.query, [document.text for document in asked.documents])
     name = served_name(state, asked.model, notes)
     ask = Ask(
         Ranking.in_order(Query(asked.query), [Document(d.text, str(i)) for i, d in enumerate(asked.documents)]),
@@ -38,6 +40,7 @@ async def rerank(request: Request) -> Response:
         client=notes.client,
         priority=asked.priority or 0,
         cuts=_cuts(asked),
+        max_tokens=limits.max_tokens,
     )
     ranking = await until_gone(request, ranked(state, name, ask, notes))
     if asked.truncate is False:
