@@ -104,7 +104,7 @@ def requests(model: str, count: int) -> dict[str, dict[str, float]]:
 
 def _ask(address: str, number: int) -> None:
     body = json.dumps({"query": f"swept wing {number}", "documents": [" ".join(WORDS)] * 2}).encode()
-    request = urllib.request.Request(f"{address}/v2/rerank", body, {"Content-Type": "application/json"})
+    request = urllib.request.Request(f"{address}/v1/rerank", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as answer:
         answer.read()
 
