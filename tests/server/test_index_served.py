@@ -175,6 +175,15 @@ def test_what_is_written_is_there_for_the_next_server_and_a_read_only_one_refuse
         assert json.loads(second.ask("/v1/index").content)["documents"] == 2
 
 
+def test_the_limits_of_our_own_format_hold_for_the_index(server: Running) -> None:
+    limits = {"shortlist": {"max_documents": 5, "max_tokens": 40}}
+    with running_from(ServeSettings(index=server.state.settings.index, limits=limits)) as other:
+        asked = {"query": QUERY, "top_k": 2}
+        assert other.ask("/v1/search", {**asked, "depth": 6}).status == 400
+        assert other.ask("/v1/search", {**asked, "depth": 5}).status == 413
+        assert other.ask("/v1/search", {**asked, "depth": 5, "rerank": False}).status == 200
+
+
 def test_a_method_that_the_index_has_not_is_told_those_that_it_has(server: Running) -> None:
     answer = server.ask("/v1/index", {}, method="PUT")
     assert answer.status == 405

@@ -190,6 +190,14 @@ def test_limits_are_kept_and_named() -> None:
         assert server.ask("/voyage/v1/rerank", own(["d"] * 4, model="m")).status == 400
 
 
+def test_no_other_model_is_asked_what_is_too_large() -> None:
+    limits = ServeSettings(max_tokens=10)
+    scorers = {"one": Overlap(), "other": Overlap()}
+    with running(state_with(scorers, settings=limits, fallback=("other",))) as server:
+        assert server.ask(OWN, own(["d"], query="q")).status == 200
+        assert server.ask(OWN, own(["d " * 50], query="q")).status == 413
+
+
 def test_a_dialect_may_have_limits_of_its_own() -> None:
     limits = {"voyage": {"max_documents": 2, "max_tokens": 40}, "jina": {"max_body_bytes": 300}}
     with running(state_with(settings=ServeSettings(limits=limits))) as server:
@@ -198,6 +206,7 @@ def test_a_dialect_may_have_limits_of_its_own() -> None:
         answer = server.ask("/voyage/v1/rerank", own(["d " * 50], model="m"))
         assert (answer.status, "more than the 40" in answer.json["detail"]) == (400, True)
         assert server.ask("/jina/v1/rerank", own(["d" * 400], model="m")).status in {413, 422}
+        assert server.ask("/tei/info").json["max_client_batch_size"] == 1000
         for free in ("/cohere/v1/rerank", OWN):
             assert server.ask(free, own(["d " * 200] * 3)).status == 200
 

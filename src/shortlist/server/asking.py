@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from shortlist.errors import InputError
 from shortlist.pipeline import Fallback
 from shortlist.pipeline.fused import fused
-from shortlist.server.faults import RefusedError
+from shortlist.server.faults import RefusedError, TooLargeError
 from shortlist.server.models.asked import Ask
 from shortlist.server.notes import Notes
 from shortlist.server.settings import ServeSettings
@@ -17,27 +17,21 @@ from shortlist.wire import Fault
 
 
 def check_size(settings: ServeSettings, query: str, texts: list[str]) -> None:
-    """Raise RefusedError when a request holds more than the server takes."""
+    """Raise TooLargeError when a request holds more than the server takes."""
     if len(texts) > settings.max_documents:
-        raise RefusedError(
-            Fault.TOO_LARGE, f"{len(texts)} documents are more than the {settings.max_documents} of a request"
-        )
+        raise TooLargeError(f"{len(texts)} documents are more than the {settings.max_documents} of a request")
     if len(query) > settings.max_query_characters:
-        raise RefusedError(
-            Fault.TOO_LARGE,
-            f"the query has {len(query)} characters, more than the {settings.max_query_characters} allowed",
+        raise TooLargeError(
+            f"the query has {len(query)} characters, more than the {settings.max_query_characters} allowed"
         )
     longest = max(range(len(texts)), key=lambda place: len(texts[place]), default=None)
     if longest is not None and len(texts[longest]) > settings.max_document_characters:
-        raise RefusedError(
-            Fault.TOO_LARGE,
+        raise TooLargeError(
             f"document {longest} has {len(texts[longest])} characters,"
-            f" more than the {settings.max_document_characters} allowed",
+            f" more than the {settings.max_document_characters} allowed"
         )
     if sum(map(len, texts)) > settings.max_characters:
-        raise RefusedError(
-            Fault.TOO_LARGE, f"the documents have more than {settings.max_characters} characters together"
-        )
+        raise TooLargeError(f"the documents have more than {settings.max_characters} characters together")
 
 
 def served_name(state: State, asked: str, notes: Notes) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
-from shortlist.server.faults import GoneError, RefusedError
+from shortlist.server.faults import GoneError, RefusedError, TooLargeError
 from shortlist.server.settings import ServeSettings
 from shortlist.wire import Fault
 
@@ -36,7 +36,7 @@ def parsed(content: bytes) -> Any:
 
 
 async def _read(request: Request, most: int) -> bytes:
-    too_large = RefusedError(Fault.TOO_LARGE, f"the body has more than {most:,} bytes; send fewer documents at a time")
+    too_large = TooLargeError(f"the body has more than {most:,} bytes; send fewer documents at a time")
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > most:
         raise too_large

@@ -28,6 +28,13 @@ class RefusedError(ShortlistError):
         self.fault = fault
 
 
+class TooLargeError(RefusedError, InputError):
+    """A request that holds more than the server takes; no other model is asked then."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Fault.TOO_LARGE, message)
+
+
 class GoneError(ShortlistError):
     """The client has closed the connection; nobody will read an answer."""
 

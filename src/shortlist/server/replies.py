@@ -13,6 +13,7 @@ from starlette.responses import Response
 from shortlist.errors import InputError
 from shortlist.server.faults import GoneError
 from shortlist.server.notes import Notes
+from shortlist.server.settings import OWN_DIALECT, ServeSettings
 from shortlist.server.state import State
 from shortlist.types import Clock, Deadline
 
@@ -30,6 +31,11 @@ def notes_of(request: Request) -> Notes:
     """Return what is written down about this request."""
     notes: Notes = request.scope["shortlist.notes"]
     return notes
+
+
+def own_limits(request: Request) -> ServeSettings:
+    """Return the settings with the limits of our own format."""
+    return state_of(request).settings.of(OWN_DIALECT)
 
 
 def budget_of(request: Request, budget_ms: float | None, clock: Clock) -> Deadline | None:

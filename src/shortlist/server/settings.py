@@ -15,7 +15,7 @@ from shortlist.wire import DIALECTS
 UNKNOWN_MODELS = ("default", "refuse")
 LOG_FORMATS = ("json", "text")
 _LEAST = {"port": 0, "max_documents": 1, "max_body_bytes": 1024, "batch_tokens": 1, "max_waiting_pairs": 1, "limits": 1}
-_OWN = "shortlist"
+OWN_DIALECT = "shortlist"
 _LIMITS = (
     "max_body_bytes",
     "max_documents",
@@ -82,8 +82,10 @@ class ServeSettings:
             if getattr(self, name) not in allowed:
                 raise SettingsError(f"{name} must be one of {', '.join(allowed)}; got {getattr(self, name)!r}")
         for dialect, limits in self.limits.items():
-            if dialect not in {*DIALECTS, _OWN}:
-                raise SettingsError(f"limits.{dialect}: no such dialect; known are {', '.join((*DIALECTS, _OWN))}")
+            if dialect not in {*DIALECTS, OWN_DIALECT}:
+                raise SettingsError(
+                    f"limits.{dialect}: no such dialect; known are {', '.join((*DIALECTS, OWN_DIALECT))}"
+                )
             if unknown := sorted(set(limits) - set(_LIMITS)):
                 raise SettingsError(f"limits.{dialect}.{unknown[0]}: no such limit; known are {', '.join(_LIMITS)}")
         if self.port > 65535:
@@ -97,7 +99,7 @@ class ServeSettings:
     def of(self, dialect: str) -> ServeSettings:
         """Return these settings with the limits that a dialect has of its own."""
         own: Mapping[str, Any] = self.limits.get(dialect, {})
-        return replace(self, **own)
+        return replace(self, **own) if own else self
 
     @property
     def is_loopback(self) -> bool:

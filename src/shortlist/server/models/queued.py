@@ -16,7 +16,7 @@ from shortlist.planning.lengths import pair_lengths
 from shortlist.protocols import Scorer
 from shortlist.scorers.asked_of import close
 from shortlist.scorers.groups import score_groups
-from shortlist.server.faults import RefusedError
+from shortlist.server.faults import TooLargeError
 from shortlist.server.models.answer import ranking_of
 from shortlist.server.models.asked import Ask, Load
 from shortlist.server.models.reading import Read, read, reader_of
@@ -24,7 +24,6 @@ from shortlist.server.scheduling.queue import DEFAULT_BOUNDS, Batch, Bounds, Pai
 from shortlist.server.scheduling.throughput import Throughput
 from shortlist.server.scheduling.work import Outcome, Pair, PairFailure, PairScore, Task
 from shortlist.types import Clock, Query, Ranking, Scores, Step, monotonic_ms
-from shortlist.wire import Fault
 
 AT_ONCE = 2  # batches: while one runs, the next one's inputs are made
 _TYPICAL = [64] * 64
@@ -94,9 +93,8 @@ class QueuedModel:
         self._admit(ask)
         ready = await self._read(ask)
         if 0 < ask.max_tokens < sum(ready.lengths):
-            raise RefusedError(
-                Fault.TOO_LARGE,
-                f"the pairs have {sum(ready.lengths)} tokens together, more than the {ask.max_tokens} of a request",
+            raise TooLargeError(
+                f"the pairs have {sum(ready.lengths)} tokens together, more than the {ask.max_tokens} of a request"
             )
         task = Task(ask.candidates.query, ready.documents, ready.lengths, ask.client, ask.priority, ask.deadline)
         changed = self._changed[task] = asyncio.Event()

@@ -72,7 +72,7 @@ async def info(request: Request) -> Response:
             "max_input_length": (served.max_length if served is not None else None) or 512,
             "max_batch_tokens": settings.batch_tokens,
             "max_batch_requests": None,
-            "max_client_batch_size": settings.max_documents,
+            "max_client_batch_size": settings.of("tei").max_documents,
             "auto_truncate": True,
             "tokenization_workers": 1,
             "version": shortlist.__version__,

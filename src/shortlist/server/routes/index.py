@@ -14,7 +14,7 @@ from shortlist.server.asking import check_size, ranked, served_name
 from shortlist.server.bodies import read_json
 from shortlist.server.faults import RefusedError
 from shortlist.server.models.asked import Ask
-from shortlist.server.replies import budget_of, json_reply, notes_of, state_of, until_gone
+from shortlist.server.replies import budget_of, json_reply, notes_of, own_limits, state_of, until_gone
 from shortlist.server.searching import Desk
 from shortlist.types import Document, Query, ScoredDocument
 from shortlist.wire import Fault
@@ -30,13 +30,14 @@ async def search(request: Request) -> Response:
     state, notes = state_of(request), notes_of(request)
     notes.dialect = "shortlist"
     desk = _desk(request)
-    at = At(await read_json(request, state.settings)).only(_KNOWN)
+    limits = own_limits(request)
+    at = At(await read_json(request, limits)).only(_KNOWN)
     query = Query(at["query"].text())
-    check_size(state.settings, query.text, [])
+    check_size(limits, query.text, [])
     top_k = whole_or_none(at.get("top_k"), least=1) or _TOP_K
     depth = max(top_k, whole_or_none(at.get("depth"), least=1) or _DEPTH)
-    if depth > state.settings.max_documents:
-        raise InputError(f"$.depth: at most {state.settings.max_documents}, got {depth}")
+    if depth > limits.max_documents:
+        raise InputError(f"$.depth: at most {limits.max_documents}, got {depth}")
     where, weight = at.get("where"), _weight(at.get("first_stage_weight"), desk)
     deadline = budget_of(request, number_or_none(at.get("budget_ms")), state.clock)
     candidates = await asyncio.to_thread(
@@ -49,7 +50,7 @@ async def search(request: Request) -> Response:
     ranking = candidates.head(top_k)
     if truth_or_none(at.get("rerank")) is not False and len(candidates):
         name = served_name(state, text_or(at.get("model")), notes)
-        ask = Ask(candidates, top_k=top_k, deadline=deadline, client=notes.client)
+        ask = Ask(candidates, top_k, deadline, notes.client, max_tokens=limits.max_tokens)
         ranking = await until_gone(request, ranked(state, name, ask, notes, first_stage_weight=weight))
     else:
         notes.take(ranking)
@@ -73,9 +74,9 @@ async def about(request: Request) -> Response:
 
 async def add(request: Request) -> Response:
     """Add documents in one commit; one of the same id is replaced."""
-    state, desk = state_of(request), _writable(request)
-    found = read_documents(At(await read_json(request, state.settings)).only(("documents",))["documents"])
-    check_size(state.settings, "", [document.text for document in found])
+    desk, limits = _writable(request), own_limits(request)
+    found = read_documents(At(await read_json(request, limits)).only(("documents",))["documents"])
+    check_size(limits, "", [document.text for document in found])
     documents = [Document(one.text, one.doc_id, one.title, one.metadata or {}) for one in found]
     await asyncio.to_thread(desk.add, documents)
     return json_reply({"added": len(documents), "documents": await asyncio.to_thread(desk.count)})
@@ -83,8 +84,8 @@ async def add(request: Request) -> Response:
 
 async def remove(request: Request) -> Response:
     """Remove documents by id in one commit; an id that is not there does not matter."""
-    state, desk = state_of(request), _writable(request)
-    ids = [item.text() for item in At(await read_json(request, state.settings)).only(("ids",))["ids"].items()]
+    desk = _writable(request)
+    ids = [item.text() for item in At(await read_json(request, own_limits(request))).only(("ids",))["ids"].items()]
     await asyncio.to_thread(desk.remove, ids)
     return json_reply({"documents": await asyncio.to_thread(desk.count)})
 

@@ -16,8 +16,7 @@ from shortlist.server.explaining import METHOD, parts_of, weighed, without_each
 from shortlist.server.faults import RefusedError, reason_of
 from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.notes import Notes
-from shortlist.server.replies import budget_of, json_bytes, json_reply, notes_of, state_of, until_gone
-from shortlist.server.settings import ServeSettings
+from shortlist.server.replies import budget_of, json_bytes, json_reply, notes_of, own_limits, state_of, until_gone
 from shortlist.server.state import State
 from shortlist.types import Document, Query, Ranking
 from shortlist.wire import Fault
@@ -31,7 +30,7 @@ async def rerank(request: Request) -> Response:
     """Rerank; with `stream` as server-sent events: `partial` orders as they firm up, then `done` or `error`."""
     state, notes = state_of(request), notes_of(request)
     notes.dialect = "shortlist"
-    asked = await _asked(request, state)
+    asked = await _asked(request)
     name = served_name(state, asked.model, notes)
     ask = _ask(request, state, notes, asked)
     if asked.is_streamed:
@@ -43,7 +42,7 @@ async def explain(request: Request) -> Response:
     """Say which words of one document carried its score; takes a request of one document."""
     state, notes = state_of(request), notes_of(request)
     notes.dialect = "shortlist"
-    asked = await _asked(request, state)
+    asked = await _asked(request)
     if len(asked.documents) != 1:
         raise RefusedError(Fault.INVALID, "$.documents: one document is explained at a time")
     name = served_name(state, asked.model, notes)
@@ -52,17 +51,13 @@ async def explain(request: Request) -> Response:
     return json_reply({"model": name, **made})
 
 
-async def _asked(request: Request, state: State) -> OwnRequest:
-    limits = _limits(state)
+async def _asked(request: Request) -> OwnRequest:
+    limits = own_limits(request)
     asked = decode_request(await read_json(request, limits))
     check_size(limits, asked.query, [document.text for document in asked.documents])
     if asked.explain > MOST_EXPLAINED:
         raise RefusedError(Fault.INVALID, f"$.explain: at most {MOST_EXPLAINED} results are explained")
     return asked
-
-
-def _limits(state: State) -> ServeSettings:
-    return state.settings.of("shortlist")
 
 
 def _ask(request: Request, state: State, notes: Notes, asked: OwnRequest) -> Ask:
@@ -74,7 +69,7 @@ def _ask(request: Request, state: State, notes: Notes, asked: OwnRequest) -> Ask
         client=notes.client,
         priority=asked.priority,
         cuts=Cuts(asked.max_document_tokens),
-        max_tokens=_limits(state).max_tokens,
+        max_tokens=own_limits(request).max_tokens,
     )
 
 
