@@ -68,26 +68,22 @@ def test_settings_come_from_a_table_and_the_environment_wins(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "line", ["port = 70000", "port = -1", "log_format = 'xml'", "nothing = 1", "aliases = 'a'", "limits = 3"]
-)
-def test_a_wrong_setting_is_named(tmp_path: Path, line: str) -> None:
-    file = tmp_path / "shortlist.toml"
-    file.write_text(f"[serve]\n{line}\n")
-    with pytest.raises(SettingsError, match=line.split(" ")[0]):
-        ServeSettings.load(file=file)
-
-
-@pytest.mark.parametrize(
     ("table", "message"),
     [
+        ("[serve]\nport = 70000", "port"),
+        ("[serve]\nport = -1", "port"),
+        ("[serve]\nlog_format = 'xml'", "log_format"),
+        ("[serve]\nnothing = 1", "nothing"),
+        ("[serve]\naliases = 'a'", "aliases"),
+        ("[serve]\nlimits = 3", "limits"),
         ("[serve.limits.voyage]\nmax_documents = 0", "limits.voyage.max_documents"),
         ("[serve.limits.voyage]\nmax_pages = 1", "limits.voyage.max_pages: no such limit; known are max_body_bytes"),
         ("[serve.limits.voyagr]\nmax_tokens = 1", "limits.voyagr: no such dialect; known are"),
     ],
 )
-def test_a_wrong_limit_of_a_dialect_is_named(tmp_path: Path, table: str, message: str) -> None:
+def test_a_wrong_setting_is_named(tmp_path: Path, table: str, message: str) -> None:
     file = tmp_path / "shortlist.toml"
-    file.write_text(table)
+    file.write_text(f"{table}\n")
     with pytest.raises(SettingsError, match=message):
         ServeSettings.load(file=file)
 
