@@ -15,7 +15,7 @@ from shortlist.build import Reranker
 from shortlist.errors import ScoreError, StoreError
 from shortlist.scorers.cached import Cached, Hits
 from shortlist.scorers.score_store import Kept, ScoreStore
-from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
+from shortlist.types import QUERY_CUT, Document, Query, ScoreKind, Scores, Step, Truncation
 
 QUERY = Query("how tall?")
 
@@ -60,6 +60,17 @@ def test_a_file_answers_another_cache_with_the_same_bits(tmp_path: Path) -> None
     assert second.step.truncations == (Truncation("1", 5, 12),)
     assert (second.step.counts["cached"], second.step.counts["cached_file"]) == (2, 2)
     assert cached.hits == Hits(file=2, scored=1)
+
+
+def test_a_query_that_was_cut_is_said_again_when_its_scores_are_kept(tmp_path: Path) -> None:
+    reranker = Reranker.load("shortlist-minilm-l6", score_cache=str(tmp_path / "scores.sqlite"))
+    long, texts = "how tall is it? " * 300, ["330 metres", "of iron " * 600]
+    steps = [reranker.rank(long, texts).trace.steps[-1] for _ in range(2)]
+    cut = steps[0].truncations
+    assert [one.doc_id for one in cut] == [QUERY_CUT, "1"]
+    assert steps[1].truncations == cut
+    assert steps[1].counts["cached"] == 2
+    assert "2 texts were cut when they were scored before" in steps[1].degradations
 
 
 def test_groups_share_what_is_scored() -> None:

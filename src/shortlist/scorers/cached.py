@@ -17,7 +17,7 @@ from shortlist.errors import InputError, ScoreError, StoreError
 from shortlist.protocols import Group, Scorer
 from shortlist.scorers.groups import score_groups
 from shortlist.scorers.score_store import Kept, ScoreStore
-from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
+from shortlist.types import QUERY_CUT, Document, Query, ScoreKind, Scores, Step, Truncation
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,8 @@ class Cached:
             found[number] = scores
             cut = {one.doc_id: (one.seen, one.total) for one in scores.step.truncations}
             for place, document, value in zip(places[number], documents, scores.values.tolist(), strict=True):
-                call.know(keys[number][place], Kept(value, scores.kind, cut.get(document.doc_id)), "scored")
+                kept = Kept(value, scores.kind, cut.get(document.doc_id), cut.get(QUERY_CUT))
+                call.know(keys[number][place], kept, "scored")
         return found
 
     def _hand_over(self, keys: Iterable[bytes], call: _Call, error: BaseException | None = None) -> None:
@@ -172,16 +173,14 @@ class Cached:
     ) -> Scores:
         values = np.asarray([call.known[key].value for key in keys], dtype=np.float32)
         kind = call.known[keys[0]].kind if keys else ScoreKind.UNKNOWN
-        cut = tuple(
-            Truncation(document.doc_id, *read)
-            for document, key in zip(documents, keys, strict=True)
-            if (read := call.known[key].cut) is not None
-        )
+        cut = _cuts(documents, [call.known[key] for key in keys])
         inner = fresh.step if fresh is not None else Step("cached")
         origins = [call.origins[key] for key in set(keys)]
         counts = {"documents": len(keys), "cached": len(keys) - origins.count("scored")}
         counts |= {f"cached_{name}": count for name in ("file", "shared") if (count := origins.count(name))}
         notes = (*inner.degradations, *dict.fromkeys(call.notes))
+        if before := len(set(cut) - set(inner.truncations)):
+            notes += (f"{before} texts were cut when they were scored before",)
         latency = (time.perf_counter() - began) * 1000
         return Scores(values, kind, Step(inner.stage, latency, {**inner.counts, **counts}, inner.facts, notes, cut))
 
@@ -208,6 +207,14 @@ class _Call:
         """Count the pairs by where their scores came from."""
         counted = Counter(self.origins.values())
         return Hits(counted["memory"], counted["file"], counted["shared"], counted["scored"])
+
+
+def _cuts(documents: Sequence[Document], kept: Sequence[Kept]) -> tuple[Truncation, ...]:
+    """Return what was cut of the query, and of each document, when the scores were computed."""
+    query = next((one.query_cut for one in kept if one.query_cut is not None), None)
+    asked = () if query is None else (Truncation(QUERY_CUT, *query),)
+    cut = (Truncation(d.doc_id, *one.cut) for d, one in zip(documents, kept, strict=True) if one.cut is not None)
+    return (*asked, *cut)
 
 
 def _first_places(keys: Sequence[Sequence[bytes]], wanted: set[bytes]) -> list[list[int]]:

@@ -14,7 +14,7 @@ from shortlist.inference.session import Output, Precision
 from shortlist.inference.tokens import Ids, ModelInput
 from shortlist.passages.windows import LongDocuments, best_of, windows
 from shortlist.scorers.report import inference_step
-from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
+from shortlist.types import QUERY_CUT, Document, Query, ScoreKind, Scores, Step, Truncation
 
 
 class LateInteraction:
@@ -91,7 +91,7 @@ class LateInteraction:
     def _query(self, query: Query) -> tuple[ModelInput, tuple[Truncation, ...]]:
         tokenizer, side = self._engine.tokenizer, self._layout.query
         ids, room = tokenizer.encode([side.lead + query.text])[0], self._layout.room(side, tokenizer)
-        cut = (Truncation("(query)", room, len(ids)),) if len(ids) > room else ()
+        cut = (Truncation(QUERY_CUT, room, len(ids)),) if len(ids) > room else ()
         return self._layout.query_input(ids[:room], tokenizer), cut
 
     def _readings(self, documents: Sequence[Document]) -> tuple[list[ModelInput], list[int], list[Truncation]]:

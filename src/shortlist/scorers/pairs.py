@@ -9,7 +9,7 @@ import numpy as np
 
 from shortlist.inference.tokens import Ids, ModelInput, Tokenizer
 from shortlist.passages.windows import LongDocuments, windows
-from shortlist.types import Document, Query, Truncation
+from shortlist.types import QUERY_CUT, Document, Query, Truncation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +34,7 @@ def query_ids(
     if long_documents is LongDocuments.PASSAGES_80:
         room = max_length // 2 - tokenizer.single.overhead
     room = max(1, min(room, max_length - tokenizer.pair.overhead - 1))
-    return ids[:room], Truncation("(query)", room, len(ids)) if len(ids) > room else None
+    return ids[:room], Truncation(QUERY_CUT, room, len(ids)) if len(ids) > room else None
 
 
 def read_pairs(

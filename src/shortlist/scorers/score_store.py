@@ -16,12 +16,12 @@ from platformdirs import user_cache_path
 from shortlist.errors import InputError, StoreError
 from shortlist.types import ScoreKind
 
-_VERSION = 1
+_VERSION = 2
 _HOUR_S = 3600
 _WAIT_S = 1.0  # for another process's write; a cache that is waited for longer is no help
 _SCHEMA = (
     "CREATE TABLE scores (key BLOB PRIMARY KEY, value REAL NOT NULL, kind TEXT NOT NULL, seen INTEGER, total INTEGER,"
-    " used INTEGER NOT NULL) WITHOUT ROWID",
+    " query_seen INTEGER, query_total INTEGER, used INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE size (pairs INTEGER NOT NULL)",
     "INSERT INTO size VALUES (0)",
     "CREATE TRIGGER more AFTER INSERT ON scores BEGIN UPDATE size SET pairs = pairs + 1; END",
@@ -32,11 +32,12 @@ _SCHEMA = (
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A pair's score, its kind, and how many of how many tokens were read where the document was cut."""
+    """A pair's score, its kind, and how many of how many tokens were read where document or query were cut."""
 
     value: float
     kind: ScoreKind
     cut: tuple[int, int] | None = None
+    query_cut: tuple[int, int] | None = None
 
 
 class ScoreStore:
@@ -65,12 +66,12 @@ class ScoreStore:
         with self._connected() as connection:
             for key in keys:
                 row = connection.execute(
-                    "SELECT value, kind, seen, total, used FROM scores WHERE key = ?", (key,)
+                    "SELECT value, kind, seen, total, query_seen, query_total, used FROM scores WHERE key = ?", (key,)
                 ).fetchone()
                 if row is None:
                     continue
-                value, kind, seen, total, used = row
-                found[key] = Kept(value, ScoreKind(kind), None if seen is None else (seen, total))
+                value, kind, *cuts, used = row
+                found[key] = Kept(value, ScoreKind(kind), _cut(*cuts[:2]), _cut(*cuts[2:]))
                 if used < now:
                     stale.append((now, key))
             if stale:
@@ -80,9 +81,12 @@ class ScoreStore:
     def put(self, scores: Mapping[bytes, Kept]) -> None:
         """Add scores; one that is there already stays."""
         now = int(self._clock()) // _HOUR_S
-        rows = [(key, one.value, one.kind.value, *(one.cut or (None, None)), now) for key, one in scores.items()]
+        rows = [
+            (key, one.value, one.kind.value, *(one.cut or (None, None)), *(one.query_cut or (None, None)), now)
+            for key, one in scores.items()
+        ]
         with self._connected() as connection:
-            connection.executemany("INSERT OR IGNORE INTO scores VALUES (?, ?, ?, ?, ?, ?)", rows)
+            connection.executemany("INSERT OR IGNORE INTO scores VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
             (held,) = connection.execute("SELECT pairs FROM size").fetchone()
             if held > self._pairs:
                 surplus = held - self._pairs + self._pairs // 10
@@ -133,6 +137,10 @@ class ScoreStore:
             connection.execute("COMMIT")
             connection.isolation_level = "DEFERRED"
         return connection
+
+
+def _cut(seen: int | None, total: int | None) -> tuple[int, int] | None:
+    return None if seen is None or total is None else (seen, total)
 
 
 def _version(connection: sqlite3.Connection) -> int:

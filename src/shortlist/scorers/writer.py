@@ -12,7 +12,7 @@ from shortlist.errors import InputError
 from shortlist.inference.tokens import Ids, ModelInput, Tokenizer
 from shortlist.passages.windows import LongDocuments, windows
 from shortlist.scorers.templates.pair import PairTemplate
-from shortlist.types import Document, Query, Truncation
+from shortlist.types import QUERY_CUT, Document, Query, Truncation
 
 _LEAST_ROOM = 8  # tokens for query and document together
 _NO_IDS: Ids = np.empty(0, dtype=np.int32)
@@ -100,7 +100,7 @@ class Writer:
             return piece, None
         kept = without_end[: self._query_limit - len(self._query_end)]
         fixed = self._around_query
-        cut = Truncation("(query)", self._query_limit - fixed, len(piece) - fixed)
+        cut = Truncation(QUERY_CUT, self._query_limit - fixed, len(piece) - fixed)
         return np.concatenate([kept, self._query_end]), cut
 
     def _queries(self, *queries: str) -> list[Ids]:

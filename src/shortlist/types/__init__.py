@@ -7,9 +7,10 @@ from shortlist.types.generation import Completion, Likelihood, Message, Prompt, 
 from shortlist.types.query import Query
 from shortlist.types.ranking import Ranking, ScoredDocument, ScoreKind, Standing
 from shortlist.types.scores import Scores
-from shortlist.types.trace import Step, Trace, Truncation
+from shortlist.types.trace import QUERY_CUT, Step, Trace, Truncation
 
 __all__ = [
+    "QUERY_CUT",
     "Cancel",
     "Clock",
     "Completion",

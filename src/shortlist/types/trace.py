@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+QUERY_CUT = "(query)"  # stands in a truncation for the id of a document
+
 
 @dataclass(frozen=True, slots=True)
 class Truncation:
-    """A document of which the model saw `seen` of `total` tokens (query and special tokens not counted)."""
+    """A document of which the model saw `seen` of `total` tokens (query and special tokens not counted).
+
+    With `QUERY_CUT` for a `doc_id` it is the query that was cut.
+    """
 
     doc_id: str
     seen: int
