@@ -92,6 +92,7 @@ def test_a_bad_search_names_what_is_wrong(server: Running, more: dict[str, Any],
 
 def test_documents_are_added_found_filtered_and_removed(server: Running) -> None:
     before = server.ask("/v1/index").json
+    assert 'shortlist_requests_total{dialect="shortlist",status="200"}' in server.ask("/metrics").content.decode()
     assert before["writable"]
     documents = [
         {"id": "note", "text": "The quarterly report is due on Friday.", "title": "Note", "metadata": {"team": "red"}},

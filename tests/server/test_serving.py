@@ -64,6 +64,12 @@ def test_a_threshold_needs_to_know_the_kind_of_score(server: Running) -> None:
     assert [result["index"] for result in kept["results"]] == [0]
 
 
+def test_no_more_results_are_explained_than_the_format_allows(server: Running) -> None:
+    refused = server.ask(OWN, own(["iron"], explain=11))
+    assert refused.status == 400
+    assert "$.explain: expected at most 10 results" in refused.json["error"]["message"]
+
+
 def test_requests_that_wait_together_are_scored_together() -> None:
     scorer = Overlap()
     with running(state_with({"overlap": scorer}, settings=ServeSettings(batch_tokens=1000))) as server:

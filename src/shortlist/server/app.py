@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from shortlist.server.guard import Guard
+from shortlist.server.replies import notes_of
 from shortlist.server.routes import health, index, openapi, own, page, plan
 from shortlist.server.routes.rerank import rerank
+from shortlist.server.settings import OWN_DIALECT
 from shortlist.server.state import State
 from shortlist.server.telling_apart import PATHS
 from shortlist.server.tracing import Tracing
@@ -36,17 +40,29 @@ def make_app(state: State, *, tracing: Tracing | None = None) -> ASGIApp:
     return Guard(Router(_routes(), lifespan=lifespan), state, tracing or Tracing())
 
 
-_INDEX_METHODS = ["GET", "POST", "DELETE"]
+_INDEX_METHODS = ("GET", "POST", "DELETE")
+_Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _own(name: str, answer: _Endpoint, *, is_short: bool = False, methods: Sequence[str] = ("POST",)) -> list[Route]:
+    """Return the routes of our own format, at its prefix and, if no other server's path is in the way, without it."""
+
+    async def noted(request: Request) -> Response:
+        notes_of(request).dialect = OWN_DIALECT
+        return await answer(request)
+
+    paths = (f"/shortlist/v1/{name}", f"/v1/{name}") if is_short else (f"/shortlist/v1/{name}",)
+    return [Route(path, noted, methods=list(methods)) for path in paths]
 
 
 def _routes() -> list[Route]:
     return [
         *(Route(path, rerank, methods=["POST"]) for path in PATHS),
-        Route("/shortlist/v1/rerank", own.rerank, methods=["POST"]),
-        Route("/shortlist/v1/explain", own.explain, methods=["POST"]),
-        *(Route(path, index.search, methods=["POST"]) for path in ("/v1/search", "/shortlist/v1/search")),
-        *(Route(path, index.index, methods=_INDEX_METHODS) for path in ("/v1/index", "/shortlist/v1/index")),
-        *(Route(path, plan.plan, methods=["POST"]) for path in ("/v1/plan", "/shortlist/v1/plan")),
+        *_own("rerank", own.rerank),
+        *_own("explain", own.explain),
+        *_own("search", index.search, is_short=True),
+        *_own("index", index.index, is_short=True, methods=_INDEX_METHODS),
+        *_own("plan", plan.plan, is_short=True),
         Route("/", page.page),
         Route("/page/{name}", page.page),
         Route("/openapi.json", openapi.document),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shortlist.wire.own import MOST_EXPLAINED
 from shortlist.wire.reading import LARGEST
 
 Schema = dict[str, Any]
@@ -101,7 +102,7 @@ _OWN_OPTIONS: Mapping[str, Schema] = {
     "min_score": _NUMBER,
     "score_kind": _TEXT,
     "return_documents": _TRUTH,
-    "explain": {"type": "integer", "minimum": 0, "maximum": 10},
+    "explain": {"type": "integer", "minimum": 0, "maximum": MOST_EXPLAINED},
     "truncate": _TRUTH,
     "max_document_tokens": _FROM_1,
     "priority": _FROM_0,

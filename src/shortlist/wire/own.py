@@ -27,6 +27,8 @@ _KNOWN = (
     "stream",
 )
 
+MOST_EXPLAINED = 10
+
 
 @dataclass(frozen=True, slots=True)
 class OwnDocument:
@@ -74,12 +76,19 @@ def decode_request(body: Any) -> OwnRequest:
         min_score=number_or_none(at.get("min_score")),
         score_kind=None if kind is None else kind.text(),
         returns_documents=truth_or_none(at.get("return_documents")) or False,
-        explain=whole_or_none(at.get("explain")) or 0,
+        explain=_explained(at.get("explain")),
         truncate=True if truncate is None else truncate,
         max_document_tokens=whole_or_none(at.get("max_document_tokens"), least=1),
         priority=whole_or_none(at.get("priority")) or 0,
         is_streamed=truth_or_none(at.get("stream")) or False,
     )
+
+
+def _explained(at: At | None) -> int:
+    asked = whole_or_none(at) or 0
+    if at is not None and asked > MOST_EXPLAINED:
+        raise at.wrong(f"at most {MOST_EXPLAINED} results to explain")
+    return asked
 
 
 def number_or_none(at: At | None) -> float | None:

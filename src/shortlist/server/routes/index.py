@@ -28,7 +28,6 @@ _TOP_K, _DEPTH = 5, 100
 async def search(request: Request) -> Response:
     """Find candidates in the index, rerank them, and return the best few with where they stood before."""
     state, notes = state_of(request), notes_of(request)
-    notes.dialect = "shortlist"
     desk = _desk(request)
     limits = own_limits(request)
     at = At(await read_json(request, limits)).only(_KNOWN)

@@ -22,14 +22,12 @@ from shortlist.types import Document, Query, Ranking
 from shortlist.wire import Fault
 from shortlist.wire.own import OwnRequest, decode_request, encode_ranking
 
-MOST_EXPLAINED = 10
 _PAUSE_S = 0.05  # between two partial orders of a stream
 
 
 async def rerank(request: Request) -> Response:
     """Rerank; with `stream` as server-sent events: `partial` orders as they firm up, then `done` or `error`."""
     state, notes = state_of(request), notes_of(request)
-    notes.dialect = "shortlist"
     asked = await _asked(request)
     name = served_name(state, asked.model, notes)
     ask = _ask(request, state, notes, asked)
@@ -41,7 +39,6 @@ async def rerank(request: Request) -> Response:
 async def explain(request: Request) -> Response:
     """Say which words of one document carried its score; takes a request of one document."""
     state, notes = state_of(request), notes_of(request)
-    notes.dialect = "shortlist"
     asked = await _asked(request)
     if len(asked.documents) != 1:
         raise RefusedError(Fault.INVALID, "$.documents: one document is explained at a time")
@@ -55,8 +52,6 @@ async def _asked(request: Request) -> OwnRequest:
     limits = own_limits(request)
     asked = decode_request(await read_json(request, limits))
     check_size(limits, asked.query, [document.text for document in asked.documents])
-    if asked.explain > MOST_EXPLAINED:
-        raise RefusedError(Fault.INVALID, f"$.explain: at most {MOST_EXPLAINED} results are explained")
     return asked
 
 

@@ -10,7 +10,7 @@ from shortlist.planning.contenders import Contender
 from shortlist.planning.plan import Plan, Task
 from shortlist.server.bodies import read_json
 from shortlist.server.faults import RefusedError
-from shortlist.server.replies import json_reply, notes_of, own_limits, state_of
+from shortlist.server.replies import json_reply, own_limits, state_of
 from shortlist.server.state import State
 from shortlist.wire import Fault
 from shortlist.wire.reading import At, whole_or_none
@@ -22,7 +22,6 @@ _KNOWN = ("budget_ms", "candidates", "tokens", "query_tokens")
 async def plan(request: Request) -> Response:
     """Return the best plan within `budget_ms` for so many candidates of so many tokens, and what is next better."""
     state = state_of(request)
-    notes_of(request).dialect = "shortlist"
     at = At(await read_json(request, own_limits(request))).only(_KNOWN)
     budget_ms = at["budget_ms"].number()
     if budget_ms <= 0:
