@@ -281,6 +281,10 @@ def test_the_command_trains_a_blend_that_search_and_python_load(tmp_path: Path) 
     ranking = Reranker.load(str(out)).rank("what is red car", ["the sea", "red car is a thing"])
     assert ranking.doc_ids == ("1", "0")
     assert ranking.score_kind.value == "weighted sum"
+    train_model(Wanted([tmp_path / "data.jsonl"], tmp_path / "again", start=str(out)), Recipe(steps=1))
+    again = json.loads((tmp_path / "again" / "card.json").read_text())
+    assert again["kind"] == "blend"
+    assert again["parts"] == card["parts"]
 
 
 def test_the_average_of_two_trainings_lies_between_them(tiny: Path, tmp_path: Path) -> None:

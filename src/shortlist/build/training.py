@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shortlist._optional import require
-from shortlist.build.models import load_encoder, load_model, load_part
+from shortlist.build.models import blend_parts, load_encoder, load_model, load_part
 from shortlist.build.named import Named
 from shortlist.errors import InputError
 from shortlist.inference.processor import processor_features
@@ -26,7 +26,6 @@ from shortlist.training.groups import Group
 from shortlist.training.negatives import Filter, Miner, Window
 from shortlist.training.recipe import Recipe
 from shortlist.training.teaching import Teacher, taught_by
-from shortlist.weights import find_packaged
 
 if TYPE_CHECKING:
     from shortlist.training.train import Moment
@@ -110,10 +109,9 @@ def train_model(
 def _parts(wanted: Wanted, settings: Settings) -> tuple[str, list[Mapping[str, Any]]]:
     """Return the name of the model to train, and the other parts of its blend, which stand beside it."""
     start = wanted.start or (settings.encoder if wanted.kind == "bi-encoder" else settings.model)
-    packaged = find_packaged(start)
-    if packaged is None or packaged.card["kind"] != "blend":
+    parts: list[Mapping[str, Any]] = list(blend_parts(start))
+    if not parts:
         return start, []
-    parts: list[Mapping[str, Any]] = list(packaged.card["parts"])
     own = next((part for part in parts if part["kind"] == wanted.kind), None)
     if own is None:
         raise InputError(f"{start} has no {wanted.kind} to train; name one to start from")
