@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from shortlist._optional import require
 from shortlist.build import Reranker
-from shortlist.integrations.rows import Rows, about, areranked, reranked
+from shortlist.integrations.rows import about, areranked, reranked
 from shortlist.pipeline import Pipeline
 from shortlist.settings import DEFAULT_MODEL
 
@@ -42,13 +42,13 @@ class ShortlistRanker:
     def run(self, query: str, documents: list[Document], top_k: int | None = None) -> dict[str, Any]:
         """Rerank documents."""
         rows = reranked(self._reranker, query, _texts(documents), top_k=top_k or self.top_k)
-        return {"documents": _kept(documents, rows)}
+        return {"documents": [replace(documents[row], score=score) for row, score in rows]}
 
     @_haystack.component.output_types(documents=list[Document])
     async def run_async(self, query: str, documents: list[Document], top_k: int | None = None) -> dict[str, Any]:
         """Rerank documents without blocking the event loop."""
         rows = await areranked(self._reranker, query, _texts(documents), top_k=top_k or self.top_k)
-        return {"documents": _kept(documents, rows)}
+        return {"documents": [replace(documents[row], score=score) for row, score in rows]}
 
 
 @_haystack.component
@@ -76,7 +76,3 @@ class ShortlistRetriever:
 
 def _texts(documents: list[Any]) -> list[str]:
     return [document.content or "" for document in documents]
-
-
-def _kept(documents: list[Any], rows: Rows) -> list[Any]:
-    return [replace(documents[row], score=score) for row, score in rows]
