@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ openvino = pytest.importorskip("openvino", reason="needs the extra 'openvino'")
 
 from shortlist.evaluation.agreement import agreement
 from shortlist.inference.batches import pad
+from shortlist.inference.calibrating import CALIBRATED, write_calibrated
 from shortlist.inference.models import find_model
 from shortlist.inference.openvino_int8 import compress_weights, is_quantised, save_quantised
 from shortlist.inference.processor import sums_bytes_in_32_bits
@@ -67,6 +69,19 @@ def test_int8_keeps_the_order_of_fp32_and_is_made_once(own_cache: Path) -> None:
 def test_where_bytes_may_overflow_only_weights_are_int8(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shortlist.inference.load.sums_bytes_in_32_bits", lambda: False)
     assert agreement(scores("int8"), scores("fp32")).tau > 0.9
+    assert not list(own_cache.rglob("*-int8-*/model.xml"))
+
+
+def test_a_model_that_brings_its_int8_graph_is_run_by_it(
+    own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shortlist.inference.load.sums_bytes_in_32_bits", lambda: True)
+    folder = shutil.copytree(find_model(MODEL).path, tmp_path / "model")
+    inputs = [ModelInput(np.arange(1000, 1040, dtype=np.int32), 9)]
+    file = write_calibrated(folder / "model.onnx", inputs, folder / CALIBRATED, pad_id=0)
+    assert is_quantised(openvino.Core().read_model(str(file)))
+    found = CrossEncoder.load(str(folder), engine="openvino", precision="int8", threads=1).score(QUERY, DOCUMENTS)
+    assert agreement(found.values, scores("fp32")).tau > 0.6  # calibrated on nothing like these texts
     assert not list(own_cache.rglob("*-int8-*/model.xml"))
 
 

@@ -25,6 +25,7 @@ from shortlist.build.reranker import Reranker
 from shortlist.build.training import Wanted, train_model
 from shortlist.errors import CorruptModelError, InputError
 from shortlist.inference.biencoder import BiEncoder
+from shortlist.inference.load import available_engines
 from shortlist.inference.models import find_model
 from shortlist.protocols import Role
 from shortlist.scorers.cross_encoder import CrossEncoder
@@ -278,6 +279,7 @@ def test_the_command_trains_a_blend_that_search_and_python_load(tmp_path: Path) 
     assert card["training_data"]["queries"] == 36
     assert card["compared_with_torch"]["onnxruntime fp32"]["tau"] > 0.98
     assert not (out / "checkpoint.pt").exists()
+    assert (out / "int8" / "model.xml").is_file() == ("openvino" in available_engines())
     ranking = Reranker.load(str(out)).rank("what is red car", ["the sea", "red car is a thing"])
     assert ranking.doc_ids == ("1", "0")
     assert ranking.score_kind.value == "weighted sum"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ from typing import Any
 
 from shortlist._optional import require
 from shortlist.errors import InputError, MissingExtraError, UnsupportedModelError
-from shortlist.inference.batches import pad, plan_batches
+from shortlist.inference.calibrating import CALIBRATED, write_calibrated
 from shortlist.inference.engine import TOKEN_BUDGET, Engine
 from shortlist.inference.models import ModelFolder, find_model
 from shortlist.inference.processor import processor_features, sums_bytes_in_32_bits
@@ -267,31 +266,23 @@ def _exported(folder: ModelFolder, weights: str, head: Head) -> Path:
 
 
 def _calibrated(folder: ModelFolder, weights: str, head: Head, file: Path) -> Path:
-    """Return the graph with int8 products for OpenVINO, made once of our own texts; the same one without VNNI or AMX.
+    """Return the graph with int8 products for OpenVINO; the same one without VNNI or AMX, where bytes can overflow.
 
-    There, products of bytes can overflow, and only the weights become int8.
+    A model that was calibrated when it was trained brings its own; others are, once, by texts that come with shortlist.
     """
-    out = _exports(weights, f"{head}-int8") / "model.xml"
-    if not sums_bytes_in_32_bits() or out.is_file():
-        return out if sums_bytes_in_32_bits() else file
-    from shortlist.inference.openvino_int8 import save_quantised
-
+    if not sums_bytes_in_32_bits():
+        return file  # only the weights become int8
+    own, out = folder.path / CALIBRATED, _exports(weights, f"{head}-int8") / "model.xml"
+    if own.is_file() or out.is_file():
+        return own if own.is_file() else out
     tokenizer = Tokenizer.load(folder.path / "tokenizer.json", pad_id=folder.pad_id)
     queries, passages = map(tokenizer.encode, real_texts())
     if head == "classification":
         inputs = [tokenizer.pair.build(query, passage) for query in queries for passage in passages]
     else:
         inputs = [tokenizer.single.build(text, text[:0]) for text in (*queries, *passages)]
-    inputs = [one for one in inputs if len(one) <= folder.max_length]
-    # every product's input is an output then, and small batches keep that small
-    plan = plan_batches([len(one) for one in inputs], token_budget=TOKEN_BUDGET // 4)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
-        made = Path(scratch) / out.name
-        save_quantised(file, [pad([inputs[p] for p in places], pad_id=tokenizer.pad_id) for places in plan], made)
-        for suffix in (".bin", ".xml"):
-            made.with_suffix(suffix).replace(out.with_suffix(suffix))
-    return out
+    kept = [one for one in inputs if len(one) <= folder.max_length]
+    return write_calibrated(file, kept, out, pad_id=tokenizer.pad_id)
 
 
 def _exports(weights: str, what: str) -> Path:

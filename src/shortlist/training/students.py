@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from shortlist.inference.batches import pad, plan_batches
-from shortlist.inference.tokens import ModelInput
+from shortlist.inference.tokens import ModelInput, Tokenizer
 from shortlist.training.groups import Group
 from shortlist.training.losses.targets import Targets
 from shortlist.training.recipe import Recipe
@@ -20,6 +20,7 @@ class Student(Protocol):
     """A model in training."""
 
     module: nn.Module
+    tokenizer: Tokenizer
 
     def score(self, groups: Sequence[Group]) -> Tensor:
         """Return `[groups, size, heads]` scores of each group's own passages; the last head is the model's own."""
