@@ -33,11 +33,6 @@ class ShortlistRanker:
         self.model, self.top_k = model, top_k
         self._reranker = Reranker(model)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return what a pipeline's YAML keeps."""
-        made: dict[str, Any] = _haystack.default_to_dict(self, model=self.model, top_k=self.top_k)
-        return made
-
     @_haystack.component.output_types(documents=list[Document])
     def run(self, query: str, documents: list[Document], top_k: int | None = None) -> dict[str, Any]:
         """Rerank documents."""

@@ -6,13 +6,13 @@ https://modelcontextprotocol.io/; the official SDK, https://github.com/modelcont
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import shortlist
 from shortlist._optional import require
 from shortlist.build import Reranker
-from shortlist.build.asking import Asked, Packing, answered
+from shortlist.build.asking import Packing, answered
+from shortlist.integrations.mcp_replies import asked_json, ranking_json
 from shortlist.pipeline import Pipeline
 from shortlist.protocols import Generator
 from shortlist.protocols import Reranker as RerankerProtocol
@@ -52,43 +52,6 @@ def mcp_server(
         """Answer a question from the indexed documents, with citations, or return the passages to answer from."""
         ranking = await asyncio.to_thread(pipeline.search, question, top_k=2 * passages, depth=max(100, 2 * passages))
         packing = Packing(context_tokens, passages)
-        return _asked_json(await asyncio.to_thread(answered, ranking, packing=packing, generator=generator))
+        return asked_json(await asyncio.to_thread(answered, ranking, packing=packing, generator=generator))
 
     return server
-
-
-def ranking_json(ranking: Ranking) -> dict[str, Any]:
-    """Return a ranking as plain JSON values."""
-    return {
-        "results": [
-            {
-                "rank": item.rank,
-                "doc_id": item.doc_id,
-                "score": item.score if item.is_scored else None,
-                "place": str(item.document.place or ""),
-                "title": item.document.title,
-                "text": item.document.text,
-            }
-            for item in ranking
-        ],
-        "score_kind": ranking.score_kind.value,
-        "notes": list(ranking.trace.degradations),
-    }
-
-
-def _asked_json(told: Asked) -> dict[str, Any]:
-    answer = told.answer
-    return {
-        "found": told.is_found,
-        "chance": told.chance,
-        "floor": told.floor,
-        "answer": None if answer is None else answer.text,
-        "unsupported": [] if answer is None else _unsupported(answer.sentences),
-        "context": told.context.text if told.is_found else "",
-        "citations": {str(passage.mark): str(passage.document.place or "") for passage in told.context.passages},
-        "notes": list(told.notes),
-    }
-
-
-def _unsupported(sentences: Sequence[Any]) -> list[str]:
-    return [f"{sentence.text} ({', '.join(sentence.notes)})" for sentence in sentences if sentence.notes]
