@@ -136,7 +136,7 @@ def _print_checked(answer: CheckedAnswer, context: Context) -> None:
     screen = console()
     for sentence in answer.sentences:
         if sentence.notes:
-            screen.print(shown(f"  ! {', '.join(sentence.notes)}: {sentence.text}"), style="yellow", soft_wrap=True)
+            screen.print(shown(f"  ! {', '.join(sentence.notes)}: {sentence.text}"), style="bold", soft_wrap=True)
     cited = answer.cited
     screen.print("\ncited:" if cited else "\nit cites nothing; it was given:", style="bold")
     for passage in cited or () if answer.is_refusal else cited or context.passages:
