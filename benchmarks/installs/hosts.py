@@ -2,8 +2,9 @@
 
     python -m benchmarks.installs.hosts --json docs/figures/hosts.json
 
-For every host: the oldest release that we say works (the extra's bound in `pyproject.toml`), the newest there is, and
-what else `RELEASES` lists. Needs a package index and uv (`pip install uv`); takes half an hour.
+For every host: the oldest release that we say works (the extra's bound in `pyproject.toml`; of what a drop-in stands in
+for, the one its docstring names), the newest there is, and what else `RELEASES` lists. Needs a package index and uv
+(`pip install uv`); takes half an hour.
 """
 
 from __future__ import annotations
@@ -31,11 +32,25 @@ RELEASES: Mapping[str, Sequence[str]] = {
     "mcp": ("1.20.0", "2.0.0", NEWEST),
     "mteb": ("2.10.0", NEWEST),
     "pyterrier": ("1.0.0", NEWEST),
+    "sentence-transformers": ("5.0.0", "6.0.0", NEWEST),
+    "rerankers": ("0.9.0", NEWEST),
+    "flashrank": ("0.2.0", "0.2.9", NEWEST),
 }
+SHAPES = {"sentence-transformers": "6", "rerankers": "0.10", "flashrank": "0.2.9"}
+"""The releases whose shape our drop-ins have: none is asked for by an extra, since a drop-in takes its place."""
 EXTRAS = {"langchain-core": "langchain", "llama-index-core": "llama-index", "haystack-ai": "haystack"}
 EXTRAS |= {"qdrant-client": "qdrant"}
-BESIDE: Mapping[str, Sequence[str]] = {"lancedb": ("pandas", "pylance"), "mcp": ("uvicorn",)}
+_FOLDERS = ("onnx>=1.17", "huggingface-hub>=0.27", "torch>=2.6", "transformers>=4.45")
+BESIDE: Mapping[str, Sequence[str]] = {
+    "lancedb": ("pandas", "pylance"),
+    "mcp": ("uvicorn",),
+    "sentence-transformers": _FOLDERS,
+    "rerankers": _FOLDERS,
+}
 """What a host's own test needs; without it the test would skip."""
+
+_REAL = "tests/integrations/test_real_dropins.py"
+_NAMED = {"sentence-transformers": "sentence_transformers"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -49,7 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         built = wheel(Path(folder))
         for host, release in _wanted(chosen.only):
             tried = attempt(host, release, built, Path(folder))
-            kept.setdefault(host, {})[tried["release"]] = tried
+            others = {
+                one: row | {"newest": False} if tried["newest"] else row for one, row in kept.get(host, {}).items()
+            }
+            kept[host] = others | {tried["release"]: tried}
             told([host, tried])
             run = provenance("benchmarks.installs.hosts", sys.argv[1:])
             rows = {one: kept[one] for one in RELEASES if one in kept}
@@ -68,11 +86,23 @@ def attempt(host: str, release: str, built: Path, parent: Path) -> dict[str, Any
         try:
             environment.install(str(built), pinned, *TESTING, *BESIDE.get(host, ()))
         except InstallError as error:
-            return {"release": release, "passed": 0, "failed": 1, "skipped": 0, "words": str(error)}
-        outcome = environment.test(*SMOKE[EXTRAS.get(host, host)])
+            wrong = {"passed": 0, "failed": 1, "skipped": 0, "words": str(error)}
+            return {"release": release, "newest": release == NEWEST, **wrong}
+        outcome = environment.test(*tests_of(host))
         found = environment.releases()[host]
     told = {"passed": outcome.passed, "failed": outcome.failed, "skipped": outcome.skipped, "words": outcome.words}
     return {"release": found, "newest": release == NEWEST, **told}
+
+
+def beside(rows: Mapping[str, Mapping[str, Any]], tried: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the rows with one more: when it is the newest release, what was so before is no longer."""
+    older = {one: {**row, "newest": row.get("newest", False) and not tried["newest"]} for one, row in rows.items()}
+    return older | {tried["release"]: tried}
+
+
+def tests_of(host: str) -> Sequence[str]:
+    """Return the tests that run our adapter in its host, or our drop-in beside what it stands in for."""
+    return [f"{_REAL}::test_{_NAMED.get(host, host)}"] if host in SHAPES else SMOKE[EXTRAS.get(host, host)]
 
 
 def _wanted(only: str | None) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -106,19 +107,55 @@ def test_the_manual_page_is_set_without_a_warning() -> None:
     assert "\n   " in set_page.stdout
 
 
+def on_path(folder: Path) -> Path:
+    """Put the command into a folder, for shells to run."""
+    command = folder / "shortlist"
+    command.write_text(f"#!{sys.executable}\nfrom shortlist.cli import main\nmain()\n", encoding="utf-8")
+    command.chmod(0o755)
+    return folder
+
+
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 def test_bash_completes_commands_options_and_models(tmp_path: Path) -> None:
     """A real bash sources the script and asks for the words that may follow."""
-    command = tmp_path / "shortlist"
-    command.write_text(f"#!{sys.executable}\nfrom shortlist.cli import main\nmain()\n", encoding="utf-8")
-    command.chmod(0o755)
     script = """
     PATH="$1:$PATH"; source <(shortlist completion bash)
     words() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _shortlist_completion shortlist; echo "${COMPREPLY[@]}"; }
     words shortlist se; words shortlist search --prec; words shortlist rerank q --model shortlist-m
     """
-    done = subprocess.run(["bash", "-c", script, "bash", tmp_path], capture_output=True, text=True, check=True)
+    done = subprocess.run(["bash", "-c", script, "bash", on_path(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["search serve", "--precision", "shortlist-minilm-l6"]
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="needs fish")
+def test_fish_completes_commands_options_and_models(tmp_path: Path) -> None:
+    """A real fish sources the script and asks for the words that may follow, with what they are for."""
+    script = "shortlist completion fish | source; for line in $argv; complete -C $line; end"
+    lines = ["shortlist se", "shortlist search --prec", "shortlist rerank q --model shortlist-m"]
+    environment = {**os.environ, "PATH": f"{on_path(tmp_path)}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    command = ["fish", "--no-config", "-c", script, *lines]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    words = [line.split("\t")[0] for line in done.stdout.splitlines()]
+    assert [word for word in words if word] == ["search", "serve", "--precision", "shortlist-minilm-l6"]
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="needs zsh")
+def test_zsh_completes_at_the_first_tab(tmp_path: Path) -> None:
+    """A real zsh finds the script in its fpath, within a terminal of its own, where Tab is pressed once."""
+    script = """
+    zmodload zsh/zpty
+    shortlist completion zsh > $1/_shortlist
+    zpty it "PS1='> ' zsh -f -i"
+    zpty -w it "fpath=($1 \\$fpath); autoload -Uz compinit; compinit -u -D; print rea''dy"
+    zpty -r it seen $'*ready\\r\n*'
+    zpty -w -n it $'shortlist sea\t'
+    zpty -r it seen '*sea*rch *'
+    print found
+    """
+    environment = {**os.environ, "PATH": f"{on_path(tmp_path)}:{os.environ['PATH']}", "TERM": "dumb"}
+    command = ["zsh", "-f", "-c", script, "zsh", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=120)
+    assert done.stdout.splitlines()[-1:] == ["found"], done.stdout + done.stderr
 
 
 def test_every_shell_has_its_script_and_others_are_refused() -> None:

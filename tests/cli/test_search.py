@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from shortlist.cli.output import print_indented
 
 from .running import run
 
@@ -125,3 +129,13 @@ def test_only_the_named_file_is_searched_also_when_its_index_holds_others(indexe
 def test_one_file_can_be_searched(docs: Path) -> None:
     outcome = run("search", "wrought iron", docs / "tower.md", "--json", "--no-rerank")
     assert outcome.texts()[0] == "It is made of wrought iron."
+
+
+@pytest.mark.parametrize(("is_terminal", "lines"), [(True, ["   one two", "   three", "     four"]), (False, None)])
+def test_long_lines_of_a_passage_break_within_its_margin_on_a_terminal_only(
+    is_terminal: bool, lines: list[str] | None
+) -> None:
+    screen = Console(file=io.StringIO(), force_terminal=is_terminal, width=12, height=9, color_system=None)
+    print_indented(screen, "one two three\n  four", by=3)
+    assert isinstance(screen.file, io.StringIO)
+    assert screen.file.getvalue().splitlines() == (lines or ["   one two three", "     four"])

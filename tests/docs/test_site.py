@@ -91,10 +91,12 @@ def test_links_out_of_it_are_well_formed(pages: dict[Path, Page]) -> None:
     assert [link for link in sorted(out) if urlsplit(link).scheme != "https" or "." not in urlsplit(link).netloc] == []
 
 
-def test_nothing_is_loaded_from_elsewhere(pages: dict[Path, Page]) -> None:
+def test_everything_that_is_loaded_is_of_the_site(pages: dict[Path, Page]) -> None:
     loads = [load for page in pages.values() for load in page.loads]
-    assert loads
+    assert any(load.endswith(".svg") for load in loads)
     assert [load for load in loads if urlsplit(load).scheme or urlsplit(load).netloc] == []
+    found = [(load, target) for file, page in pages.items() for load, target, _ in inner(page.loads, file)]
+    assert [load for load, target in found if not target.is_file() and not load.startswith("/")] == []  # as 404.html's
 
 
 def test_the_reference_holds_every_public_name(pages: dict[Path, Page]) -> None:

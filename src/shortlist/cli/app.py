@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -54,29 +54,40 @@ _OF_TWO_WORDS = (("index", "push"),)  # a folder of such a name is given as ./pu
 app = typer.Typer(
     help=HELP, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
 )
-app.command("index")(index.index)
-app.command("index push")(push.push)
-app.command("search")(search.search)
-app.command("ask")(ask.ask)
-app.command("mcp")(mcp.mcp)
-app.command("rerank")(rerank.rerank)
-app.command("calibrate")(calibrate.calibrate)
-app.command("plan")(plan.plan)
-app.command("advise")(advise.advise)
-app.command("exits")(exits.exits)
-app.command("serve")(serve.serve)
-app.command("train")(train.train)
-app.command("train-gate")(train_gate.train_gate)
-app.command("models")(models.models)
-app.command("verify")(verify.verify)
-app.command("pull")(pull.pull)
-app.command("pack")(pack.pack)
-app.command("unpack")(unpack.unpack)
-app.command("doctor")(doctor.doctor)
-app.command("probe-injection")(probe_injection.probe_injection)
-app.command("completion")(completion.completion)
-app.command("man")(man.man)
-app.add_typer(evaluate.app, name="evaluate")
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "index": index.index,
+    "index push": push.push,
+    "search": search.search,
+    "ask": ask.ask,
+    "mcp": mcp.mcp,
+    "rerank": rerank.rerank,
+    "calibrate": calibrate.calibrate,
+    "plan": plan.plan,
+    "advise": advise.advise,
+    "exits": exits.exits,
+    "serve": serve.serve,
+    "train": train.train,
+    "train-gate": train_gate.train_gate,
+    "models": models.models,
+    "verify": verify.verify,
+    "pull": pull.pull,
+    "pack": pack.pack,
+    "unpack": unpack.unpack,
+    "doctor": doctor.doctor,
+    "probe-injection": probe_injection.probe_injection,
+    "completion": completion.completion,
+    "man": man.man,
+}
+
+
+def _summary(command: Callable[..., None]) -> str:
+    """Return the first line of a command's help, whole: typer would cut it at 45 characters."""
+    return (command.__doc__ or "").partition("\n")[0]
+
+
+for _name, _run in _COMMANDS.items():
+    app.command(_name, short_help=_summary(_run))(_run)
+app.add_typer(evaluate.app, name="evaluate", short_help=_summary(evaluate.evaluate))
 
 
 def _version(wanted: bool) -> None:

@@ -13,7 +13,15 @@ from shortlist.build import open_pipeline
 from shortlist.build.asking import Asked, Packing, answered
 from shortlist.build.generators import load_generator
 from shortlist.cli.options import BudgetMs, Depth, Engine, Json, Model, Precision, Threads, settings
-from shortlist.cli.output import console, errors_console, print_degradations, print_json, ranking_json, shown
+from shortlist.cli.output import (
+    console,
+    errors_console,
+    print_degradations,
+    print_indented,
+    print_json,
+    ranking_json,
+    shown,
+)
 from shortlist.cli.places import INDEX_FOLDER
 from shortlist.cli.search import ready_index, within
 from shortlist.errors import InputError
@@ -121,7 +129,7 @@ def _print(result: Asked, *, show_context: bool) -> None:
     if show_context:
         screen.print(shown(result.context.text), soft_wrap=True)
     if not result.is_found:
-        screen.print(f"{NOT_FOUND} ({_chance(result)})")
+        print_indented(screen, f"{NOT_FOUND} ({_chance(result)})", by=0)
     elif result.answer is not None:
         _print_checked(result.answer, result.context)
 
@@ -136,7 +144,7 @@ def _print_checked(answer: CheckedAnswer, context: Context) -> None:
     screen = console()
     for sentence in answer.sentences:
         if sentence.notes:
-            screen.print(shown(f"  ! {', '.join(sentence.notes)}: {sentence.text}"), style="yellow", soft_wrap=True)
+            screen.print(shown(f"  ! {', '.join(sentence.notes)}: {sentence.text}"), style="bold", soft_wrap=True)
     cited = answer.cited
     screen.print("\ncited:" if cited else "\nit cites nothing; it was given:", style="bold")
     for passage in cited or () if answer.is_refusal else cited or context.passages:

@@ -10,6 +10,13 @@ from typer.completion import completion_init, get_completion_script  # type: ign
 from shortlist.errors import InputError
 
 SHELLS = ("bash", "zsh", "fish")
+_BOUND = "compdef _shortlist_completion shortlist"
+_BOUND_OR_ASKED = f"""if [[ $funcstack[1] = _shortlist ]]; then
+  _shortlist_completion
+else
+  {_BOUND}
+fi"""
+"""At the first Tab zsh loads the file as the function that must answer it; typer's script only binds another one."""
 
 
 def completion(
@@ -25,7 +32,8 @@ def completion(
     """
     if shell not in SHELLS:
         raise InputError(f"there is a script for {', '.join(SHELLS)}; got {shell!r}")
-    typer.echo(get_completion_script(prog_name="shortlist", complete_var="_SHORTLIST_COMPLETE", shell=shell))
+    script = get_completion_script(prog_name="shortlist", complete_var="_SHORTLIST_COMPLETE", shell=shell)
+    typer.echo(script.replace(_BOUND, _BOUND_OR_ASKED) if shell == "zsh" else script)
 
 
 def ready() -> None:

@@ -80,7 +80,8 @@ def _print_all(entries: Sequence[Entry]) -> None:
         needs = sorted({need for entry in of_kind for need in entry.needs})
         out.print(f"{kind}: {_ABOUT[kind]}", soft_wrap=True)
         if needs:
-            out.print(f"   needs pip install 'shortlist[{','.join(needs)}]'", soft_wrap=True)
+            who = "needs" if all(entry.needs for entry in of_kind) else "without * it needs"
+            out.print(f"   {who} pip install 'shortlist[{','.join(needs)}]'", soft_wrap=True)
         out.print(_HEADER, soft_wrap=True)
         for entry in of_kind:
             out.print(_row(entry), soft_wrap=True)

@@ -10,11 +10,17 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
+from rich.theme import Theme
 
 from shortlist.types import Ranking, ScoredDocument
 
 # all control characters but tab and line break: a document must not steer the terminal that shows it
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+# rich's yellow cannot be read on white, nor its dim on black
+_READABLE = Theme({"progress.elapsed": "none"})
 
 
 def console() -> Console:
@@ -24,12 +30,19 @@ def console() -> Console:
 
 def errors_console() -> Console:
     """Return the console of stderr, alike."""
-    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False, theme=_READABLE)
 
 
 def shown(text: str) -> str:
     """Return text for a terminal, its control characters replaced by U+FFFD."""
     return _CONTROL.sub("\ufffd", text)
+
+
+def print_indented(screen: Console, text: str, *, by: int) -> None:
+    """Print text behind a margin: a terminal's long lines are broken within it, those of a pipe or file stay whole."""
+    lines = Text(shown(text)).wrap(screen, screen.width - by) if screen.is_terminal else shown(text).splitlines()
+    for line in lines:
+        screen.print(f"{' ' * by}{line}".rstrip(), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

@@ -39,6 +39,7 @@ from shortlist.cli.output import (
     console,
     errors_console,
     print_degradations,
+    print_indented,
     print_json,
     ranking_json,
     score_text,
@@ -168,21 +169,20 @@ def _print(ranking: Ranking) -> None:
         place = str(item.document.place or item.doc_id)
         heading = item.document.place.heading if item.document.place else item.document.title
         screen.print(shown(f"{item.rank}. {place}  {heading}"), style="bold", soft_wrap=True)
-        screen.print(_standing(ranking, item), style="dim", soft_wrap=True)
-        screen.print(shown(_excerpt(item.document.text)), soft_wrap=True)
+        print_indented(screen, f"{_standing(ranking, item)}\n{_excerpt(item.document.text)}", by=3)
         screen.print()
     screen.print(_steps(ranking))
 
 
 def _standing(ranking: Ranking, item: ScoredDocument) -> str:
     before = [f"{s.stage} {s.rank}" for s in item.history]
-    return f"   score {score_text(item, digits=3)} ({ranking.score_kind.value}); stood at: {', '.join(before) or '-'}"
+    return f"score {score_text(item, digits=3)} ({ranking.score_kind.value}); stood at: {', '.join(before) or '-'}"
 
 
 def _excerpt(text: str, *, lines: int = 6) -> str:
     kept = [line for line in text.splitlines() if line.strip()]
-    more = [f"   ... {len(kept) - lines} more lines"] if len(kept) > lines else []
-    return "\n".join([f"   {line}" for line in kept[:lines]] + more)
+    more = [f"... {len(kept) - lines} more lines"] if len(kept) > lines else []
+    return "\n".join(kept[:lines] + more)
 
 
 def _steps(ranking: Ranking) -> Table:

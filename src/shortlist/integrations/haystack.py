@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from shortlist._optional import require
 from shortlist.build import Reranker
-from shortlist.integrations.rows import about, areranked, reranked
+from shortlist.integrations.rows import Rows, about, areranked, reranked
 from shortlist.pipeline import Pipeline
 from shortlist.settings import DEFAULT_MODEL
 
@@ -33,22 +33,17 @@ class ShortlistRanker:
         self.model, self.top_k = model, top_k
         self._reranker = Reranker(model)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return what a pipeline's YAML keeps."""
-        made: dict[str, Any] = _haystack.default_to_dict(self, model=self.model, top_k=self.top_k)
-        return made
-
     @_haystack.component.output_types(documents=list[Document])
     def run(self, query: str, documents: list[Document], top_k: int | None = None) -> dict[str, Any]:
         """Rerank documents."""
         rows = reranked(self._reranker, query, _texts(documents), top_k=top_k or self.top_k)
-        return {"documents": [replace(documents[row], score=score) for row, score in rows]}
+        return {"documents": _kept(documents, rows)}
 
     @_haystack.component.output_types(documents=list[Document])
     async def run_async(self, query: str, documents: list[Document], top_k: int | None = None) -> dict[str, Any]:
         """Rerank documents without blocking the event loop."""
         rows = await areranked(self._reranker, query, _texts(documents), top_k=top_k or self.top_k)
-        return {"documents": [replace(documents[row], score=score) for row, score in rows]}
+        return {"documents": _kept(documents, rows)}
 
 
 @_haystack.component
@@ -76,3 +71,7 @@ class ShortlistRetriever:
 
 def _texts(documents: list[Any]) -> list[str]:
     return [document.content or "" for document in documents]
+
+
+def _kept(documents: list[Any], rows: Rows) -> list[Any]:
+    return [replace(documents[row], score=score) for row, score in rows]

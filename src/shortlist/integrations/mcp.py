@@ -12,7 +12,7 @@ import shortlist
 from shortlist._optional import require
 from shortlist.build import Reranker
 from shortlist.build.asking import Packing, answered
-from shortlist.integrations.mcp_answers import asked_json, ranking_json
+from shortlist.integrations.mcp_replies import asked_json, ranking_json
 from shortlist.pipeline import Pipeline
 from shortlist.protocols import Generator
 from shortlist.protocols import Reranker as RerankerProtocol

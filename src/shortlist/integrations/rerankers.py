@@ -13,7 +13,7 @@ from typing import Any
 
 from shortlist import build
 from shortlist.errors import InputError
-from shortlist.integrations.ranked_results import Document, RankedResults, Result
+from shortlist.integrations.rerankers_results import Document, RankedResults, Result
 from shortlist.integrations.rows import Rows, areranked, reranked
 from shortlist.settings import DEFAULT_MODEL
 

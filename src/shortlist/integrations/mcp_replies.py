@@ -1,4 +1,4 @@
-"""What the tools of the MCP server answer, as plain JSON values."""
+"""What the tools of the MCP server tell an agent: less than `--json`, since an agent pays for every word."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def ranking_json(ranking: Ranking) -> dict[str, Any]:
 
 
 def asked_json(told: Asked) -> dict[str, Any]:
-    """Return an answer, or what to answer from, with the places that its marks stand for."""
+    """Return an asked question as plain JSON values."""
     answer = told.answer
     return {
         "found": told.is_found,

@@ -1,4 +1,4 @@
-"""What the drop-in for rerankers gives back: results with the attributes and lookups of rerankers 0.10."""
+"""What goes into and comes out of the shape of rerankers 0.10: documents, and results that can be looked up."""
 
 from __future__ import annotations
 
