@@ -63,5 +63,5 @@ def test_the_file_for_kubernetes_is_one_that_serve_takes() -> None:
     assert deployed.autoscaling_config["policy"]["policy_function"].endswith(":replicas_for_tokens")
     bound = app(application.args)
     assert bound._bound_deployment.name == deployed.name
-    with pytest.raises(InputError, match="settings and serving"):
+    with pytest.raises(InputError, match="settings, serving and models_at_once"):
         app({"model": "x"})
