@@ -12,6 +12,9 @@ from shortlist.scale.pairs import Part
 
 WORDS = ["wing", "swept", "lift", "drag", "soup", "onion", "reactor", "heat", "exchanger", "boundary", "layer", "flow"]
 MODEL = "lexical:words"
+CROSS_ENCODER = "shortlist-minilm-l6"
+OPTIONS: dict[str, Any] = {"engine": "onnxruntime", "precision": "fp32"}
+ONE_CORE: dict[str, Any] = {**OPTIONS, "threads": 1}
 
 
 def rows(count: int, *, each: int = 7) -> list[dict[str, str]]:

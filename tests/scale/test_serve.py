@@ -48,6 +48,8 @@ def test_a_replica_reports_what_waits_and_is_well(monkeypatch: pytest.MonkeyPatc
     assert callable(replica.__serve_build_asgi_app__())
     with pytest.raises(InputError, match="cannot write to one folder"):
         Replica({}, {"writable_index": True})
+    with pytest.raises(InputError, match="models_at_once must be"):
+        Replica({"model": "lexical:words"}, models_at_once=-1)
 
 
 def test_the_file_for_kubernetes_is_one_that_serve_takes() -> None:
@@ -63,5 +65,5 @@ def test_the_file_for_kubernetes_is_one_that_serve_takes() -> None:
     assert deployed.autoscaling_config["policy"]["policy_function"].endswith(":replicas_for_tokens")
     bound = app(application.args)
     assert bound._bound_deployment.name == deployed.name
-    with pytest.raises(InputError, match="settings and serving"):
+    with pytest.raises(InputError, match="settings, serving and models_at_once"):
         app({"model": "x"})

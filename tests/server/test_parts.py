@@ -14,7 +14,7 @@ from server.fakes import FakeClock, Overlap
 from shortlist.errors import InputError, ModelError, OverloadedError, SettingsError
 from shortlist.server.explaining import parts_of
 from shortlist.server.keys import Key, find_key, new_key, read_keys
-from shortlist.server.models.asked import Served
+from shortlist.server.models.asked import Ask, Served
 from shortlist.server.models.pool import RETRY_MS, ModelPool
 from shortlist.server.models.queued import QueuedModel
 from shortlist.server.published import shown_scores
@@ -141,6 +141,34 @@ def test_models_are_loaded_at_first_use_and_put_away_when_memory_is_short() -> N
 
     asyncio.run(use())
     assert loads == ["a", "b", "b"]
+
+
+def test_every_use_of_a_model_is_announced_while_it_is_in_memory() -> None:
+    loads: list[str] = []
+    told: list[tuple[str, bool]] = []
+
+    async def use() -> None:
+        pool = pool_with(loads)
+
+        async def announce(name: str) -> None:
+            told.append((name, pool.loaded(name) is not None))
+
+        pool.announce = announce
+        with pytest.raises(ModelError):
+            async with pool.lease("broken"):
+                pass
+        async with pool.lease("a") as model:
+            pool.put_away("a")
+            assert pool.loaded("a") is None
+            assert len(await model.rank(Ask(Ranking.in_order(Query("q"), [Document("d", "1")])))) == 1
+        async with pool.lease("a") as again:
+            assert again is not model
+        pool.put_away("b")  # was never loaded
+        await pool.close()
+
+    asyncio.run(use())
+    assert loads == ["broken", "a", "a"]
+    assert told == [("a", True), ("a", True)]
 
 
 def test_a_broken_model_is_not_loaded_again_and_again() -> None:

@@ -2,8 +2,9 @@
 
 A replica reads shortlist.toml and SHORTLIST_* where it runs, as `shortlist serve` does. It reports the tokens
 that wait in its queues, and `replicas_for_tokens` asks for as many replicas as it takes to work them
-off in time. What a replica has no room for it refuses with 429 and Retry-After, as ever; what Serve
-itself holds back is bounded by `max_queued_requests` (503).
+off in time. With several models each replica tells Serve which it holds (`multiplexing`). What a replica has no
+room for it refuses with 429 and Retry-After, as ever; what Serve itself holds back is bounded by
+`max_queued_requests` (503).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from shortlist._optional import require
 from shortlist.errors import InputError
 from shortlist.retrieval.remote import Address
+from shortlist.scale.multiplexing import multiplexed
 from shortlist.server.app import make_app
 from shortlist.server.run import state_of
 from shortlist.server.settings import ServeSettings
@@ -32,9 +34,17 @@ _QUEUED = "queued_tokens"
 
 
 class Replica:
-    """One server inside Ray Serve. `settings` and `serving` are fields that win over file and environment."""
+    """One server inside Ray Serve. `settings` and `serving` are fields that win over file and environment.
 
-    def __init__(self, settings: Mapping[str, Any] | None = None, serving: Mapping[str, Any] | None = None) -> None:
+    Of several models it holds at most `models_at_once` (0: no limit but that of `memory_mb`).
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any] | None = None,
+        serving: Mapping[str, Any] | None = None,
+        models_at_once: int = 0,
+    ) -> None:
         file = Path(FILE_NAME) if Path(FILE_NAME).is_file() else None
         chosen = replace(Settings.load(file=file, environ=os.environ), **(settings or {}))
         serve = replace(ServeSettings.load(file=file, environ=os.environ), **(serving or {}))
@@ -43,10 +53,15 @@ class Replica:
                 "replicas cannot write to one folder; push the index to an engine that all of them reach, and name its"
                 " address"
             )
+        if models_at_once < 0:
+            raise InputError(f"models_at_once must be a number of models, or 0 for no limit; got {models_at_once}")
         self._state: State = state_of(chosen, serve)
+        self._at_once = models_at_once
 
     def __serve_build_asgi_app__(self) -> Any:  # Serve's own name
         """Return the application; its models are loaded when Serve starts it."""
+        if len(self._state.pool.names) > 1:
+            self._state.pool.announce = multiplexed(self._state.pool, at_once=self._at_once)
         return make_app(self._state, tracing=Tracing.of_installed(is_wanted=self._state.settings.telemetry))
 
     def record_autoscaling_stats(self) -> dict[str, float]:
@@ -72,26 +87,36 @@ def replicas_for_tokens(context: Any) -> tuple[int, dict[str, Any]]:
     return bounded, {}
 
 
-def deployment(*, settings: Mapping[str, Any] | None = None, serving: Mapping[str, Any] | None = None) -> Any:
-    """Return the Serve application; `serve run` and serve.yaml import it as `shortlist.scale.ray_serve:app`."""
+def deployment(
+    *,
+    settings: Mapping[str, Any] | None = None,
+    serving: Mapping[str, Any] | None = None,
+    models_at_once: int = 0,
+    options: Mapping[str, Any] | None = None,
+) -> Any:
+    """Return the Serve application; `serve run` and serve.yaml import it as `shortlist.scale.ray_serve:app`.
+
+    `options` are those of `serve.deployment`, such as `num_replicas` or `autoscaling_config`.
+    """
     serve = require("ray.serve", extra="ray")
-    made = serve.deployment(
-        serve.ingress()(Replica),
-        name="shortlist",
-        max_ongoing_requests=256,
-        max_queued_requests=512,
-        graceful_shutdown_timeout_s=30,
-        health_check_period_s=5,
-    )
-    return made.bind(dict(settings or {}), dict(serving or {}))
+    chosen: dict[str, Any] = {
+        "name": "shortlist",
+        "max_ongoing_requests": 256,
+        "max_queued_requests": 512,
+        "graceful_shutdown_timeout_s": 30,
+        "health_check_period_s": 5,
+        **(options or {}),
+    }
+    made = serve.deployment(serve.ingress()(Replica), **chosen)
+    return made.bind(dict(settings or {}), dict(serving or {}), models_at_once)
 
 
 def app(arguments: Mapping[str, Any]) -> Any:
-    """Build the application from serve.yaml's `args`: `settings` and `serving`, each a mapping."""
-    unknown = set(arguments) - {"settings", "serving"}
-    if unknown:
-        raise InputError(f"serve.yaml's args are settings and serving, not {sorted(unknown)}")
-    return deployment(settings=arguments.get("settings"), serving=arguments.get("serving"))
+    """Build the application from serve.yaml's `args`: the mappings `settings` and `serving`, and `models_at_once`."""
+    known = {"settings", "serving", "models_at_once"}
+    if unknown := set(arguments) - known:
+        raise InputError(f"serve.yaml's args are settings, serving and models_at_once, not {sorted(unknown)}")
+    return deployment(**{name: value for name, value in arguments.items() if name in known})
 
 
 def serve_on_ray(settings: Mapping[str, Any], serving: ServeSettings, given: Mapping[str, Any]) -> None:

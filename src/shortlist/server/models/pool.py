@@ -14,6 +14,7 @@ from shortlist.types import Clock, monotonic_ms
 RETRY_MS = 5000.0  # a model that could not be loaded is not tried again for so long
 
 Loading = Callable[[str], Awaitable[Served]]
+Announcing = Callable[[str], Awaitable[object]]
 
 
 @dataclass(slots=True, eq=False)
@@ -37,7 +38,10 @@ class ModelPool:
 
     `resident` tells how many bytes this process holds; what loading adds to it counts as a
     model's size against `memory_bytes` (0: no limit). Names that are not served are never loaded.
+    `announce` may be set to what is told of every use, while the model is in memory.
     """
+
+    announce: Announcing | None = None
 
     def __init__(
         self,
@@ -83,9 +87,17 @@ class ModelPool:
         entry.users += 1
         entry.used_ms = self._clock()
         try:
+            if self.announce is not None:
+                await self.announce(name)
             yield entry.served
         finally:
             entry.users -= 1
+
+    def put_away(self, name: str) -> None:
+        """Put a model away once its requests are answered, if it is in memory; the next request loads it again."""
+        entry, self._slots[name].entry = self._slots[name].entry, None
+        if entry is not None:
+            self._retire(entry)
 
     async def reload(self, name: str) -> None:
         """Load a model again and exchange it; requests that run end with the old one, which stays when this fails."""
@@ -130,16 +142,17 @@ class ModelPool:
         """Put the models away that were used longest ago, never the one that was just loaded or one in use."""
         while self._memory and sum(s.entry.size for s in self._slots.values() if s.entry) > self._memory:
             idle = [
-                slot
+                other
                 for other, slot in self._slots.items()
                 if other != name and slot.entry is not None and not slot.entry.users and not slot.lock.locked()
             ]
             if not idle:
                 return
-            oldest = min(idle, key=lambda slot: slot.entry.used_ms if slot.entry else 0.0)
-            entry, oldest.entry = oldest.entry, None
-            if entry is not None:
-                self._retire(entry)
+            self.put_away(min(idle, key=self._used_ms))
+
+    def _used_ms(self, name: str) -> float:
+        entry = self._slots[name].entry
+        return entry.used_ms if entry is not None else 0.0
 
     def _retire(self, entry: _Entry) -> None:
         task = asyncio.create_task(self._closed(entry))
