@@ -2,9 +2,11 @@
 
     python -m benchmarks.quality.finetune --collection cosqa --work indexes --out finetune.json
 
-Every query is scored by a model that has seen none of its fold: the packaged cross-encoder,
-fine-tuned inside the packaged blend on the other folds' queries, with negatives mined from the
-collection's own index. What it reorders is our hybrid first stage's list, which is measured too.
+Every query is scored by a model that has seen none of its fold. The packaged blend is fine-tuned on
+the other folds' queries in two ways: by a map of its bi-encoder's query vectors, as
+`shortlist train` does unless told otherwise (`--kinds query-map`; the map's strength is chosen on
+folds within those queries), and by its cross-encoder, with negatives mined from the collection's
+own index (`--kinds cross-encoder`). What it reorders is our hybrid first stage's list, which is measured too.
 Relevant documents are never put into the candidates. `--peer-folds N` also trains the same start
 on the same groups, in the same steps, with sentence-transformers' CrossEncoderTrainer, and ours
 without the blend, on the first N folds. The file is written after every training, and a run that
@@ -43,6 +45,7 @@ from shortlist.protocols import Role, Scorer
 from shortlist.retrieval import BM25, Dense, Hybrid, Index
 from shortlist.scorers.blend import Blend
 from shortlist.scorers.cached import Cached
+from shortlist.scorers.cosine import cosines, mapped
 from shortlist.scorers.cross_encoder import CrossEncoder
 from shortlist.settings import DEFAULT_MODEL, Settings
 from shortlist.training.blending import with_offset
@@ -50,6 +53,7 @@ from shortlist.training.building import Building, groups_of
 from shortlist.training.examples import Asked, Examples, Judged
 from shortlist.training.groups import Group
 from shortlist.training.negatives import Filter, Miner, Window
+from shortlist.training.query_map import Labelled, choose
 from shortlist.training.recipe import Recipe
 from shortlist.training.start import starting_folder
 from shortlist.training.train import train
@@ -65,17 +69,24 @@ RECIPE = Recipe(
     dev_groups=0, bf16=True, report_steps=10**6,
 )  # fmt: skip
 
+KINDS = ("query-map", "cross-encoder")
+
 Values = dict[str, float]  # query_id -> nDCG@10
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What every training of one run shares; `beside` is the packaged blend without its cross-encoder."""
+    """What every training of one run shares; `beside` is the packaged blend without its cross-encoder.
+
+    `scores`: of each query's candidates, by each kind of part. `labelled`: the collection as vectors.
+    """
 
     collection: Collection
     candidates: Mapping[str, Ranking]
     beside: Blend
     start: Path
+    scores: Mapping[str, Mapping[str, list[float]]]
+    labelled: Labelled
     groups: Mapping[str, list[Group]]
 
 
@@ -103,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--collection", default="cosqa")
     parser.add_argument("--work", type=Path, required=True, help="where indexes are kept")
     parser.add_argument("--out", type=Path, required=True, help="every query's values; a run goes on from it")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="what is fine-tuned")
     parser.add_argument("--folds", type=int, default=FOLDS, help="train on so many of the five folds only")
     parser.add_argument("--peer-folds", type=int, default=0)
     parser.add_argument("--filter-share", type=float, default=0.9, help="0: take mined negatives unfiltered")
@@ -117,8 +129,9 @@ Training = Callable[[Setting, int, Path], dict[str, Any]]
 def _trainings(options: argparse.Namespace) -> list[tuple[str, int, Training]]:
     listed: list[tuple[str, int, Training]] = []
     for labelled in options.labelled:
-        name = f"ours, {labelled or 'all'} queries"
-        listed += [(name, fold, _ours(labelled, blended=True)) for fold in range(options.folds)]
+        for kind in options.kinds:
+            training = _map(labelled) if kind == "query-map" else _ours(labelled, blended=True)
+            listed += [(f"{kind}, {labelled or 'all'} queries", fold, training) for fold in range(options.folds)]
     for fold in range(options.peer_folds):
         listed.append(("ours without the blend", fold, _ours(0, blended=False)))
         listed.append(("sentence-transformers", fold, _peers()))
@@ -129,25 +142,66 @@ def _setting(
     collection: Collection, index: Index, encoder: BiEncoder, scratch: Path, done: dict[str, Any], options: Any
 ) -> Setting:
     """Retrieve candidates, mine negatives with the packaged model's help, and measure what there is before training."""
-    trained, *others = sorted(blend_parts(DEFAULT_MODEL), key=lambda part: part["kind"] != "cross-encoder")
-    beside = Blend([(load_part(part, encoder, {}), part["weight"]) for part in others])
+    parts = {part["kind"]: (load_part(part, encoder, {}), part["weight"]) for part in blend_parts(DEFAULT_MODEL)}
+    name = next(part["model"] for part in blend_parts(DEFAULT_MODEL) if part["kind"] == "cross-encoder")
+    current, _ = parts["cross-encoder"]
+    beside = Blend([part for kind, part in parts.items() if kind != "cross-encoder"])
     hybrid = Hybrid([BM25(index), Dense(index, encoder)])
     candidates = {query.query_id: hybrid.retrieve(query, depth=DEPTH) for query in collection.queries}
-    name = trained["model"]
-    current = Cached(CrossEncoder.load(name, threads=options.threads))
-    setting = Setting(collection, candidates, beside, starting_folder(name, scratch / "start"), {})
+    scores = _kept(options.out.with_suffix(".scores.json"), lambda: _by_part(candidates, parts))
+    labelled = _labelled(collection, encoder, options.out.with_suffix(".vectors.npz"))
+    setting = Setting(collection, candidates, beside, starting_folder(name, scratch / "start"), scores, labelled, {})
     if "before" not in done:
-        done["before"] = _before(setting, current)
+        done["before"] = _before(setting)
         options.out.write_text(json.dumps(done, indent=1))
-    kept = options.out.with_suffix(".groups.json")
-    if kept.is_file():
-        rows = json.loads(kept.read_text())
-        groups = {q: [_group(row) for row in some] for q, some in rows.items()}
-    else:
-        keep = Filter(Blend([(current, 1.0), (beside, 1.0)]), options.filter_share) if options.filter_share else None
-        groups = _mined(collection, index, encoder, keep, setting)
-        kept.write_text(json.dumps({q: [_row(g) for g in some] for q, some in groups.items()}))
-    return replace(setting, groups=groups)
+    if options.kinds == ["query-map"] and not options.peer_folds:
+        return setting
+    keep = Filter(Blend([(Cached(current), 1.0), (beside, 1.0)]), options.filter_share)
+    rows = _kept(
+        options.out.with_suffix(".groups.json"),
+        lambda: {
+            query_id: [_row(group) for group in some]
+            for query_id, some in _mined(
+                collection, index, encoder, keep if options.filter_share else None, setting
+            ).items()
+        },
+    )
+    return replace(setting, groups={query_id: [_group(row) for row in some] for query_id, some in rows.items()})
+
+
+def _kept(file: Path, make: Callable[[], Any]) -> Any:
+    """Read what an earlier run left in a file, or make it and leave it there."""
+    if not file.is_file():
+        file.write_text(json.dumps(make()))
+    return json.loads(file.read_text())
+
+
+def _by_part(
+    candidates: Mapping[str, Ranking], parts: Mapping[str, tuple[Scorer, float]]
+) -> dict[str, dict[str, list[float]]]:
+    tell(f"scoring {DEPTH} candidates of {len(candidates)} queries")
+    return {
+        query_id: {
+            kind: scorer.score(ranking.query, ranking.documents).values.tolist() for kind, (scorer, _) in parts.items()
+        }
+        for query_id, ranking in candidates.items()
+    }
+
+
+def _labelled(collection: Collection, encoder: BiEncoder, kept: Path) -> Labelled:
+    if not kept.is_file():
+        tell(f"encoding {len(collection.documents)} documents")
+        texts = [document.full_text for document in collection.documents.values()]
+        queries = encoder.encode([query.text for query in collection.queries], role=Role.QUERY)
+        np.savez(kept, queries=queries, passages=encoder.encode(texts, role=Role.DOCUMENT))
+    places = {doc_id: place for place, doc_id in enumerate(collection.documents)}
+    labels = np.zeros((len(collection.queries), len(places)), np.float32)
+    for row, query in enumerate(collection.queries):
+        for doc_id, grade in collection.qrels[query.query_id].items():
+            if doc_id in places:
+                labels[row, places[doc_id]] = max(0, grade)
+    vectors = np.load(kept)
+    return Labelled(vectors["queries"], vectors["passages"], labels)
 
 
 def _row(group: Group) -> list[Any]:
@@ -178,14 +232,32 @@ def _mined(
     return groups
 
 
-def _before(setting: Setting, current: Scorer) -> dict[str, Values]:
-    hybrid = {q: list(ranking.doc_ids) for q, ranking in setting.candidates.items()}
-    alone, blended = _scored(setting, current, setting.candidates)
-    return {
-        "hybrid": _values(setting, hybrid),
-        "packaged": _values(setting, blended),
-        "packaged cross-encoder alone": _values(setting, alone),
+def _before(setting: Setting) -> dict[str, Values]:
+    alone = {
+        kind: {query_id: _ordered(setting, query_id, scores[kind]) for query_id, scores in setting.scores.items()}
+        for kind in ("cross-encoder", "bi-encoder")
     }
+    return {
+        "hybrid": _values(setting, {q: list(ranking.doc_ids) for q, ranking in setting.candidates.items()}),
+        "packaged": _values(
+            setting, {q: _ordered(setting, q, _summed(scores)) for q, scores in setting.scores.items()}
+        ),
+        "packaged cross-encoder alone": _values(setting, alone["cross-encoder"]),
+        "packaged cosine alone": _values(setting, alone["bi-encoder"]),
+    }
+
+
+def _summed(scores: Mapping[str, Sequence[float]]) -> Sequence[float]:
+    """Add a packaged blend's parts up."""
+    weights = {part["kind"]: part["weight"] for part in blend_parts(DEFAULT_MODEL)}
+    return [float(total) for total in sum(weight * np.asarray(scores[kind]) for kind, weight in weights.items())]
+
+
+def _ordered(setting: Setting, query_id: str, scores: Sequence[float]) -> list[str]:
+    ranking = setting.candidates[query_id]
+    values = np.asarray(scores, np.float32)
+    found = Ranking.from_scores(ranking.query, ranking.documents, values, kind=ranking.score_kind, stage="x")
+    return list(found.doc_ids)
 
 
 def _scored(
@@ -197,9 +269,8 @@ def _scored(
     for query_id, ranking in candidates.items():
         logits = scorer.score(ranking.query, ranking.documents).values
         added = setting.beside.score(ranking.query, ranking.documents).values
-        for orders, scores in ((alone, logits), (blended, logits + added)):
-            found = Ranking.from_scores(ranking.query, ranking.documents, scores, kind=ranking.score_kind, stage="x")
-            orders[query_id] = list(found.doc_ids)
+        alone[query_id] = _ordered(setting, query_id, logits.tolist())
+        blended[query_id] = _ordered(setting, query_id, (logits + added).tolist())
     return alone, blended
 
 
@@ -216,15 +287,41 @@ def folds(queries: Sequence[Query]) -> list[list[str]]:
 
 def _split(setting: Setting, fold: int, labelled: int) -> tuple[list[Group], list[str]]:
     """Return the groups of `labelled` queries of the other folds (0: of all), and the queries held out."""
-    parts = folds(setting.collection.queries)
+    chosen, held_out = split(setting.collection.queries, fold, labelled)
+    return [group for query_id in chosen for group in setting.groups[query_id]], held_out
+
+
+def split(queries: Sequence[Query], fold: int, labelled: int) -> tuple[list[str], list[str]]:
+    """Return `labelled` queries of the other folds (0: all), and those of this one."""
+    parts = folds(queries)
     others = [query_id for place, part in enumerate(parts) if place != fold for query_id in part]
     random.Random(fold).shuffle(others)
-    chosen = others[:labelled] if labelled else others
-    return [group for query_id in chosen for group in setting.groups[query_id]], parts[fold]
+    return others[:labelled] if labelled else others, parts[fold]
 
 
 def _recipe(groups: Sequence[Group], labelled: int) -> Recipe:
     return replace(RECIPE, steps=round(EPOCHS[labelled] * len(groups) / RECIPE.groups_per_step))
+
+
+def _map(labelled: int) -> Training:
+    def run(setting: Setting, fold: int, folder: Path) -> dict[str, Any]:
+        chosen, held_out = split(setting.collection.queries, fold, labelled)
+        rows = {query.query_id: row for row, query in enumerate(setting.collection.queries)}
+        columns = {doc_id: column for column, doc_id in enumerate(setting.collection.documents)}
+        began, wall = time.process_time(), time.monotonic()
+        found = choose(setting.labelled.of([rows[query_id] for query_id in chosen]), seed=fold)
+        cpu_s, wall_s = time.process_time() - began, time.monotonic() - wall
+        alone, blend = {}, {}
+        for query_id in held_out:
+            query = mapped(setting.labelled.queries[[rows[query_id]]], found.values)[0]
+            passages = [columns[doc_id] for doc_id in setting.candidates[query_id].doc_ids]
+            cosine = cosines(setting.labelled.passages[passages], query).tolist()
+            alone[query_id] = _ordered(setting, query_id, cosine)
+            blend[query_id] = _ordered(setting, query_id, _summed({**setting.scores[query_id], "bi-encoder": cosine}))
+        values = {"alone": _values(setting, alone), "blend": _values(setting, blend)}
+        return {"queries": len(chosen), "decay": found.decay, "cpu_s": cpu_s, "wall_s": wall_s, **values}
+
+    return run
 
 
 def _ours(labelled: int, *, blended: bool) -> Training:
@@ -268,7 +365,8 @@ def _outcome(
     return {
         "groups": len(groups),
         "steps": recipe.steps,
-        "pairs_per_cpu_s": pairs / cpu_s,
+        "pairs": pairs,
+        "cpu_s": cpu_s,
         "wall_s": wall_s,
         "alone": _values(setting, alone),
         "blend": _values(setting, blended),
@@ -285,14 +383,19 @@ def report(done: Mapping[str, Any]) -> str:
             some = [one for key, one in done["trainings"].items() if key.rpartition("/")[0] == name]
             systems[name] = {q: value for one in some for q, value in one[how].items()}
         lines += _compared(systems, done["before"], how)
-    lines.append(tables.markdown(["training", "pairs/s of CPU time", "steps"], _speeds(done["trainings"], names)))
+    lines.append(
+        tables.markdown(
+            ["training", "CPU seconds a fold", "pairs/s of CPU time", "steps"], _speeds(done["trainings"], names)
+        )
+    )
     return "\n".join(lines)
 
 
 def _compared(systems: Mapping[str, Values], before: Mapping[str, Values], how: str) -> list[str]:
-    baseline = "packaged" if how == "blend" else "packaged cross-encoder alone"
     comparisons, rows = [], []
     for name, values in systems.items():
+        part = "cosine" if name.startswith("query-map") else "cross-encoder"
+        baseline = "packaged" if how == "blend" else f"packaged {part} alone"
         table = {name: values, baseline: {q: before[baseline][q] for q in values}}
         comparisons.append(compare(name, baseline, table))
         first_stage = [before["hybrid"][q] for q in values]
@@ -300,7 +403,7 @@ def _compared(systems: Mapping[str, Values], before: Mapping[str, Values], how: 
         rows.append([f"{name} ({len(values)})", *(f"{value:.4f}".removeprefix("0") for value in means)])
     if {"sentence-transformers", "ours without the blend"} <= systems.keys():
         comparisons.append(compare("ours without the blend", "sentence-transformers", systems))
-    header = [f"{how} (queries)", "hybrid", baseline, "fine-tuned"]
+    header = [f"{how} (queries)", "hybrid", "packaged", "fine-tuned"]
     return [tables.markdown(header, rows), tables.differences(corrected(comparisons))]
 
 
@@ -308,8 +411,10 @@ def _speeds(trainings: Mapping[str, Any], names: Sequence[str]) -> list[list[str
     rows = []
     for name in names:
         some = [one for key, one in trainings.items() if key.rpartition("/")[0] == name]
-        speed = np.mean([one["pairs_per_cpu_s"] for one in some])
-        rows.append([name, f"{speed:.1f}", f"{np.mean([one['steps'] for one in some]):.0f}"])
+        seconds = f"{np.mean([one['cpu_s'] for one in some]):.1f}"
+        speed = f"{np.mean([one['pairs'] / one['cpu_s'] for one in some]):.1f}" if "pairs" in some[0] else "-"
+        steps = f"{np.mean([one['steps'] for one in some]):.0f}" if "steps" in some[0] else "-"
+        rows.append([name, seconds, speed, steps])
     return rows
 
 

@@ -59,6 +59,11 @@ def test_pairs_triplets_and_lists_are_read_alike(tmp_path: Path) -> None:
         ([pair("a", "x"), {"query": "q", "text": "t"}], r"row 2: has neither 'passage'"),
         ([pair("a", "x", label="high")], r"row 1: 'label' must be a finite number, not 'high'"),
         ([pair("a", "x", label=-1)], r"row 1: has a label below 0"),
+        ([pair("a", "x", label=float("nan"))], r"row 1: 'label' must be a finite number, not nan"),
+        ([{"query": "q", "passage": []}], r"row 1: 'passage' must be one text; got 0"),
+        ([{"query": "q", "passage": ["a", "b"]}], r"row 1: 'passage' must be one text; got 2"),
+        ([{"query": "q", "positive": "a", "negatives": {"b": 1}}], r"row 1: 'negatives' must be a text or a list"),
+        ([["a", "x"]], "row 1: is no object but list"),
         ([{"query": "q", "positive": "a", "negatives": ["b"], "scores": [1]}], r"a list of 2 finite numbers"),
         ([pair("a", "x"), pair("b", "x")], "all 2 rows have the same passage"),
         ([pair("a", "x", label=0), pair("b", "y", label=0)], "all labels of 2 rows are 0"),
@@ -87,10 +92,11 @@ def test_what_can_be_borne_is_a_warning_that_names_rows(tmp_path: Path) -> None:
         pair("a", "yes", label=0),
         pair("a", ""),
         pair("b", "b"),
-        pair("b", "other", label=0),
+        pair("b", "other", label=0, lable=1),
+        pair("c", "never", label=0),
     )
     found = read_examples([path], evaluation=[evaluation])
-    assert [asked.query for asked in found.asked] == ["a", "b"]
+    assert [asked.query for asked in found.asked] == ["a", "b", "c"]
     assert found.asked[0].passages == [Judged("yes", 1.0, None, 2)]
     said = "\n".join(found.warnings)
     for text in (
@@ -99,6 +105,8 @@ def test_what_can_be_borne_is_a_warning_that_names_rows(tmp_path: Path) -> None:
         "another label than before, which is the one kept: row 4 (as row 2)",
         "empty and was left out: row 5",
         "the query itself: row 6",
+        "the field 'lable' is not read: row 7",
+        "a query without a relevant passage teaches nothing: row 8",
     ):
         assert text in said
 

@@ -12,7 +12,7 @@ from shortlist.inference.biencoder import BiEncoder
 from shortlist.inference.modules import read_json
 from shortlist.protocols import Generator, LikelihoodModel, Reranker, Scorer
 from shortlist.scorers.blend import Blend
-from shortlist.scorers.cosine import Cosine
+from shortlist.scorers.cosine import Cosine, read_map
 from shortlist.scorers.licensed import Licensed
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.scorers.registry import accepted, load_reranker, load_scorer, reranker_kinds, scorer_kinds
@@ -105,7 +105,13 @@ def blend_parts(name: str, *, kind: str | None = None) -> list[dict[str, Any]]:
         return [dict(part) for part in packaged.card["parts"]] if packaged.card["kind"] == "blend" else []
     trained = read_json(Path(name) / "card.json", dict) if Path(name).is_dir() else {}
     parts = trained["parts"] if trained.get("kind") == "blend" else []
-    return [{**part, "model": name if part["model"] == "." else part["model"]} for part in parts]
+    return [_placed(part, name) for part in parts]
+
+
+def _placed(part: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """Return a part whose files are found: those that the card names stand in its folder."""
+    found = {**part, "model": folder if part["model"] == "." else part["model"]}
+    return found | {"query_map": str(Path(folder) / part["query_map"])} if "query_map" in part else found
 
 
 def load_part(part: Mapping[str, Any], encoder: BiEncoder | None, options: Mapping[str, Any]) -> Scorer:
@@ -113,7 +119,9 @@ def load_part(part: Mapping[str, Any], encoder: BiEncoder | None, options: Mappi
     if part["kind"] != "bi-encoder":
         taken = options if part["kind"] == "cross-encoder" else accepted(part["kind"], options)
         return load_scorer(part["kind"], part["model"], **taken)
+    query_map = read_map(Path(part["query_map"])) if "query_map" in part else None
     is_open = encoder is not None and encoder.fingerprint.startswith(f"{part['model']}@")
     if encoder is not None and is_open and not options.get("exact"):
-        return Cosine(encoder)
-    return Cosine.load(part["model"], **{k: v for k, v in options.items() if k not in _OF_CROSS_ENCODERS_ONLY})
+        return Cosine(encoder, query_map=query_map)
+    taken = {name: value for name, value in options.items() if name not in _OF_CROSS_ENCODERS_ONLY}
+    return Cosine.load(part["model"], query_map=query_map, **taken)

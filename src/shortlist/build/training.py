@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from shortlist._optional import require
 from shortlist.build.models import blend_parts, load_encoder, load_model, load_part
 from shortlist.build.named import Named
+from shortlist.build.query_map import FILE as MAP
+from shortlist.build.query_map import train_map
 from shortlist.errors import InputError
 from shortlist.inference.processor import processor_features
 from shortlist.protocols import Role, Scorer
@@ -30,7 +33,7 @@ from shortlist.training.teaching import Teacher, taught_by
 if TYPE_CHECKING:
     from shortlist.training.train import Moment
 
-KINDS = ("cross-encoder", "bi-encoder")
+KINDS = ("query-map", "cross-encoder", "bi-encoder")
 Tell = Callable[[str], None]
 
 
@@ -38,7 +41,8 @@ Tell = Callable[[str], None]
 class Wanted:
     """What is to be trained on what.
 
-    `start`: the model to begin with; of a blend, its part of the kind that is trained. `ranks`:
+    `start`: the model to begin with; of a blend, its part of the kind that is trained. A `query-map`
+    is fitted for a blend's bi-encoder (`training.query_map`) and takes none of the dials but the seed. `ranks`:
     candidates from the first to the last of these ranks become negatives, `filter_share` as in
     `training.negatives.Filter` (1 keeps nearly all). `dev_share`: of the queries, held out.
     """
@@ -94,16 +98,44 @@ def train_model(
     examples = read_examples(wanted.pairs, evaluation=wanted.evaluation)
     for warning in examples.warnings:
         said(f"warning: {warning}")
-    trained, others = _parts(wanted, chosen)
     said(f"{examples.rows} rows, {len(examples.asked)} queries")
+    if wanted.kind == "query-map":
+        return _mapped(wanted, examples, chosen, recipe.seed, said)
+    trained, others = _parts(wanted, chosen)
     groups = _groups(examples, wanted, chosen, trained, others, said)
     dials = _budgeted(recipe, groups, wanted)
     from shortlist.training.running import run  # needs torch, which a base install has not
 
     figures, engines = run(groups, trained, wanted.out, dials, is_pair=wanted.kind == "cross-encoder", watch=watch)
-    card = _card(wanted, trained, others, examples, groups, dials, figures, engines)
+    told = {"groups": len(groups), "teachers": list(wanted.teachers)}
+    done = asdict(dials) | {name: round(value, 4) for name, value in figures.items()}
+    own = [{"kind": "cross-encoder", "model": ".", "weight": 1.0}] if others else []
+    card = _card(wanted, trained, [*own, *_with_maps(others, wanted.out)], examples, told)
+    return _written(wanted, examples, card | {"training": done, "compared_with_torch": dict(engines)})
+
+
+def _mapped(wanted: Wanted, examples: Examples, settings: Settings, seed: int, said: Tell) -> Trained:
+    if wanted.teachers:
+        raise InputError("a query map learns from labels only; --teacher is for --kind cross-encoder and bi-encoder")
+    start = wanted.start or settings.model
+    parts, figures = train_map(
+        examples.asked, blend_parts(start), wanted.out, index=wanted.index, settings=settings, seed=seed, tell=said
+    )
+    card = _card(wanted, start, parts, examples, {})
+    return _written(wanted, examples, card | {"training": dict(figures)})
+
+
+def _written(wanted: Wanted, examples: Examples, card: dict[str, Any]) -> Trained:
     write_card(wanted.out, card)
     return Trained(wanted.out, examples.warnings, card)
+
+
+def _with_maps(parts: Sequence[Mapping[str, Any]], out: Path) -> list[dict[str, Any]]:
+    """Return a card's parts, with the query map that one of them names copied beside the card."""
+    for part in parts:
+        if "query_map" in part and Path(part["query_map"]).resolve() != (out / MAP).resolve():
+            shutil.copyfile(part["query_map"], out / MAP)
+    return [{**part, "query_map": MAP} if "query_map" in part else dict(part) for part in parts]
 
 
 def _parts(wanted: Wanted, settings: Settings) -> tuple[str, list[Mapping[str, Any]]]:
@@ -184,31 +216,20 @@ def _budgeted(recipe: Recipe, groups: Sequence[Group], wanted: Wanted) -> Recipe
 
 
 def _card(
-    wanted: Wanted,
-    trained: str,
-    others: Sequence[Mapping[str, Any]],
-    examples: Examples,
-    groups: Sequence[Group],
-    recipe: Recipe,
-    figures: Mapping[str, float],
-    engines: Mapping[str, Any],
+    wanted: Wanted, start: str, parts: Sequence[Mapping[str, Any]], examples: Examples, told: Mapping[str, Any]
 ) -> dict[str, Any]:
-    parts = [{"kind": "cross-encoder", "model": ".", "weight": 1.0}, *map(dict, others)] if others else []
     return {
         "name": wanted.out.name,
-        "kind": "blend" if others else wanted.kind,
-        **({"parts": parts} if parts else {}),
-        "source": f"trained by `shortlist train` from {trained}",
+        "kind": "blend" if parts else wanted.kind,
+        **({"parts": [dict(part) for part in parts]} if parts else {}),
+        "source": f"trained by `shortlist train` from {start}",
         "command": wanted.command,
         "training_data": {
             "files": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in wanted.pairs},
             "rows": examples.rows,
             "queries": len(examples.asked),
-            "groups": len(groups),
+            **told,
             "negatives_from": wanted.index.name if wanted.index else "",
-            "teachers": list(wanted.teachers),
             "warnings": examples.warnings,
         },
-        "training": asdict(recipe) | {name: round(value, 4) for name, value in figures.items()},
-        "compared_with_torch": dict(engines),
     }

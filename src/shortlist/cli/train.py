@@ -24,13 +24,14 @@ if TYPE_CHECKING:
     from shortlist.training.train import Moment
 
 _OF_ORDERS = {"ranknet", "lambda", "list-mle"}  # losses that want all of a query's passages together
-_RATES = {"cross-encoder": 5e-5, "bi-encoder": 2e-5}
+_OF_MAPS = {"pairs", "out", "index", "kind", "model", "evaluation", "seed", "as_json"}
+_RATES = {"query-map": 0.0, "cross-encoder": 5e-5, "bi-encoder": 2e-5}
 
 
 Pairs = Annotated[list[Path], typer.Option("--pairs", "-p", help="JSONL of queries and passages; repeatable.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the model; a killed run goes on from it.")]
 IndexFolder = Annotated[Path | None, typer.Option("--index", "-i", help="Your index, to mine negatives from.")]
-Kind = Annotated[str, typer.Option(help=f"What to train: {' or '.join(KINDS)}.")]
+Kind = Annotated[str, typer.Option(help=f"What to train: {', '.join(KINDS)}.")]
 Evaluation = Annotated[
     list[Path] | None, typer.Option("--eval", help="JSONL of queries that must not be trained on; repeatable.")
 ]
@@ -59,6 +60,7 @@ Seed = Annotated[int, typer.Option(help="Of the draw, the order and new heads.")
 
 
 def train(
+    context: typer.Context,
     pairs: Pairs,
     out: Out,
     index: IndexFolder = None,
@@ -88,13 +90,16 @@ def train(
 ) -> None:
     """Train a reranker, or a bi-encoder, on your own queries, and export it.
 
-    Starts from the packaged model (or --model; of a blend, its cross-encoder is trained inside the
-    blend). A row of the JSONL has `query` and `passage` (with `label`, and `score` of a teacher), or
-    `positive` and `negatives`. Rows that cannot be used are named. Queries are held out whole, the best
-    state on them is kept, and the folder loads wherever a model's name does. Needs the extra `train`.
+    Starts from the packaged model (or --model, a blend), and fits a map of the queries' vectors in
+    minutes; most options are for the other kinds. Of a blend, --kind cross-encoder trains the
+    cross-encoder inside the blend. A row of the JSONL has `query` and `passage` (with `label`, and `score`
+    of a teacher), or `positive` and `negatives`. Rows that cannot be used are named. Queries are held out
+    whole, what is best on them is kept, and the folder loads wherever a model's name does. Needs the
+    extra `train`.
 
     Example:  shortlist train --pairs data.jsonl --index my-index --out my-model
     """
+    _check_options(context, kind)
     recipe = _recipe(kind, rate, max_length, exits or ())
     recipe = replace(recipe, steps=steps, groups_per_step=batch, accumulate=accumulate, patience=patience, seed=seed)
     recipe = replace(recipe, loss=loss, teacher_loss=teacher_loss, label_weight=label_weight, temperature=temperature)
@@ -107,6 +112,17 @@ def train(
             wanted, recipe, settings=settings(model=model, encoder=encoder), watch=bar.watch, tell=_tell
         )
     print_json(dict(trained.card)) if as_json else _print(trained)
+
+
+def _check_options(context: typer.Context, kind: str) -> None:
+    """Raise InputError for options that were given and have no part in a query map."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    spare = [name.replace("_", "-") for name in given if name not in _OF_MAPS]
+    if kind == KINDS[0] and spare:
+        raise InputError(
+            f"a query map has no {', '.join(f'--{name}' for name in spare)}; give --kind cross-encoder or bi-encoder"
+        )
 
 
 def _recipe(kind: str, rate: float, max_length: int, exits: Sequence[int]) -> Recipe:
@@ -159,10 +175,11 @@ class _Bar:
 def _print(trained: Trained) -> None:
     done = trained.card["training"]
     screen = console()
-    screen.print(f"{trained.folder}: {done['steps']:.0f} steps, kept is step {done['kept_step']:.0f}", soft_wrap=True)
+    kept = f"{done['steps']:.0f} steps, kept is step {done['kept_step']:.0f}" if "steps" in done else "query map"
+    screen.print(f"{trained.folder}: {kept}", soft_wrap=True)
     if "dev_ndcg" in done:
         before, after = done["dev_ndcg_at_start"], done["dev_ndcg"]
         screen.print(f"held-out nDCG@10 {before:.4f} before, {after:.4f} after training", soft_wrap=True)
-    for name, found in trained.card["compared_with_torch"].items():
+    for name, found in trained.card.get("compared_with_torch", {}).items():
         text = found if isinstance(found, str) else f"Kendall tau {found['tau']:.4f} with torch on training passages"
         screen.print(f"{name}: {text}", soft_wrap=True)

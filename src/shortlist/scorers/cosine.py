@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from shortlist.errors import CorruptModelError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.inference.tokens import Ids, Tokenizer
 from shortlist.protocols import Group, Role, Vectors
@@ -15,16 +18,21 @@ from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
 
 
 class Cosine:
-    """Scores by vectors alone; those stored at index time by the same encoder are taken as they are."""
+    """Scores by vectors alone; those stored at index time by the same encoder are taken as they are.
 
-    def __init__(self, encoder: BiEncoder) -> None:
-        self._encoder = encoder
+    Queries' vectors go through `query_map` `[dimension, dimension]`, if there is one (`mapped`).
+    """
+
+    def __init__(self, encoder: BiEncoder, *, query_map: Vectors | None = None) -> None:
+        self._encoder, self._query_map = encoder, query_map
         self.fingerprint = f"cosine:{encoder.fingerprint}"
+        if query_map is not None:
+            self.fingerprint += f" mapped {hashlib.sha256(query_map.tobytes()).hexdigest()[:12]}"
 
     @classmethod
-    def load(cls, name: str, *, exact: bool = False, **options: Any) -> Cosine:
+    def load(cls, name: str, *, exact: bool = False, query_map: Vectors | None = None, **options: Any) -> Cosine:
         """Load a bi-encoder; options and errors are those of `BiEncoder.load`."""
-        return cls(BiEncoder.load(name, exact=exact, **options))
+        return cls(BiEncoder.load(name, exact=exact, **options), query_map=query_map)
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -47,6 +55,8 @@ class Cosine:
         ids = self.tokenizer.ids_of(documents)
         vectors, is_fresh = self._vectors(documents, ids)
         queries = self._encoder.encode([query.text for query, _ in groups], role=Role.QUERY)  # [groups, dimension]
+        if self._query_map is not None:
+            queries = mapped(queries, self._query_map)
         found: list[Scores] = []
         done = 0
         for (_, some), query in zip(groups, queries, strict=True):
@@ -81,6 +91,24 @@ class Cosine:
         if missing:
             vectors[missing] = self._encoder.encode_ids([ids[place] for place in missing])
         return vectors, [vector is None for vector in stored]
+
+
+def read_map(file: Path) -> Vectors:
+    """Read a query map `[dimension, dimension]`; raises CorruptModelError for a file that holds none."""
+    try:
+        values = np.asarray(np.load(file, allow_pickle=False), np.float32)
+    except (OSError, ValueError, EOFError) as error:
+        raise CorruptModelError(f"cannot read the query map {file}: {error}; train it again") from error
+    if values.ndim != 2 or values.shape[0] != values.shape[1] or not np.isfinite(values).all():
+        raise CorruptModelError(f"{file} holds no square matrix of finite numbers; train it again")
+    return values
+
+
+def mapped(queries: Vectors, query_map: Vectors) -> Vectors:
+    """Return the queries `[queries, dimension]` plus what the map makes of them, as unit vectors."""
+    moved = np.asarray([query + np.einsum("i,ij->j", query, query_map) for query in queries], np.float32)
+    norms: Vectors = np.linalg.norm(moved, axis=1, keepdims=True)
+    return np.asarray(moved / np.maximum(norms, np.float32(1e-12)), np.float32)
 
 
 def cosines(vectors: Vectors, query: Vectors) -> Vectors:

@@ -16,6 +16,20 @@ _SHAPES = (
     " teacher if there is one), or 'positive' (a text or a list) with 'negatives' (a list) and 'scores' (one for each"
     " passage, the positives first), or 'passages' with 'labels' or 'teacher'"
 )
+_READ = {
+    "query",
+    "passage",
+    "label",
+    "title",
+    "score",
+    "positive",
+    "negatives",
+    "scores",
+    "passages",
+    "labels",
+    "teacher",
+}
+_PASSED_OVER = {"source", "lexical", "offset"}  # of `groups.Group`, which `PermutationRecorder` writes whole
 _SHOWN = 8
 
 
@@ -123,6 +137,7 @@ class _Reading:
     def __init__(self, evaluation: set[str]) -> None:
         self._evaluation = evaluation
         self._asked: dict[str, Asked] = {}
+        self._first: dict[str, str] = {}  # query -> where it is asked first
         self._noted: dict[str, list[str]] = {}
         self._wrong: list[str] = []
 
@@ -135,6 +150,8 @@ class _Reading:
             except InputError as error:
                 self._wrong.append(f"{where}: {error}")
                 continue
+            for name in sorted(map(str, row.keys() - _READ - _PASSED_OVER)):
+                self._note(f"the field {name!r} is not read", where)
             self._take(where, query, passages)
         if self._wrong:
             raise InputError(
@@ -142,6 +159,9 @@ class _Reading:
             )
         asked = [one for one in self._asked.values() if one.passages]
         self._check(asked, rows=len(rows))
+        for ask in asked:
+            if not ask.relevant:
+                self._note("a query without a relevant passage teaches nothing", self._first[ask.query])
         return Examples(asked, len(rows), [f"{what}: {_listed(places)}" for what, places in self._noted.items()])
 
     def _take(self, where: str, query: str, passages: Sequence[Judged]) -> None:
@@ -150,6 +170,7 @@ class _Reading:
         if folded(query) in self._evaluation:
             return self._note("the query is one of the evaluation's, the row was left out", where)
         asked = self._asked.setdefault(query, Asked(query))
+        self._first.setdefault(query, where)
         known = {one.text: one for one in asked.passages}
         for one in passages:
             if not one.text.strip():
@@ -198,7 +219,9 @@ def parsed(row: Any, number: int) -> tuple[str, list[Judged]]:
         texts = positives + negatives
         scores, labels = _numbers(row, "scores", len(texts)), [1.0] * len(positives) + [0.0] * len(negatives)
     elif "passage" in row:
-        texts = _texts(row, "passage")[:1]
+        texts = _texts(row, "passage")
+        if len(texts) != 1:
+            raise InputError(f"'passage' must be one text; got {len(texts)}. Lists go into 'positive' and 'negatives'")
         scores, labels = _numbers(row, "score", 1), _numbers(row, "label", 1) or [1.0]
     else:
         raise InputError(f"has neither 'passage' nor 'positive' nor 'passages'; its fields are {_fields(row)}")

@@ -1,0 +1,108 @@
+"""A map of query vectors: what it learns, when it is left empty, and the blend that carries it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra 'train'")
+
+from shortlist.build.models import blend_parts, load_model
+from shortlist.build.query_map import FILE
+from shortlist.build.training import Wanted, train_model
+from shortlist.errors import CorruptModelError, InputError
+from shortlist.scorers.cosine import mapped, read_map
+from shortlist.training.query_map import DECAYS, Labelled, choose, fit, ndcg
+from shortlist.training.recipe import Recipe
+from shortlist.types import Document, Query
+
+
+def leaning(*, related: bool = True) -> Labelled:
+    """Passages, and queries that are their passage pulled towards one direction, the same for all."""
+    rng = np.random.default_rng(0)
+    passages = rng.normal(size=(200, 64)).astype(np.float32)
+    passages /= np.linalg.norm(passages, axis=1, keepdims=True)
+    wanted = rng.permutation(200)[:120]
+    pull = np.float32(6.0 if related else 0.0) * passages.mean(axis=0) / np.linalg.norm(passages.mean(axis=0))
+    queries = passages[wanted] + pull
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    labels = np.zeros((120, 200), np.float32)
+    labels[np.arange(120), wanted] = 1
+    return Labelled(np.ascontiguousarray(queries), passages, labels)
+
+
+def test_what_labelled_queries_have_in_common_helps_others() -> None:
+    data = leaning()
+    found = choose(data.of(range(80)))
+    assert found.decay in DECAYS
+    assert found.dev_ndcg > found.dev_ndcg_at_start
+    others = data.of(range(80, 120))
+    assert np.mean(ndcg(others, found.values)) > np.mean(ndcg(others, np.zeros_like(found.values)))
+
+
+def test_where_nothing_can_be_better_the_map_is_empty() -> None:
+    found = choose(leaning(related=False))
+    assert found.decay is None
+    assert not found.values.any()
+    assert found.dev_ndcg == found.dev_ndcg_at_start == 1
+
+
+def test_a_larger_decay_stays_nearer_to_nothing() -> None:
+    sizes = [np.abs(fit(leaning(), decay)).sum() for decay in (1.0, 0.01, 0.0)]
+    assert sizes == sorted(sizes)
+
+
+def test_mapped_queries_are_unit_vectors_and_an_empty_map_changes_none() -> None:
+    queries = leaning().queries
+    np.testing.assert_allclose(mapped(queries, np.zeros((64, 64), np.float32)), queries, atol=1e-6)
+    moved = mapped(queries, np.ones((64, 64), np.float32))
+    np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", b"\x93NUMPY"])
+def test_a_damaged_map_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(CorruptModelError, match=FILE):
+        read_map(tmp_path / FILE)
+
+
+def test_a_map_that_is_no_square_is_named(tmp_path: Path) -> None:
+    np.save(tmp_path / FILE, np.zeros((3, 4), np.float32))
+    with pytest.raises(CorruptModelError, match="square"):
+        read_map(tmp_path / FILE)
+
+
+def data_of(folder: Path) -> Path:
+    things = ["wing", "nozzle", "plate", "shock", "jet", "wake"]
+    rows = [
+        {"query": f"what of the {thing}", "positive": f"about a {thing} in flow", "negatives": [f"paint for a {thing}"]}
+        for thing in things
+    ]
+    (folder / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    return folder / "data.jsonl"
+
+
+def test_the_packaged_blend_takes_a_map_and_its_folder_loads(tmp_path: Path) -> None:
+    said: list[str] = []
+    out = tmp_path / "model"
+    trained = train_model(Wanted([data_of(tmp_path)], out, kind="query-map"), Recipe(), tell=said.append)
+    assert trained.card["kind"] == "blend"
+    assert trained.card["training"]["queries"] == 6
+    assert "6 queries with a relevant passage, 12 passages" in "\n".join(said)
+    (part,) = (part for part in blend_parts(str(out)) if part["kind"] == "bi-encoder")
+    assert part["query_map"] == str(out / FILE)
+    np.save(out / FILE, np.eye(384, dtype=np.float32)[::-1].copy())  # another map gives other scores
+    query, documents = Query("what of the jet"), [Document("about a jet in flow", "1"), Document("paint", "2")]
+    plain, other = (load_model(name).score(query, documents).values for name in ("shortlist-l6", str(out)))
+    assert not np.allclose(plain, other, atol=0.1)
+
+
+def test_a_map_needs_a_blend_and_labels(tmp_path: Path) -> None:
+    data, out = data_of(tmp_path), tmp_path / "model"
+    with pytest.raises(InputError, match="needs a blend with a bi-encoder"):
+        train_model(Wanted([data], out, kind="query-map", start="shortlist-minilm-l6"), Recipe())
+    with pytest.raises(InputError, match="learns from labels only"):
+        train_model(Wanted([data], out, kind="query-map", teachers=["lexical"]), Recipe())
