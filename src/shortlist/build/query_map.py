@@ -48,7 +48,9 @@ def train_map(
         )
     telling = [ask for ask in asked if ask.relevant]
     if not telling:
-        raise InputError(f"none of {len(asked)} queries has a relevant passage")
+        raise InputError(
+            f"none of {len(asked)} queries has a relevant passage; a teacher's orders are for --kind cross-encoder"
+        )
     from shortlist.training.query_map import choose  # needs torch, which a base install has not
 
     labelled = _labelled(telling, index, str(own["model"]), settings, tell)
