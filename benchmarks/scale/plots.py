@@ -9,32 +9,26 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+from benchmarks.scale.size import looked_up
+
 PANELS = (
     ("ingest, texts/s", ["ingest_per_s"]),
-    ("disk, MB", ["disk_mb"]),
-    ("memory, MB", ["rss_mb", "rss_without_files_mb"]),
-    ("open to read, s", ["open_s"]),
-    ("BM25 P50, P95, ms", ["bm25.p50_ms", "bm25.p95_ms"]),
-    ("dense, exact P50, P95, ms", ["dense.p50_ms", "dense.p95_ms"]),
-    ("hybrid P50, P95, ms", ["hybrid.p50_ms", "hybrid.p95_ms"]),
-    ("hybrid through the graph P50, P95, ms", ["graph_hybrid.p50_ms", "graph_hybrid.p95_ms"]),
-    ("build the graph, s", ["graph_s"]),
+    ("disk, exact, MB", ["disk_mb"]),
+    ("memory, exact and codes, MB", ["exact.rss_mb", "codes.rss_mb"]),
+    ("open to read, exact and codes, s", ["exact.open_s", "codes.open_s"]),
+    ("BM25 P50, P95, ms", ["exact.bm25.p50_ms", "exact.bm25.p95_ms"]),
+    ("dense, exact P50, P95, ms", ["exact.dense.p50_ms", "exact.dense.p95_ms"]),
+    ("dense, codes P50, P95, ms", ["codes.dense.p50_ms", "codes.dense.p95_ms"]),
+    ("hybrid, codes P50, P95, ms", ["codes.hybrid.p50_ms", "codes.hybrid.p95_ms"]),
+    ("make codes, build graph, s", ["codes_s", "graph_s"]),
 )
 _WIDTH, _HEIGHT, _MARGIN, _ACROSS = 260, 150, 36, 3
 _COLOURS = ("#1f5aa6", "#c2571a")
 
 
-def value_of(one: dict[str, Any], key: str) -> float | None:
-    """Return a figure by its dotted name, or None where it was not measured."""
-    found: Any = one
-    for name in key.split("."):
-        found = found.get(name) if isinstance(found, dict) else None
-    return None if found is None else float(found)
-
-
 def panel(title: str, keys: list[str], sizes: list[dict[str, Any]], left: int, top: int) -> str:
     """Draw one figure on logarithmic axes, each point with its value."""
-    points = [(one["size"], key, value_of(one, key)) for key in keys for one in sizes]
+    points = [(one["size"], key, looked_up(one, key)) for key in keys for one in sizes]
     known = [(size, key, value) for size, key, value in points if value]
     parts = [f'<text x="{left}" y="{top - 8}" font-weight="bold">{escape(title)}</text>']
     if not known:

@@ -211,20 +211,46 @@ def test_an_encoder_that_gives_nan_is_named_with_the_document(tmp_path: Path) ->
         assert index.count() == 0
 
 
-@pytest.mark.parametrize("graph_from", [200_000, 1])
-def test_optimizing_changes_no_ranking(tmp_path: Path, encoder: HashingEncoder, graph_from: int) -> None:
+@pytest.mark.parametrize(
+    ("codes_from", "graph_from", "vector_search"), [(1201, 1202, "exact"), (1200, 1201, "codes"), (1, 1200, "HNSW")]
+)
+def test_optimizing_changes_no_ranking(
+    tmp_path: Path, encoder: HashingEncoder, codes_from: int, graph_from: int, vector_search: str
+) -> None:
     documents = [Document(f"word{i % 97} word{i % 13} number{i}", str(i)) for i in range(1200)]
     with Index.create(tmp_path / "i", encoder=encoder) as index:
         index.upsert(documents)
         retrievers = (BM25(index), Dense(index, encoder))
-        before = [retriever.retrieve(Query("word5 number44"), depth=3).doc_ids for retriever in retrievers]
-        index.optimize(graph_from=graph_from)
-        assert index.is_exact is (graph_from > 1)
-        assert [retriever.retrieve(Query("word5 number44"), depth=3).doc_ids for retriever in retrievers] == before
+        before = [retriever.retrieve(Query("word5 number44"), depth=3) for retriever in retrievers]
+        index.optimize(codes_from=codes_from, graph_from=graph_from)
+        assert index.vector_search == vector_search
+        after = [retriever.retrieve(Query("word5 number44"), depth=3) for retriever in retrievers]
+        assert [one.doc_ids for one in after] == [one.doc_ids for one in before]
+        assert [item.score for item in after[1]] == pytest.approx([item.score for item in before[1]], abs=1e-6)
+        assert after[1].trace.steps[-1].facts["search"] == vector_search
         index.upsert([Document("extra word5", "x")])
     with Index.open(tmp_path / "i", encoder=encoder) as index:
-        assert (index.count(), index.recovery, index.is_exact) == (1201, "", graph_from > 1)
+        assert (index.count(), index.recovery, index.vector_search) == (1201, "", vector_search)
         assert "x" in found(index, "extra")
+
+
+def test_codes_find_what_comparing_every_vector_finds(tmp_path: Path) -> None:
+    encoder = HashingEncoder(dimension=64)
+    chance = np.random.default_rng(0)
+    documents = [Document(" ".join(f"word{i}" for i in chance.integers(0, 400, 12)), str(n)) for n in range(3000)]
+    queries = [Query(" ".join(f"word{i}" for i in chance.integers(0, 400, 6))) for _ in range(20)]
+    with Index.create(tmp_path / "i", encoder=encoder) as index:
+        index.upsert(documents)
+        exact = [Dense(index, encoder).retrieve(query, depth=20) for query in queries]
+        index.optimize(codes_from=1)
+        coded = [Dense(index, encoder).retrieve(query, depth=20) for query in queries]
+        shared = [len({*one.doc_ids} & {*other.doc_ids}) for one, other in zip(exact, coded, strict=True)]
+        assert sum(shared) >= 0.99 * 20 * len(queries)
+        for one, other in zip(exact, coded, strict=True):  # scores are those of the full vectors
+            assert [item.score for item in other] == pytest.approx([item.score for item in one], abs=1e-4)
+        index.optimize()  # back below the threshold
+        again = [Dense(index, encoder).retrieve(query, depth=20).doc_ids for query in queries]
+        assert (index.vector_search, again) == ("exact", [one.doc_ids for one in exact])
 
 
 def test_rebuilding_encodes_nothing_and_changes_no_ranking(index: Index, encoder: HashingEncoder) -> None:

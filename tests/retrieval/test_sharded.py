@@ -25,7 +25,7 @@ TEXTS = [f"wing number {i} of a swept kind" for i in range(60)]
 class Away:
     """A shard on a machine that is gone."""
 
-    name, is_exact = "qdrant:http://gone/docs", True
+    name, vector_search = "qdrant:http://gone/docs", "exact"
     manifest = Manifest("hashing-64", 64, ANALYZER, "a test")
 
     def search_text(self, text: str, *, depth: int, where: Where | None = None) -> Found:

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,17 @@ K1, B = 1.2, 0.75
 _BM25 = qdrant.Bm25Params(K1, B)
 _SPARE_BYTES = 64 << 20
 _SEALED_FROM = 1000  # documents; a segment above it is written in its immutable form by optimize()
+_LOOKED_AT = 256  # at least so many are rescored from their codes, or walked to in the graph
+
+
+class VectorSearch(StrEnum):
+    """How a shard finds the nearest vectors; segments that were written since `optimize` are compared exactly."""
+
+    EXACT = "exact"
+    CODES = "codes"
+    """4-bit codes of all vectors are compared, and the best of them again in full (TurboQuant, Zandieh et al. 2025)."""
+    HNSW = "HNSW"
+    """A graph over those codes is walked, and the best are compared again in full."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,15 +62,15 @@ class Shard:
 
     def __init__(self, shard: qdrant.EdgeShard, path: Path, *, dimension: int) -> None:
         self._shard, self._path, self._dimension = shard, path, dimension
-        self._graph_mark = path / "has_graph"
-        self._has_graph = self._graph_mark.exists()
+        self._note = path / "vector_search"
+        self._vector_search = VectorSearch(self._note.read_text("ascii")) if self._note.exists() else VectorSearch.EXACT
 
     @classmethod
     def create(cls, path: Path, *, dimension: int) -> Shard:
         """Make an empty shard; dimension 0 means no vectors."""
         _check_space(path.parent, 0)
         with _translated(path):
-            raw = qdrant.EdgeShard.create(str(path), _config(dimension, has_graph=False))
+            raw = qdrant.EdgeShard.create(str(path), _config(dimension, VectorSearch.EXACT))
             shard = cls(raw, path, dimension=dimension)
             shard._shard.update(qdrant.UpdateOperation.create_field_index("text", _text_index()))
             terms = qdrant.IntegerIndexParams(lookup=True, range=False)
@@ -106,12 +118,12 @@ class Shard:
     def search_vector(
         self, vector: npt.NDArray[np.float32], *, limit: int, conditions: Sequence[Condition] = ()
     ) -> list[tuple[int, float]]:
-        """Return point ids and cosines, best first; exact unless `optimize` built a graph."""
+        """Return point ids and cosines of the full vectors, best first; how they are found says `vector_search`."""
         request = qdrant.QueryRequest(
             limit=limit,
             query=qdrant.Query.Nearest(vector.tolist(), using="dense"),
             filter=_filter(conditions),
-            params=qdrant.SearchParams(exact=not self.has_graph, hnsw_ef=max(256, 2 * limit)),
+            params=self._params(limit),
         )
         with _translated(self._path):
             return [(int(hit.id), hit.score) for hit in self._shard.query(request)]
@@ -134,26 +146,34 @@ class Shard:
             self._shard.flush()
 
     @property
-    def has_graph(self) -> bool:
-        """Whether vectors are searched through an HNSW graph, which is approximate."""
-        return self._has_graph
+    def vector_search(self) -> VectorSearch:
+        """How the nearest vectors are found."""
+        return self._vector_search
 
-    def optimize(self, *, with_graph: bool) -> None:
-        """Write full segments in their immutable form, with or without an HNSW graph; blocks until done."""
+    def optimize(self, vector_search: VectorSearch) -> None:
+        """Write full segments in their immutable form, for this way of finding vectors; blocks until done."""
         _check_space(self._path, folder_bytes(self._path))
         with _translated(self._path):
-            if with_graph != self.has_graph:
+            if vector_search is not self.vector_search:
                 self._shard.close()
-                config = _config(self._dimension, has_graph=with_graph)
-                self._shard = qdrant.EdgeShard.load(str(self._path), config)
+                self._shard = qdrant.EdgeShard.load(str(self._path), _config(self._dimension, vector_search))
             self._shard.optimize()
-            self._graph_mark.touch() if with_graph else self._graph_mark.unlink(missing_ok=True)
-        self._has_graph = with_graph
+            draft = self._note.with_suffix(".new")
+            draft.write_text(vector_search.value, "ascii")
+            draft.replace(self._note)
+        self._vector_search = vector_search
 
     def close(self) -> None:
         """Flush, and give the files back."""
         with _translated(self._path):
             self._shard.close()
+
+    def _params(self, limit: int) -> qdrant.SearchParams:
+        if self.vector_search is VectorSearch.EXACT:
+            return qdrant.SearchParams(exact=True)
+        looked_at = max(_LOOKED_AT, 2 * limit)
+        rescored = qdrant.QuantizationSearchParams(rescore=True, oversampling=looked_at / limit)
+        return qdrant.SearchParams(hnsw_ef=looked_at, quantization=rescored)
 
     def _vectors(self, entry: Entry) -> dict[str, qdrant.NamedVector]:
         if not self._dimension:
@@ -167,14 +187,19 @@ def folder_bytes(folder: Path) -> int:
     return sum(stat.st_blocks * 512 if hasattr(stat, "st_blocks") else stat.st_size for stat in stats)
 
 
-def _config(dimension: int, *, has_graph: bool) -> qdrant.EdgeConfig:
+def _config(dimension: int, vector_search: VectorSearch) -> qdrant.EdgeConfig:
     # a BM25-only shard carries one number a point: optimize() goes by the size of vectors
     size = dimension or 1
+    codes, memory = None, None
+    if vector_search is not VectorSearch.EXACT:
+        codes = qdrant.TurboQuantQuantizationConfig(bits=qdrant.TurboQuantBitSize.Bits4, memory=qdrant.Memory.Cached)
+        memory = qdrant.Memory.Cold  # the full vectors stay on disk: of a query only the best are read
     # m=0 builds no graph: search stays exact, and optimize() takes 5 s instead of 44 s for 20,000 documents
-    graph = qdrant.HnswIndexConfig(16, 128, 1000) if has_graph else qdrant.HnswIndexConfig(0, 4, 10)
+    is_graph = vector_search is VectorSearch.HNSW
+    graph = qdrant.HnswIndexConfig(16, 128, 1000) if is_graph else qdrant.HnswIndexConfig(0, 4, 10)
     distance = qdrant.Distance.Cosine if dimension else qdrant.Distance.Dot
     return qdrant.EdgeConfig(
-        vectors={"dense": qdrant.EdgeVectorParams(size, distance)},
+        vectors={"dense": qdrant.EdgeVectorParams(size, distance, quantization_config=codes, memory=memory)},
         hnsw_config=graph,
         optimizers=qdrant.EdgeOptimizersConfig(indexing_threshold=max(1, _SEALED_FROM * size * 4 // 1024)),
         wal_enabled=False,

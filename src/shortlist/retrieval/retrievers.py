@@ -65,7 +65,7 @@ class Dense:
         encoded = time.perf_counter()
         found = self.index.search_vector(vector, depth=depth, where=self.where)
         step = _step("dense", start, depth, found)
-        facts = {"encoder": self.encoder.fingerprint, "search": "exact" if self.index.is_exact else "HNSW"}
+        facts = {"encoder": self.encoder.fingerprint, "search": self.index.vector_search}
         counts = {**step.counts, "encode_us": int((encoded - start) * 1e6)}
         return _ranking(query, found, ScoreKind.SIMILARITY, replace(step, counts=counts, facts={**facts, **step.facts}))
 

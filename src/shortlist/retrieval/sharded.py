@@ -51,9 +51,9 @@ class Sharded:
         return self._shards[0].manifest
 
     @property
-    def is_exact(self) -> bool:
-        """Whether every shard compares every vector."""
-        return all(shard.is_exact for shard in self._shards)
+    def vector_search(self) -> str:
+        """How the shards find vectors; several ways are all named."""
+        return ", ".join(sorted({shard.vector_search for shard in self._shards}))
 
     def search_text(self, text: str, *, depth: int, where: Where | None = None) -> Found:
         """Return at most `depth` documents of all shards by BM25."""

@@ -41,8 +41,8 @@ class Searchable(Protocol):
         ...
 
     @property
-    def is_exact(self) -> bool:
-        """Whether a search by vector compares every vector."""
+    def vector_search(self) -> str:
+        """How a search by vector finds the nearest, for the trace: `exact` when it compares every vector."""
         ...
 
     def search_text(self, text: str, *, depth: int, where: Where | None = None) -> Found:

@@ -12,11 +12,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from shortlist.errors import CorruptIndexError, InputError, StoreError
-from shortlist.retrieval.index import GRAPH_FROM, Index
+from shortlist.retrieval.index import Index
 from shortlist.retrieval.remote.connect import Address
 from shortlist.retrieval.remote.engine import Collection, Retrying, Server, Spread
 from shortlist.retrieval.remote.points import Layout, point_of
 from shortlist.retrieval.remote.terms import Analyzer, Statistics
+
+GRAPH_FROM = 200_000
+"""Documents from which an engine elsewhere is told to build an HNSW graph: it has no codes to compare first."""
 
 _AT_ONCE = 256
 

@@ -64,9 +64,9 @@ class RemoteIndex:
         return self.layout.manifest
 
     @property
-    def is_exact(self) -> bool:
-        """Whether vector search compares every vector, rather than walk an HNSW graph."""
-        return not self.layout.has_graph
+    def vector_search(self) -> str:
+        """How the engine finds vectors: `exact`, or `HNSW`."""
+        return "HNSW" if self.layout.has_graph else "exact"
 
     def upsert(self, documents: Sequence[Document]) -> None:
         """Add documents, replacing those of the same doc_id; of one id given twice the later wins.
