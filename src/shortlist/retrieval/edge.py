@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ _SEALED_FROM = 1000  # documents; a segment above it is written in its immutable
 _LOOKED_AT = 256  # at least so many are rescored from their codes, or walked to in the graph
 
 
-class VectorSearch(StrEnum):
+class VectorSearch(str, Enum):
     """How a shard finds the nearest vectors; segments that were written since `optimize` are compared exactly."""
 
     EXACT = "exact"
