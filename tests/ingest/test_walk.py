@@ -179,8 +179,9 @@ class unprivileged:  # noqa: N801 - reads as a statement
             nobody = 65534
             for path in [self._folder, *self._folder.rglob("*")]:
                 os.chown(path, nobody, nobody)
-            for parent in self._folder.parents[:2]:
-                parent.chmod(0o755)
+            for parent in self._folder.parents:
+                if parent.name.startswith(("pytest-", "popen-")):  # pytest's own; no other folder's rights change
+                    parent.chmod(0o755)
             os.seteuid(nobody)
 
     def __exit__(self, *_: object) -> None:
