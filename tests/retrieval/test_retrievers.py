@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import threading
+import time
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
-from shortlist.errors import InputError
+from shortlist.errors import InputError, RemoteUnavailableError
 from shortlist.protocols import Retriever
 from shortlist.retrieval import BM25, Dense, Hybrid, Index, weighted_fusion
-from shortlist.types import Document, Query, ScoreKind
+from shortlist.types import Document, Query, Ranking, ScoreKind, Trace
 
 from .material import HashingEncoder
 
@@ -49,6 +51,47 @@ def test_hybrid_remembers_both_arms(filled: Index, encoder: HashingEncoder) -> N
     assert [standing.rank for standing in ranking[0].history] == [1, 1]
     assert [step.stage for step in ranking.trace.steps] == ["bm25", "dense", "hybrid"]
     assert len(ranking) == 4
+
+
+class Waiting:
+    """An arm that ends only when all arms have begun, and notes how long it took."""
+
+    def __init__(self, arm: Retriever, barrier: threading.Barrier) -> None:
+        self._arm, self._barrier = arm, barrier
+
+    def retrieve(self, query: Query, *, depth: int) -> Ranking:
+        start = time.perf_counter()
+        self._barrier.wait(timeout=30)
+        ranking = self._arm.retrieve(query, depth=depth)
+        (step,) = ranking.trace.steps
+        took = replace(step, latency_ms=(time.perf_counter() - start) * 1e3)
+        return replace(ranking, trace=Trace((took,)))
+
+
+def test_arms_asked_at_once_give_what_they_give_in_turn(filled: Index, encoder: HashingEncoder) -> None:
+    arms: list[Retriever] = [BM25(filled), Dense(filled, encoder)]
+    barrier = threading.Barrier(2)
+    in_turn = Hybrid(arms).retrieve(Query("onion soup"), depth=4)
+    start = time.perf_counter()
+    at_once = Hybrid([Waiting(arm, barrier) for arm in arms], at_once=True).retrieve(Query("onion soup"), depth=4)
+    passed_ms = (time.perf_counter() - start) * 1e3
+    assert [(one.doc_id, one.score, one.history) for one in at_once] == [
+        (one.doc_id, one.score, one.history) for one in in_turn
+    ]
+    assert [step.stage for step in at_once.trace.steps] == ["bm25", "dense", "hybrid"]
+    assert at_once.trace.latency_ms <= passed_ms
+
+
+def test_an_arm_that_fails_at_once_fails_as_in_turn(filled: Index, encoder: HashingEncoder) -> None:
+    class Broken:
+        def retrieve(self, query: Query, *, depth: int) -> Ranking:
+            raise RemoteUnavailableError("it is gone")
+
+    for at_once in (False, True):
+        ranking = Hybrid([BM25(filled), Broken()], at_once=at_once).retrieve(Query("onion soup"), depth=4)
+        assert ranking.trace.degradations == ("hybrid: one of 2 arms did not answer: it is gone",)
+        with pytest.raises(RemoteUnavailableError):
+            Hybrid([Broken(), Broken()], at_once=at_once).retrieve(Query("onion soup"), depth=4)
 
 
 def test_dense_similarity_is_the_cosine(filled: Index, encoder: HashingEncoder) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from shortlist import __version__
 from shortlist.build.collections import Filling, IndexedDocuments, index_folder, indexed, read_collection
 from shortlist.build.models import load_encoder, load_second_stage, options_of
-from shortlist.build.search import joined
+from shortlist.build.search import retriever_of
 from shortlist.errors import InputError
 from shortlist.evaluation.collection import Collection
 from shortlist.evaluation.experiment import Watch, evaluate
@@ -23,8 +23,8 @@ from shortlist.evaluation.runs import read_run
 from shortlist.evaluation.spec import INDEXED, StageSpec, SystemSpec, parse_systems
 from shortlist.evaluation.systems import Given, Stage, System
 from shortlist.inference.biencoder import BiEncoder
-from shortlist.protocols import Reranker, Retriever
-from shortlist.retrieval import BM25, Dense, Index
+from shortlist.protocols import Reranker
+from shortlist.retrieval import Index
 from shortlist.settings import Settings
 from shortlist.types import Document
 from shortlist.weights import find_packaged
@@ -192,14 +192,7 @@ def _system(
         return System(spec.name, Given(run, documents), depth, stages, spec.stages, (_RUN_ONLY,))
     if index is None:
         raise InputError(f"{spec.name!r} needs an index")  # _index makes one for every first stage but a run
-    return System(spec.name, _retriever(spec.first, index, encoder), spec.first.depth, stages, spec.stages)
-
-
-def _retriever(first: StageSpec, index: Index, encoder: BiEncoder | None) -> Retriever:
-    arms: list[Retriever] = [] if first.name == "dense" else [BM25(index)]
-    if first.name in _WITH_VECTORS and encoder is not None:
-        arms.append(Dense(index, encoder))
-    return joined(arms, first.name)
+    return System(spec.name, retriever_of(spec.first.name, index, encoder), spec.first.depth, stages, spec.stages)
 
 
 def _price(model: StageSpec) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 from shortlist import protocols
@@ -17,7 +18,17 @@ from shortlist.pipeline import Pipeline
 from shortlist.pipeline.fused import WithFirstStage, share
 from shortlist.pipeline.watched import Watched
 from shortlist.protocols import Encoder, Gate, Retriever
-from shortlist.retrieval import BM25, Dense, Hybrid, Index, Where, weighted_fusion
+from shortlist.retrieval import (
+    BM25,
+    Dense,
+    Fuse,
+    Hybrid,
+    Index,
+    Searchable,
+    Where,
+    reciprocal_rank_fusion,
+    weighted_fusion,
+)
 from shortlist.retrieval.remote import Address, RemoteIndex, open_remote
 from shortlist.settings import Settings
 
@@ -55,13 +66,12 @@ def open_pipeline(
     with ExitStack() as opened:
         encoder = None if first_stage == "bm25" else opened.enter_context(closing(load_encoder(chosen)))
         index = opened.enter_context(closing(open_index(index_path, encoder)))
-        arms: list[Retriever] = [] if first_stage == "dense" else [BM25(index, where)]
-        if encoder is not None:
-            arms.append(Dense(index, encoder, where))
         reranker = _reranker(chosen, encoder, faster) if rerank else None
         if budgets and reranker is not None:
             reranker.expect_budgets()
-        yield Pipeline(joined(arms, first_stage), _second_stage(reranker, chosen, log), gate=gate)
+        yield Pipeline(
+            retriever_of(first_stage, index, encoder, where), _second_stage(reranker, chosen, log), gate=gate
+        )
 
 
 def open_index(path: Path | str, encoder: Encoder | None) -> Index | RemoteIndex:
@@ -71,15 +81,16 @@ def open_index(path: Path | str, encoder: Encoder | None) -> Index | RemoteIndex
     return Index.open(path, encoder=encoder, read_only=True)
 
 
-def joined(arms: list[Retriever], first_stage: str) -> Retriever:
-    """Make one retriever of BM25 and the bi-encoder: by normalised scores if "weighted", else by reciprocal rank."""
-    if len(arms) == 1:
-        return arms[0]
-    if first_stage == "weighted":
-        return Hybrid(
-            arms, fuse=lambda rankings, depth=None: weighted_fusion(rankings, weights=[0.5, 0.5], depth=depth)
-        )
-    return Hybrid(arms)
+def retriever_of(first_stage: str, index: Searchable, encoder: Encoder | None, where: Where | None = None) -> Retriever:
+    """Make a first stage: one of `FIRST_STAGES`. Without an encoder it is BM25, whatever was asked for."""
+    by_words = BM25(index, where)
+    if first_stage == "bm25" or encoder is None:
+        return by_words
+    by_vectors = Dense(index, encoder, where)
+    if first_stage == "dense":
+        return by_vectors
+    fuse: Fuse = partial(weighted_fusion, weights=(0.5, 0.5)) if first_stage == "weighted" else reciprocal_rank_fusion
+    return Hybrid([by_words, by_vectors], fuse=fuse, at_once=index.is_slow)
 
 
 def _second_stage(reranker: Reranker | None, settings: Settings, log: Path | None) -> protocols.Reranker | None:

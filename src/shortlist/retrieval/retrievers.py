@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -84,20 +85,26 @@ class Dense:
 class Hybrid:
     """Fuse what several retrievers find. Each is asked for `arm_depth` documents, or for `depth` if that is more.
 
-    When a store elsewhere does not answer one arm, the others stand, and the trace says so.
+    With `at_once` each has a thread of its own, which is worth it where an arm waits for milliseconds: for an
+    engine elsewhere, or for the embedded one over a million documents. Where there is little to wait for, Python's
+    switching between threads costs more than it saves. In the trace each arm then has its share of the time that all
+    took. When a store elsewhere does not answer one arm, the others stand, and the trace says so.
     """
 
     arms: Sequence[Retriever]
     fuse: Fuse = reciprocal_rank_fusion
     arm_depth: int = 100
+    at_once: bool = False
 
     def retrieve(self, query: Query, *, depth: int) -> Ranking:
         """Return at most `depth` documents of all arms; each one's history says where it stood in them."""
         _check_depth(depth)
         if not self.arms:
             raise InputError("a hybrid retriever needs at least one arm, such as BM25(index)")
-        outcomes = [_asked(arm, query, max(depth, self.arm_depth)) for arm in self.arms]
-        rankings = [outcome for outcome in outcomes if isinstance(outcome, Ranking)]
+        start = time.perf_counter()
+        outcomes = self._outcomes(query, max(depth, self.arm_depth))
+        asked_ms = (time.perf_counter() - start) * 1e3
+        rankings = _sharing(asked_ms, [outcome for outcome in outcomes if isinstance(outcome, Ranking)])
         missing = [outcome for outcome in outcomes if not isinstance(outcome, Ranking)]
         if not rankings:
             raise missing[0]
@@ -108,13 +115,36 @@ class Hybrid:
         said = tuple(f"one of {len(outcomes)} arms did not answer: {error}" for error in missing)
         return fused.traced(Step("hybrid", (time.perf_counter() - start) * 1e3, counts, facts, said))
 
+    def _outcomes(self, query: Query, depth: int) -> list[_Outcome]:
+        first, *others = self.arms
+        if not others or not self.at_once:
+            return [_asked(arm, query, depth) for arm in self.arms]
+        with ThreadPoolExecutor(len(others), "shortlist-arm") as pool:
+            waiting = [pool.submit(_asked, arm, query, depth) for arm in others]
+            return [_asked(first, query, depth), *(one.result() for one in waiting)]
+
 
 def _check_depth(depth: int) -> None:
     if check_top_k(depth, name="depth") is None:
         raise InputError("depth must be a whole number from 1, got None")
 
 
-def _asked(arm: Retriever, query: Query, depth: int) -> Ranking | RemoteUnavailableError | RateLimitedError:
+def _sharing(took_ms: float, rankings: list[Ranking]) -> list[Ranking]:
+    """Shorten the latencies of arms that were asked at the same time, so that their sum is the time that passed."""
+    together = sum(ranking.trace.latency_ms for ranking in rankings)
+    if together <= took_ms:
+        return rankings
+    return [replace(ranking, trace=_shortened(ranking.trace, took_ms / together)) for ranking in rankings]
+
+
+def _shortened(trace: Trace, share: float) -> Trace:
+    return Trace(tuple(replace(step, latency_ms=step.latency_ms * share) for step in trace.steps))
+
+
+_Outcome = Ranking | RemoteUnavailableError | RateLimitedError
+
+
+def _asked(arm: Retriever, query: Query, depth: int) -> _Outcome:
     try:
         return arm.retrieve(query, depth=depth)
     except (RemoteUnavailableError, RateLimitedError) as error:

@@ -55,6 +55,11 @@ class Sharded:
         """How the shards find vectors; several ways are all named."""
         return ", ".join(sorted({shard.vector_search for shard in self._shards}))
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether any shard waits."""
+        return any(shard.is_slow for shard in self._shards)
+
     def search_text(self, text: str, *, depth: int, where: Where | None = None) -> Found:
         """Return at most `depth` documents of all shards by BM25."""
         return self._search(lambda shard: shard.search_text(text, depth=depth, where=where), depth)

@@ -45,6 +45,11 @@ class Searchable(Protocol):
         """How a search by vector finds the nearest, for the trace: `exact` when it compares every vector."""
         ...
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether a search waits for milliseconds outside Python, so that several had better be made at once."""
+        ...
+
     def search_text(self, text: str, *, depth: int, where: Where | None = None) -> Found:
         """Return at most `depth` documents by BM25: those that share a word with the text, which is no query language.
 

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from shortlist.build.models import load_encoder
-from shortlist.build.search import FIRST_STAGES, joined
+from shortlist.build.search import FIRST_STAGES, retriever_of
 from shortlist.errors import InputError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline.fused import share
-from shortlist.protocols import Retriever
-from shortlist.retrieval import BM25, Dense, Index, Where
+from shortlist.retrieval import Index, Where
 from shortlist.retrieval.remote import Address, RemoteIndex, open_remote
 from shortlist.settings import Settings
 from shortlist.types import Document, Query, Ranking
@@ -60,10 +59,7 @@ class Desk:
         """Return the first stage's candidates; raises InputError for a filter or a stage that is none."""
         if first_stage not in FIRST_STAGES:
             raise InputError(f"first_stage must be one of {', '.join(FIRST_STAGES)}; got {first_stage!r}")
-        arms: list[Retriever] = [] if first_stage == "dense" else [BM25(self._index, where)]
-        if first_stage != "bm25":
-            arms.append(Dense(self._index, self._encoder, where))
-        return joined(arms, first_stage).retrieve(query, depth=depth)
+        return retriever_of(first_stage, self._index, self._encoder, where).retrieve(query, depth=depth)
 
     def count(self) -> int:
         """Return how many documents there are."""

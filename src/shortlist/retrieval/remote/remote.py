@@ -68,6 +68,11 @@ class RemoteIndex:
         """How the engine finds vectors: `exact`, or `HNSW`."""
         return "HNSW" if self.layout.has_graph else "exact"
 
+    @property
+    def is_slow(self) -> bool:
+        """Always: an engine elsewhere is waited for."""
+        return True
+
     def upsert(self, documents: Sequence[Document]) -> None:
         """Add documents, replacing those of the same doc_id; of one id given twice the later wins.
 
