@@ -101,9 +101,10 @@ def infinity(folder: Path) -> tuple[str, Score]:
 OURS = "shortlist"
 SYSTEMS: Mapping[str, Loader] = {
     f"{OURS} auto": ours(),
-    f"{OURS} fp32": ours(precision="fp32"),
+    f"{OURS} fp32": ours(engine="openvino", precision="fp32"),
     f"{OURS} int8": ours(precision="int8"),
     f"{OURS} onnxruntime": ours(engine="onnxruntime"),
+    f"{OURS} onnxruntime int8": ours(engine="onnxruntime", precision="int8"),
     "sentence-transformers fp32": sentence_transformers(),
     "sentence-transformers bf16": sentence_transformers(model_kwargs={"torch_dtype": "bfloat16"}),
     "sentence-transformers onnx": sentence_transformers(files="onnx", backend="onnx"),
