@@ -49,7 +49,7 @@ SMOKE: Mapping[str, Sequence[str]] = {
     "sdks": ["tests/hosted/test_sdks.py", "tests/server/test_sdks.py"],
     "gguf": ["tests/cli/test_ask.py", "-k", "model or context"],
     "docs": ["tests/docs/test_site.py"],
-    "ray": ["tests/scale/test_ray.py"],
+    "ray": ["tests/scale/test_ray.py", "-m", "slow", "-k", "single_process"],
     "milvus": ["tests/retrieval/test_push.py"],
 }
 """The tests that use an extra. `dev` is missing: the README's test command is its smoke test."""
