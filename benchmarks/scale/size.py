@@ -137,8 +137,7 @@ def examine(folder: Path, encoder_name: str, way: str) -> dict[str, Any]:
         with Index.open(place, encoder=encoder, read_only=True) as index:
             found["open_s"] = time.perf_counter() - began
             arms: dict[str, Retriever] = {"bm25": BM25(index), "dense": Dense(index, encoder)}
-            in_turn, at_once = (Hybrid(list(arms.values()), at_once=both) for both in (False, True))
-            for name, retriever in {**arms, "hybrid": in_turn, "at_once": at_once}.items():
+            for name, retriever in {**arms, "hybrid": Hybrid(list(arms.values()))}.items():
                 found[name] = latencies(retriever, asked)
             lists = [arms["dense"].retrieve(query, depth=DEPTH).doc_ids for query in asked[:_COMPARED]]
             found |= resident_mb()
@@ -189,9 +188,6 @@ ROWS = (
     ("hybrid, exact, P50 / P95, ms", "exact.hybrid", "{p50_ms:.1f} / {p95_ms:.1f}"),
     ("hybrid, codes, P50 / P95, ms", "codes.hybrid", "{p50_ms:.1f} / {p95_ms:.1f}"),
     ("hybrid, graph, P50 / P95, ms", "graph.hybrid", "{p50_ms:.1f} / {p95_ms:.1f}"),
-    ("hybrid, exact, arms at once, P50 / P95, ms", "exact.at_once", "{p50_ms:.1f} / {p95_ms:.1f}"),
-    ("hybrid, codes, arms at once, P50 / P95, ms", "codes.at_once", "{p50_ms:.1f} / {p95_ms:.1f}"),
-    ("hybrid, graph, arms at once, P50 / P95, ms", "graph.at_once", "{p50_ms:.1f} / {p95_ms:.1f}"),
     ("recall@100 of the codes against exact", "codes.recall", "{:.4f}"),
     ("recall@100 of the graph against exact", "graph.recall", "{:.4f}"),
     ("commit of 1 text, ms", "update_1_ms", "{:.0f}"),

@@ -25,7 +25,7 @@ TEXTS = [f"wing number {i} of a swept kind" for i in range(60)]
 class Away:
     """A shard on a machine that is gone."""
 
-    name, vector_search, is_slow = "qdrant:http://gone/docs", "exact", True
+    name, vector_search, is_remote = "qdrant:http://gone/docs", "exact", True
     manifest = Manifest("hashing-64", 64, ANALYZER, "a test")
 
     def search_text(self, text: str, *, depth: int, where: Where | None = None) -> Found:

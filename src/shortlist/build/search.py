@@ -90,7 +90,7 @@ def retriever_of(first_stage: str, index: Searchable, encoder: Encoder | None, w
     if first_stage == "dense":
         return by_vectors
     fuse: Fuse = partial(weighted_fusion, weights=(0.5, 0.5)) if first_stage == "weighted" else reciprocal_rank_fusion
-    return Hybrid([by_words, by_vectors], fuse=fuse, at_once=index.is_slow)
+    return Hybrid([by_words, by_vectors], fuse=fuse, at_once=index.is_remote)
 
 
 def _second_stage(reranker: Reranker | None, settings: Settings, log: Path | None) -> protocols.Reranker | None:

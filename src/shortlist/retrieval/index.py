@@ -126,9 +126,9 @@ class Index:
         return self._shard.vector_search.value
 
     @property
-    def is_slow(self) -> bool:
-        """Whether a search takes the engine so long that two had better be made at once."""
-        return self._shard.vector_search is not VectorSearch.EXACT
+    def is_remote(self) -> bool:
+        """Never: the engine is in this process."""
+        return False
 
     def upsert(self, documents: Sequence[Document], *, source: str = "") -> None:
         """Add documents in one commit, replacing those of the same doc_id; of one id given twice the later wins.

@@ -56,9 +56,9 @@ class Sharded:
         return ", ".join(sorted({shard.vector_search for shard in self._shards}))
 
     @property
-    def is_slow(self) -> bool:
-        """Whether any shard waits."""
-        return any(shard.is_slow for shard in self._shards)
+    def is_remote(self) -> bool:
+        """Whether any shard is."""
+        return any(shard.is_remote for shard in self._shards)
 
     def search_text(self, text: str, *, depth: int, where: Where | None = None) -> Found:
         """Return at most `depth` documents of all shards by BM25."""

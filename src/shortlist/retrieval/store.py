@@ -46,8 +46,8 @@ class Searchable(Protocol):
         ...
 
     @property
-    def is_slow(self) -> bool:
-        """Whether a search waits for milliseconds outside Python, so that several had better be made at once."""
+    def is_remote(self) -> bool:
+        """Whether a search waits for another machine, so that several had better be made at the same time."""
         ...
 
     def search_text(self, text: str, *, depth: int, where: Where | None = None) -> Found:

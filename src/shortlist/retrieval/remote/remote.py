@@ -69,8 +69,8 @@ class RemoteIndex:
         return "HNSW" if self.layout.has_graph else "exact"
 
     @property
-    def is_slow(self) -> bool:
-        """Always: an engine elsewhere is waited for."""
+    def is_remote(self) -> bool:
+        """Always."""
         return True
 
     def upsert(self, documents: Sequence[Document]) -> None:
