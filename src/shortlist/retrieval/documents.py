@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from shortlist.errors import CorruptIndexError, IndexLockedError, IndexNotFoundError, StorageFullError, StoreError
-from shortlist.retrieval.rows import Row, decoded, encoded, row_of, values_of
+from shortlist.retrieval.rows import Row, decoded, document_of, encoded, row_of, values_of
+from shortlist.types import Document
 
 SCHEMA_VERSION = 2
 
@@ -180,21 +181,21 @@ class DocumentStore:
 
     def rows(self, points: Sequence[int]) -> Iterator[Row]:
         """Return the rows of these points, in no order; points without a row are left out."""
-        for start in range(0, len(points), _AT_ONCE):
-            some = points[start : start + _AT_ONCE]
-            marks = ",".join("?" * len(some))
-            for values in self._select(f"SELECT {_COLUMNS} FROM documents WHERE point IN ({marks})", some):
-                yield row_of(values)
+        return map(row_of, self._values(points))
+
+    def documents(self, points: Sequence[int], encoder: str) -> dict[int, Document]:
+        """Return the documents of these points, with their vectors as `encoder` made them; others are left out."""
+        return {values[0]: document_of(values, encoder=encoder) for values in self._values(points)}
 
     def rows_after(self, point: int, at_most: int) -> list[Row]:
         """Return the rows of the next points, ascending."""
         statement = f"SELECT {_COLUMNS} FROM documents WHERE point > ? ORDER BY point LIMIT ?"
         return [row_of(values) for values in self._select(statement, (point, at_most))]
 
-    def find(self, doc_id: str) -> Row | None:
-        """Return the row of the document with this id, or None."""
+    def find(self, doc_id: str, encoder: str) -> Document | None:
+        """Return the document with this id, with its vector as `encoder` made it, or None."""
         found = self._select(f"SELECT {_COLUMNS} FROM documents WHERE doc_id = CAST(? AS TEXT)", [encoded(doc_id)])
-        return row_of(found[0]) if found else None
+        return document_of(found[0], encoder=encoder) if found else None
 
     def points(self) -> npt.NDArray[np.int64]:
         """Return all point ids, ascending."""
@@ -215,6 +216,12 @@ class DocumentStore:
             for path, size, mtime, sha256, recipe, parts, passages in found
         )
         return {record.path: record for record in records}
+
+    def _values(self, points: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        for start in range(0, len(points), _AT_ONCE):
+            some = points[start : start + _AT_ONCE]
+            marks = ",".join("?" * len(some))
+            yield from self._select(f"SELECT {_COLUMNS} FROM documents WHERE point IN ({marks})", some)
 
     def _number(self, key: str) -> int:
         return int(self._select("SELECT value FROM manifest WHERE key = ?", [key])[0][0])

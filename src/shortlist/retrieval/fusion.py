@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shortlist.errors import InputError
-from shortlist.types import Ranking, ScoredDocument, ScoreKind, Standing, Trace
+from shortlist.types import Document, Ranking, ScoredDocument, ScoreKind, Standing, Trace
 from shortlist.types.ranking import check_top_k
 
 
@@ -96,18 +96,17 @@ def _normalised(ranking: Ranking) -> dict[str, float]:
 def _fused(
     rankings: Sequence[Ranking], parts: Sequence[dict[str, float]], kind: ScoreKind, stage: str, depth: int | None
 ) -> Ranking:
-    union: dict[str, ScoredDocument] = {}
+    documents: dict[str, Document] = {}
+    histories: dict[str, tuple[Standing, ...]] = {}
     for ranking in rankings:
         for item in ranking:
+            documents.setdefault(item.doc_id, item.document)
             standing = Standing(ranking.stage, item.rank, item.score)
-            known = union.get(item.doc_id)
-            before = item.history if known is None else (*known.history, *item.history)
-            union[item.doc_id] = replace(known or item, history=(*before, standing))
+            histories[item.doc_id] = (*histories.get(item.doc_id, ()), *item.history, standing)
     # fsum: a document's score must not depend on the order of the arms
-    scores = [math.fsum(part.get(doc_id, 0.0) for part in parts) for doc_id in union]
-    ranked = Ranking.from_scores(
-        rankings[0].query, [item.document for item in union.values()], scores, kind=kind, stage=stage
-    )
-    items = tuple(replace(item, history=union[item.doc_id].history) for item in ranked)
+    scores = [math.fsum(part.get(doc_id, 0.0) for part in parts) for doc_id in documents]
+    query, limit = rankings[0].query, check_top_k(depth, name="depth")
+    ranked = Ranking.from_scores(query, [*documents.values()], scores, kind=kind, stage=stage, top_k=limit)
+    items = tuple(ScoredDocument(item.document, item.score, item.rank, histories[item.doc_id]) for item in ranked)
     trace = Trace(tuple(step for ranking in rankings for step in ranking.trace.steps))
-    return replace(ranked, items=items[: check_top_k(depth, name="depth")], trace=trace)
+    return replace(ranked, items=items, trace=trace)

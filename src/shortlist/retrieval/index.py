@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,7 @@ from shortlist.retrieval.opening import Opened, create_index, open_reader, open_
 from shortlist.retrieval.prepare import Tokenize, prepared
 from shortlist.retrieval.recovery import entry_of
 from shortlist.retrieval.rows import Row
-from shortlist.retrieval.store import Found, Hit, best_of
+from shortlist.retrieval.store import Found, best_of
 from shortlist.types import Document
 
 CODES_FROM = 50_000
@@ -42,6 +43,11 @@ GRAPH_FROM = 2_000_000
 _FLUSH_AFTER = 5000  # changed points; what a crash leaves to be repaired from the store
 _LOCK_TIMEOUT_S = 60.0
 _ATTEMPTS = 3
+
+
+class _Hit(NamedTuple):
+    order: int
+    score: float
 
 
 class Index:
@@ -157,12 +163,12 @@ class Index:
 
     def get(self, doc_id: str) -> Document:
         """Return a document. Raises InputError when there is none of that id."""
-        if (row := self._store.find(doc_id)) is None:
+        if (found := self._store.find(doc_id, self.manifest.encoder)) is None:
             raise InputError(f"the index {self.path} has no document {doc_id!r}; `in` asks whether it has")
-        return row.with_vector(self.manifest.encoder)
+        return found
 
     def __contains__(self, doc_id: object) -> bool:
-        return isinstance(doc_id, str) and self._store.find(doc_id) is not None
+        return isinstance(doc_id, str) and self._store.find(doc_id, "") is not None
 
     def count(self, where: Where | None = None) -> int:
         """Return how many documents there are, or how many meet a filter (see `filters`)."""
@@ -301,20 +307,18 @@ class Index:
     def _search(self, search: Callable[[int], list[tuple[int, float]]], depth: int) -> Found:
         """Search between two commits: a document replaced while it is looked up would be missed."""
 
-        def ask(limit: int) -> list[Hit]:
-            hits = search(limit)
-            documents = self._documents([point for point, _ in hits])
-            return [Hit(point, score, documents.get(point)) for point, score in hits]
+        def ask(limit: int) -> list[_Hit]:
+            return [_Hit(point, score) for point, score in search(limit)]
 
         for _ in range(_ATTEMPTS):
             before = self._store.revision()
-            found = best_of(ask, depth)
+            found = best_of(ask, self._looked_up, depth)
             if self._store.revision() == before:
                 return Found(found)
         with self._lock:  # commits come too fast: keep them waiting
-            return Found(best_of(ask, depth))
+            return Found(best_of(ask, self._looked_up, depth))
 
-    def _documents(self, points: Sequence[int]) -> dict[int, Document]:
-        """Return the documents of these points with their vectors; points without a row are left out."""
-        encoder = self.manifest.encoder
-        return {row.point: row.with_vector(encoder) for row in self._store.rows(points)}
+    def _looked_up(self, hits: Sequence[_Hit]) -> list[Document | None]:
+        """Return the documents of these points with their vectors; None where a point has no row."""
+        found = self._store.documents([hit.order for hit in hits], self.manifest.encoder)
+        return [found.get(hit.order) for hit in hits]

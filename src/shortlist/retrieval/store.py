@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,8 @@ from shortlist.retrieval.filters import Where
 from shortlist.types import Document
 
 _TIES_AT_MOST = 4096
+
+AnyHit = TypeVar("AnyHit", bound="Hit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +89,38 @@ class Store(Searchable, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A point that a search gave: its place in the order of arrival, its score, its document if it may be shown."""
+class Hit(Protocol):
+    """A point that a search gave, before its document is looked up."""
 
-    order: int
-    score: float
-    document: Document | None
+    @property
+    def order(self) -> int:
+        """Its place in the order of arrival."""
+        ...
+
+    @property
+    def score(self) -> float:
+        """Its score; higher is better."""
+        ...
 
 
-def best_of(ask: Callable[[int], Sequence[Hit]], depth: int) -> tuple[tuple[Document, float], ...]:
-    """Return the best `depth` hits that may be shown; engines order equal scores at random, and this does not.
+def best_of(
+    ask: Callable[[int], Sequence[AnyHit]], look_up: Callable[[Sequence[AnyHit]], Sequence[Document | None]], depth: int
+) -> tuple[tuple[Document, float], ...]:
+    """Return the best `depth` documents that may be shown; engines order equal scores at random, and this does not.
 
-    `ask` gives at most so many hits, the best ones. It is asked for more until enough can be
-    shown and no tie is cut.
+    `ask` gives at most so many hits, the best ones; it is asked for more until no tie is cut. Only then
+    `look_up` gives the documents of the best, None for one that may not be shown.
     """
-    limit = depth + 8
+    wanted, limit = depth, depth + 8
     while True:
         hits = sorted(ask(limit), key=lambda hit: (-hit.score, hit.order))
-        found = [(hit.document, hit.score) for hit in hits if hit.document is not None]
         is_all = len(hits) < limit
-        is_cut = len(found) >= depth and hits[-1].score == found[depth - 1][1] and limit < depth + _TIES_AT_MOST
-        if is_all or (len(found) >= depth and not is_cut):
-            return tuple(found[:depth])
-        limit *= 2
+        if not is_all and hits[-1].score == hits[wanted - 1].score and limit < wanted + _TIES_AT_MOST:
+            limit *= 2
+            continue
+        best = hits[:wanted]
+        shown = [(found, hit.score) for hit, found in zip(best, look_up(best), strict=True) if found is not None]
+        if len(shown) >= depth or (is_all and wanted >= len(hits)):
+            return tuple(shown[:depth])
+        wanted += depth - len(shown)
+        limit = max(limit, wanted + 8)

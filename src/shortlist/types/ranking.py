@@ -257,6 +257,6 @@ def _ordered(
         )
     order = descending(values)[: check_top_k(top_k)]
     return tuple(
-        replace(items[place], score=float(values[place]), rank=rank, is_scored=True)
+        ScoredDocument(items[place].document, float(values[place]), rank, items[place].history)
         for rank, place in enumerate(order, 1)
     )

@@ -17,7 +17,7 @@ from shortlist.retrieval.prepare import Tokenize, prepared
 from shortlist.retrieval.remote.engine import Collection, Retrying, Server
 from shortlist.retrieval.remote.points import Layout, Stored, key_of, point_of
 from shortlist.retrieval.remote.terms import Analyzer
-from shortlist.retrieval.store import Found, Hit, best_of
+from shortlist.retrieval.store import Found, best_of
 from shortlist.types import Document
 
 _AT_ONCE = 256
@@ -143,13 +143,14 @@ class RemoteIndex:
     def _found(self, search: Callable[[int], list[Stored]], depth: int) -> Found:
         failed = 0
 
-        def ask(limit: int) -> list[Hit]:
+        def ask(limit: int) -> list[Stored]:
             nonlocal failed
             found, failures = self._retrying(lambda: search(limit))
             failed += failures
-            return [Hit(one.order, one.score, one.document(self.manifest.encoder)) for one in found]
+            return found
 
-        hits = best_of(ask, depth)
+        encoder = self.manifest.encoder
+        hits = best_of(ask, lambda best: [one.document(encoder) for one in best], depth)
         again = (f"{self.name} answered only after {failed} failed attempts",) if failed else ()
         return Found(hits, {"store": self.name}, again)
 
