@@ -10,7 +10,7 @@ from shortlist.training.recipe import Recipe
 
 
 def train_peer(groups: Sequence[Group], start: Path, out: Path, recipe: Recipe) -> None:
-    """Train with ListNetLoss, the same rates and schedule, in bf16; write the Hugging Face folder to `out`."""
+    """Train with ListNetLoss, the same rates, schedule and precision; write the Hugging Face folder to `out`."""
     from datasets import Dataset
     from sentence_transformers.cross_encoder import CrossEncoder, CrossEncoderTrainer, CrossEncoderTrainingArguments
     from sentence_transformers.cross_encoder.losses import ListNetLoss
