@@ -15,7 +15,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from shortlist.build import Reranker, index_paths, open_pipeline, rank
+    from shortlist.build.indexing import index_paths
+    from shortlist.build.reranker import Reranker, rank
+    from shortlist.build.search import open_pipeline
     from shortlist.errors import ShortlistError
     from shortlist.pipeline import Pipeline
     from shortlist.types import Document, Place, Query, Ranking, ScoredDocument, ScoreKind, Step, Trace
@@ -28,15 +30,15 @@ _HOME = {
     "Place": "shortlist.types",
     "Query": "shortlist.types",
     "Ranking": "shortlist.types",
-    "Reranker": "shortlist.build",
+    "Reranker": "shortlist.build.reranker",
     "ScoreKind": "shortlist.types",
     "ScoredDocument": "shortlist.types",
     "ShortlistError": "shortlist.errors",
     "Step": "shortlist.types",
     "Trace": "shortlist.types",
-    "index_paths": "shortlist.build",
-    "open_pipeline": "shortlist.build",
-    "rank": "shortlist.build",
+    "index_paths": "shortlist.build.indexing",
+    "open_pipeline": "shortlist.build.search",
+    "rank": "shortlist.build.reranker",
 }
 
 __all__ = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shortlist.build import open_pipeline
+from shortlist.build.search import open_pipeline
 from shortlist.calibration.error import Interval
 from shortlist.calibration.fitted import ScoreCalibration
 from shortlist.calibration.maps import Platt

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shortlist.build import Reranker
+from shortlist.build.reranker import Reranker
 from shortlist.errors import ShortlistError
 from shortlist.settings import Settings
 

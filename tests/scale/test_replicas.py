@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("ray", reason="needs the extra ray")
 pytest.importorskip("fastapi", reason="needs ray[serve]")
 
-from shortlist.build import Reranker
+from shortlist.build.reranker import Reranker
 from shortlist.scale.ray_serve import deployment
 
 from .material import CROSS_ENCODER, ONE_CORE, WORDS

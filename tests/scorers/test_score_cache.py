@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shortlist.build import Reranker
+from shortlist.build.reranker import Reranker
 from shortlist.errors import ScoreError, StoreError
 from shortlist.scorers.cached import Cached, Hits
 from shortlist.scorers.score_store import Kept, ScoreStore

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,10 @@ def load_model(
         options = {key: value for key, value in options.items() if key != "long_documents"}
     given = {**(defaults or {}), **options}
     if parts := blend_parts(name, kind=kind):
-        return Blend([(load_part(part, encoder, given), float(part["weight"])) for part in parts])
+        # at once: each opens a session of its own, which is most of a cold start
+        with ThreadPoolExecutor(len(parts), "shortlist-load") as pool:
+            scorers = list(pool.map(lambda part: load_part(part, encoder, given), parts))
+        return Blend([(scorer, float(part["weight"])) for scorer, part in zip(scorers, parts, strict=True)])
     packaged = find_packaged(name)
     kind = kind or (packaged.card["kind"] if packaged is not None else None)
     if kind == "bi-encoder":

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from shortlist.build import open_pipeline
 from shortlist.build.asking import Asked, Packing, answered
 from shortlist.build.generators import load_generator
+from shortlist.build.search import open_pipeline
 from shortlist.cli.options import BudgetMs, Depth, Engine, Json, Model, Precision, Threads, settings
 from shortlist.cli.output import (
     console,

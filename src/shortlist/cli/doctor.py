@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 import shortlist
-from shortlist.build import Reranker
+from shortlist.build.reranker import Reranker
 from shortlist.cli.options import Json
 from shortlist.cli.output import console, print_json
 from shortlist.errors import ShortlistError

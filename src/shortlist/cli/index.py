@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from shortlist.build import IndexingReport, index_paths
+from shortlist.build.indexing import IndexingReport, index_paths
 from shortlist.cli.options import Encoder, Engine, Json, Precision, Threads, settings
 from shortlist.cli.output import console, errors_console, print_json, shown
 from shortlist.cli.places import default_index

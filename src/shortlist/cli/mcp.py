@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from shortlist.build import Reranker, open_pipeline
 from shortlist.build.generators import load_generator
+from shortlist.build.reranker import Reranker
+from shortlist.build.search import open_pipeline
 from shortlist.cli.options import Engine, Model, Precision, Threads, settings
 from shortlist.cli.places import INDEX_FOLDER
 from shortlist.cli.search import ready_index, within

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from shortlist.build import Reranker
+from shortlist.build.reranker import Reranker
 from shortlist.cli.options import Json, settings
 from shortlist.cli.output import console, print_json
 from shortlist.errors import InputError

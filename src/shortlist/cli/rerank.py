@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from shortlist.build import Reranker
+from shortlist.build.reranker import Reranker
 from shortlist.cli.options import (
     BudgetMs,
     Device,

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from shortlist.build import index_paths, open_pipeline
 from shortlist.build.gates import load_gate
+from shortlist.build.indexing import index_paths
+from shortlist.build.search import open_pipeline
 from shortlist.cli.index import print_report
 from shortlist.cli.options import (
     BudgetMs,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,15 +92,17 @@ class Tokenizer:
                 f"there is no tokenizer.json in {file.parent}; a model folder needs one"
             ) from error
         fingerprint = hashlib.sha256(content).hexdigest()[:16]
-        shared = _IN_USE.get((fingerprint, pad_id))
-        if shared is not None:
-            return shared
-        try:
-            raw = RawTokenizer.from_buffer(content)
-        except Exception as error:  # the library raises bare Exception
-            raise CorruptModelError(f"{file} cannot be read as a tokenizer: {error}; fetch the model again") from error
-        loaded = _IN_USE[fingerprint, pad_id] = cls(raw, fingerprint=fingerprint, pad_id=pad_id)
-        return loaded
+        with _LOADING:
+            shared = _IN_USE.get((fingerprint, pad_id))
+            if shared is not None:
+                return shared
+            try:
+                raw = RawTokenizer.from_buffer(content)
+            except Exception as error:  # the library raises bare Exception
+                message = f"{file} cannot be read as a tokenizer: {error}; fetch the model again"
+                raise CorruptModelError(message) from error
+            loaded = _IN_USE[fingerprint, pad_id] = cls(raw, fingerprint=fingerprint, pad_id=pad_id)
+            return loaded
 
     def encode(self, texts: Sequence[str]) -> list[Ids]:
         """Return each text's token ids, without special tokens and never truncated."""
@@ -162,6 +165,7 @@ class Tokenizer:
 
 
 _IN_USE: WeakValueDictionary[tuple[str, int], Tokenizer] = WeakValueDictionary()
+_LOADING = threading.Lock()
 
 
 def _spelled_out(raw: RawTokenizer) -> dict[int, Ids]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shortlist.build import Reranker
+from shortlist.build.reranker import Reranker
 from shortlist.errors import InputError
 from shortlist.integrations.rows import reranked
 from shortlist.settings import DEFAULT_MODEL

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from shortlist._optional import require
-from shortlist.build import Reranker
+from shortlist.build.reranker import Reranker
 from shortlist.integrations.rows import Rows, about, areranked, reranked
 from shortlist.pipeline import Pipeline
 from shortlist.settings import DEFAULT_MODEL

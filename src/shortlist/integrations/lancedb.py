@@ -12,7 +12,7 @@ from typing import Any
 
 from shortlist import protocols
 from shortlist._optional import require
-from shortlist.build import Reranker
+from shortlist.build.reranker import Reranker
 from shortlist.errors import InputError
 from shortlist.integrations.rows import reranked
 

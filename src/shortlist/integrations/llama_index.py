@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from shortlist._optional import require
-from shortlist.build import Reranker
+from shortlist.build.reranker import Reranker
 from shortlist.errors import InputError
 from shortlist.integrations.rows import Rows, about, areranked, reranked
 from shortlist.pipeline import Pipeline

@@ -10,8 +10,8 @@ from typing import Any
 
 import shortlist
 from shortlist._optional import require
-from shortlist.build import Reranker
 from shortlist.build.asking import Packing, answered
+from shortlist.build.reranker import Reranker
 from shortlist.integrations.mcp_replies import asked_json, ranking_json
 from shortlist.pipeline import Pipeline
 from shortlist.protocols import Generator

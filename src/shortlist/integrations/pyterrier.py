@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from shortlist._optional import require
-from shortlist.build import Reranker
+from shortlist.build.reranker import Reranker
 from shortlist.errors import InputError
 from shortlist.protocols import Reranker as RerankerProtocol
 from shortlist.settings import DEFAULT_MODEL

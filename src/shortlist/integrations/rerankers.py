@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shortlist import build
+from shortlist.build import reranker
 from shortlist.errors import InputError
 from shortlist.integrations.rerankers_results import Document, RankedResults, Result
 from shortlist.integrations.rows import Rows, areranked, reranked
@@ -24,7 +24,7 @@ class Reranker:
     """Reranks texts or Documents; `model_type` is not needed. Other options are those of `shortlist.Reranker.load`."""
 
     def __init__(self, model_name: str = DEFAULT_MODEL, *, model_type: str | None = None, **options: Any) -> None:
-        self._reranker = build.Reranker(model_name, **options)
+        self._reranker = reranker.Reranker(model_name, **options)
 
     def rank(
         self,
