@@ -18,7 +18,7 @@ def test_systems_are_measured_saved_reported_and_replayed(collection: Path, tmp_
     assert "differences in nDCG@10" in outcome.out
     assert (tmp_path / "r.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert "| lex |" in (tmp_path / "r.md").read_text(encoding="utf-8")
-    assert len((tmp_path / "runs" / "system-2.trec").read_text(encoding="utf-8").splitlines()) == 5
+    assert len((tmp_path / "runs" / "2-lex.trec").read_text(encoding="utf-8").splitlines()) == 5
     again = run("evaluate", "--replay", "saved.json")
     assert again.code == 0
     assert "replay: lex: every value is the same; so is every order" in again.err

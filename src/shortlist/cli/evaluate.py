@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -127,7 +128,8 @@ def _hand_over(
         runs.mkdir(parents=True, exist_ok=True)
         for place, one in enumerate(evaluation.systems, 1):
             ranked = Run(one.name, {query_id: answer.doc_ids for query_id, answer in one.answers.items()})
-            write_run(runs / f"system-{place}.trec", ranked)
+            label = re.sub(r"[^\w@.+-]+", "-", one.name).strip("-.")[:80]
+            write_run(runs / f"{place}-{label}.trec", ranked)
     if as_json:
         print_json(asdict(evaluation))
     else:
