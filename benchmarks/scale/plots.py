@@ -41,15 +41,22 @@ def panel(title: str, keys: list[str], sizes: list[dict[str, Any]], left: int, t
         up = math.log(value / low) / (math.log(high / low) or 1)
         return left + across * (_WIDTH - 70), top + _HEIGHT - 40 - up * (_HEIGHT - 60)
 
+    highest = {size: max(value for there, _, value in known if there == size) for size, *_ in known}
     for colour, key in zip(_COLOURS, keys, strict=False):
-        line = [(*place(size, value), value) for size, name, value in known if name == key]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in line)
+        line = [(size, value, *place(size, value)) for size, name, value in known if name == key]
+        path = " ".join(f"{x:.1f},{y:.1f}" for *_, x, y in line)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-        parts += [f'<text x="{x + 3:.1f}" y="{y - 4:.1f}" fill="{colour}">{value:.3g}</text>' for x, y, value in line]
+        for size, value, x, y in line:
+            beside = y - 4 if value == highest[size] else y + 11
+            parts.append(f'<text x="{x + 3:.1f}" y="{beside:.1f}" fill="{colour}">{_number(value)}</text>')
     for one in sizes:
         x, _ = place(one["size"], low)
         parts.append(f'<text x="{x:.1f}" y="{top + _HEIGHT - 22}" fill="#666">{one["size"]:,}</text>')
     return "".join(parts)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def drawing(sizes: list[dict[str, Any]]) -> str:

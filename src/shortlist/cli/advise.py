@@ -24,12 +24,12 @@ from shortlist.cli.evaluating import (
     Seed,
     Split,
     first_system,
-    print_table,
     request_of,
 )
 from shortlist.cli.options import Device, Encoder, Engine, Json, Precision, Threads, settings
 from shortlist.cli.output import console, errors_console, print_json, shown
 from shortlist.cli.progress import CountingProgress
+from shortlist.cli.tables import print_table
 from shortlist.errors import InputError
 from shortlist.evaluation.advising import Advice, Asked
 from shortlist.evaluation.report.advice import advice_markdown, advice_tables

@@ -23,12 +23,12 @@ from shortlist.cli.evaluating import (
     Sample,
     Seed,
     Systems,
-    print_table,
     request_of,
 )
 from shortlist.cli.options import Device, Encoder, Engine, Json, Precision, Threads
 from shortlist.cli.output import console, errors_console, print_json, shown
 from shortlist.cli.progress import CountingProgress
+from shortlist.cli.tables import print_table
 from shortlist.errors import InputError
 from shortlist.evaluation.answers.report import answers_report, means, notes, tests
 from shortlist.evaluation.answers.study import AnswerStudy, Plan

@@ -26,12 +26,12 @@ from shortlist.cli.evaluating import (
     Seed,
     Split,
     Systems,
-    print_table,
     request_of,
 )
 from shortlist.cli.options import Device, Encoder, Engine, Json, Precision, Threads
 from shortlist.cli.output import console, errors_console, print_json, shown
 from shortlist.cli.progress import CountingProgress
+from shortlist.cli.tables import print_table
 from shortlist.errors import InputError
 from shortlist.evaluation.report import html_report, markdown_report
 from shortlist.evaluation.report.markdown import all_notes, ceilings, comparison_rows, figures

@@ -1,4 +1,4 @@
-"""The options, the request and the tables that the commands of `shortlist evaluate` share."""
+"""The options and the request that the commands of `shortlist evaluate` share."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from dataclasses import fields
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from shortlist.cli.options import settings
-from shortlist.cli.output import console, shown
 from shortlist.evaluation.measures import DEFAULT
 from shortlist.evaluation.request import Request
 
@@ -50,14 +48,3 @@ def request_of(given: Mapping[str, Any], *, systems: Sequence[str]) -> Request:
     machine = {name: getattr(chosen, name) for name in _OF_THE_MACHINE}
     as_they_are = {field.name: given[field.name] for field in fields(Request) if field.name in given}
     return Request(**{**as_they_are, **named, **machine})
-
-
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table; what stands in square brackets goes into a line of its own."""
-    table = Table(box=None, pad_edge=False)
-    for place, column in enumerate(header):
-        table.add_column(column, justify="right" if place else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(shown(text.replace(" [", "\n[")) for text in row))
-    console().print(table)
-    console().print()

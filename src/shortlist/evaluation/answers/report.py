@@ -39,7 +39,7 @@ def means(study: AnswerStudy, measure: str) -> Table:
 
 def tests(study: AnswerStudy, measure: str) -> Table:
     """Return a row a system and number of passages: the paired difference to the first system."""
-    header = ["system vs baseline", "passages", "difference", "95 % interval", "wins/ties/losses", "p", "p (Holm)"]
+    header = ["system vs baseline", "passages", "difference", "95 % interval", "wins / ties / losses", "p", "p (Holm)"]
     rows = [
         [
             f"{c.system} vs {c.baseline}",

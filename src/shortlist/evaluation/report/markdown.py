@@ -85,7 +85,7 @@ def comparison_rows(comparisons: Sequence[Comparison]) -> Table:
         "difference",
         "95 % interval",
         "effect d",
-        "wins/ties/losses",
+        "wins / ties / losses",
         "p",
         "p (t)",
         "p (Holm)",
