@@ -28,7 +28,9 @@ def laid_out(header: Sequence[str], rows: Sequence[Sequence[str]], *, width: int
     cells = [[text.replace(" [", "\n[").split("\n") for text in row] for row in rows]
     bodies = [_widest(column) for column in zip(*cells, strict=True)] or [0] * len(header)
     whole = [[title] for title in header]
-    broken = [textwrap.wrap(title, max(body, _longest_word(title))) for title, body in zip(header, bodies, strict=True)]
+    broken = [
+        textwrap.wrap(title, max(1, body, _longest_word(title))) for title, body in zip(header, bodies, strict=True)
+    ]
     for titles in (whole, broken):
         columns = [max(body, _widest([title])) for body, title in zip(bodies, titles, strict=True)]
         if sum(columns) + len(_GAP) * (len(columns) - 1) <= width:
