@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from shortlist.cli.output import print_indented
+from shortlist.cli.output import print_text
 
 from .running import run
 
@@ -136,6 +136,6 @@ def test_long_lines_of_a_passage_break_within_its_margin_on_a_terminal_only(
     is_terminal: bool, lines: list[str] | None
 ) -> None:
     screen = Console(file=io.StringIO(), force_terminal=is_terminal, width=12, height=9, color_system=None)
-    print_indented(screen, "one two three\n  four", by=3)
+    print_text(screen, "one two three\n  four", margin=3)
     assert isinstance(screen.file, io.StringIO)
     assert screen.file.getvalue().splitlines() == (lines or ["   one two three", "     four"])

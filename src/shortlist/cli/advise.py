@@ -27,7 +27,7 @@ from shortlist.cli.evaluating import (
     request_of,
 )
 from shortlist.cli.options import Device, Encoder, Engine, Json, Precision, Threads, settings
-from shortlist.cli.output import console, errors_console, print_json, shown
+from shortlist.cli.output import console, errors_console, print_json, print_text, shown
 from shortlist.cli.progress import CountingProgress
 from shortlist.cli.tables import print_table
 from shortlist.errors import InputError
@@ -104,6 +104,6 @@ def _print(advice: Advice) -> None:
     for title, table in advice_tables(advice):
         console().print(title)
         print_table(*table)
-    console().print(shown(advice.verdict), soft_wrap=True)
+    print_text(console(), advice.verdict)
     for note in advice.notes:
-        errors_console().print(shown(f"note: {note}"), soft_wrap=True)
+        print_text(errors_console(), f"note: {note}")

@@ -26,7 +26,7 @@ from shortlist.cli.evaluating import (
     request_of,
 )
 from shortlist.cli.options import Device, Encoder, Engine, Json, Precision, Threads
-from shortlist.cli.output import console, errors_console, print_json, shown
+from shortlist.cli.output import console, errors_console, print_json, print_text, shown
 from shortlist.cli.progress import CountingProgress
 from shortlist.cli.tables import print_table
 from shortlist.errors import InputError
@@ -115,4 +115,4 @@ def _hand_over(study: AnswerStudy, out: Path | None, report: Path | None, *, as_
         if len(study.systems) > 1:
             print_table(*tests(study, measure))
     for note in notes(study):
-        errors_console().print(shown(f"note: {note}"), soft_wrap=True)
+        print_text(errors_console(), f"note: {note}")

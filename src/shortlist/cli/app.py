@@ -34,7 +34,7 @@ from shortlist.cli import (
     unpack,
     verify,
 )
-from shortlist.cli.output import errors_console, shown
+from shortlist.cli.output import errors_console, print_text
 from shortlist.errors import InputError, ShortlistError
 
 HELP = """Retrieve wide, rerank precisely, keep the few.
@@ -127,5 +127,5 @@ def _worded(arguments: Sequence[str]) -> list[str]:
 
 
 def _fail(error: ShortlistError, code: int) -> None:
-    errors_console().print(shown(f"error: {error}"), soft_wrap=True)
+    print_text(errors_console(), f"error: {error}")
     sys.exit(code)

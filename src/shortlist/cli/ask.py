@@ -17,8 +17,8 @@ from shortlist.cli.output import (
     console,
     errors_console,
     print_degradations,
-    print_indented,
     print_json,
+    print_text,
     ranking_json,
     shown,
 )
@@ -105,7 +105,7 @@ def ask(
     print_json(asked_json(result)) if as_json else _print(result, show_context=show_context or not generate)
     print_degradations(ranking)
     for note in result.notes:
-        errors_console().print(shown(f"note: {note}"), soft_wrap=True)
+        print_text(errors_console(), f"note: {note}")
 
 
 def _generator(chosen: Settings) -> Generator:
@@ -129,7 +129,7 @@ def _print(result: Asked, *, show_context: bool) -> None:
     if show_context:
         screen.print(shown(result.context.text), soft_wrap=True)
     if not result.is_found:
-        print_indented(screen, f"{NOT_FOUND} ({_chance(result)})", by=0)
+        print_text(screen, f"{NOT_FOUND} ({_chance(result)})")
     elif result.answer is not None:
         _print_checked(result.answer, result.context)
 

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from shortlist.build.calibration import calibrate_model
 from shortlist.cli.options import Device, Engine, Json, Precision, Threads, settings
-from shortlist.cli.output import console, errors_console, print_json, shown
+from shortlist.cli.output import console, errors_console, print_json, print_text, shown
 from shortlist.planning.store import Record
 from shortlist.settings import Settings
 
@@ -42,11 +42,11 @@ def calibrate(
         print_json([asdict(record) for record in records])
         return
     for record in records:
-        console().print(shown(_line(record)), soft_wrap=True)
+        print_text(console(), _line(record))
         if record.cost.p95_ratio > BUSY_RATIO:
             ratio = f"{record.cost.p95_ratio:.1f} times the median"
             note = f"note: P95 is {ratio}, as on a busy machine; calibrate again when it is idle"
-            errors_console().print(note, soft_wrap=True)
+            print_text(errors_console(), note)
 
 
 def _calibrated(name: str, chosen: Settings, seconds: float) -> Record:

@@ -13,7 +13,7 @@ from rich.table import Table
 import shortlist
 from shortlist.build.reranker import Reranker
 from shortlist.cli.options import Json
-from shortlist.cli.output import console, print_json
+from shortlist.cli.output import console, print_json, print_text
 from shortlist.errors import ShortlistError
 from shortlist.inference.cores import usable_cores
 from shortlist.inference.load import ENGINES
@@ -113,4 +113,4 @@ def _print(report: dict[str, Any]) -> None:
             table.add_row(name, value)
     screen.print(table)
     for line in report["advice"]:
-        screen.print(f"advice: {line}", soft_wrap=True)
+        print_text(screen, f"advice: {line}")

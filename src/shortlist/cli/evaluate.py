@@ -29,7 +29,7 @@ from shortlist.cli.evaluating import (
     request_of,
 )
 from shortlist.cli.options import Device, Encoder, Engine, Json, Precision, Threads
-from shortlist.cli.output import console, errors_console, print_json, shown
+from shortlist.cli.output import console, errors_console, print_json, print_text, shown
 from shortlist.cli.progress import CountingProgress
 from shortlist.cli.tables import print_table
 from shortlist.errors import InputError
@@ -162,12 +162,12 @@ def _print(evaluation: Evaluation) -> None:
             console().print(f"differences in {measure}")
             print_table(*comparison_rows(comparisons))
     for note in all_notes(evaluation):
-        errors_console().print(shown(f"note: {note}"), soft_wrap=True)
+        print_text(errors_console(), f"note: {note}")
 
 
 def _tell_differences(first: Evaluation, again: Evaluation) -> None:
     replay = replayed(first, again)
     for line in replay.lines:
-        errors_console().print(shown(f"replay: {line}"), soft_wrap=True)
+        print_text(errors_console(), f"replay: {line}")
     if not replay.is_same:
         raise typer.Exit(1)

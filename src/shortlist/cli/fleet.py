@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from shortlist.cli.output import console, print_json, shown
+from shortlist.cli.output import console, print_json, print_text, shown
 from shortlist.errors import InputError
 from shortlist.planning.contenders import Contender
 from shortlist.planning.fleet import Fleet, Service, Storage, smallest, storage
@@ -74,9 +74,9 @@ def print_fleets(load: Load, task: Task, contenders: Sequence[Contender], *, as_
         )
     console().print(table)
     for name, why in refused.items():
-        console().print(shown(f"{name}: {why}"), soft_wrap=True)
+        print_text(console(), f"{name}: {why}")
     if kept is not None:
-        console().print(shown(_storage_text(load, kept)), soft_wrap=True)
+        print_text(console(), _storage_text(load, kept))
 
 
 def _storage_text(load: Load, kept: Storage) -> str:

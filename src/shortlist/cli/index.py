@@ -9,7 +9,7 @@ import typer
 
 from shortlist.build.indexing import IndexingReport, index_paths
 from shortlist.cli.options import Encoder, Engine, Json, Precision, Threads, settings
-from shortlist.cli.output import console, errors_console, print_json, shown
+from shortlist.cli.output import console, errors_console, print_json, print_text
 from shortlist.cli.places import default_index
 from shortlist.cli.progress import IndexingProgress
 
@@ -57,7 +57,7 @@ def print_report(report: IndexingReport, *, details: bool) -> None:
     if not details and report.skipped:
         lines.append(f"{len(report.skipped)} files were skipped; `shortlist index` says why")
     for line in lines:
-        errors_console().print(shown(f"note: {line}"), soft_wrap=True)
+        print_text(errors_console(), f"note: {line}")
 
 
 def _report_json(target: Path, report: IndexingReport) -> dict[str, object]:

@@ -38,11 +38,11 @@ def shown(text: str) -> str:
     return _CONTROL.sub("\ufffd", text)
 
 
-def print_indented(screen: Console, text: str, *, by: int) -> None:
-    """Print text behind a margin: a terminal's long lines are broken within it, those of a pipe or file stay whole."""
-    lines = Text(shown(text)).wrap(screen, screen.width - by) if screen.is_terminal else shown(text).splitlines()
+def print_text(screen: Console, text: str, *, margin: int = 0) -> None:
+    """Print prose: a terminal's long lines are broken between words, those of a pipe or file stay whole."""
+    lines = Text(shown(text)).wrap(screen, screen.width - margin) if screen.is_terminal else shown(text).splitlines()
     for line in lines:
-        screen.print(f"{' ' * by}{line}".rstrip(), soft_wrap=True)
+        screen.print(f"{' ' * margin}{line}".rstrip(), soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -101,4 +101,4 @@ def score_text(item: ScoredDocument, *, digits: int) -> str:
 def print_degradations(ranking: Ranking) -> None:
     """Say on stderr what was truncated, skipped or fell back."""
     for text in ranking.trace.degradations:
-        errors_console().print(shown(f"note: {text}"), soft_wrap=True)
+        print_text(errors_console(), f"note: {text}")

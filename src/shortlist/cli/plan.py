@@ -12,7 +12,7 @@ from rich.table import Table
 from shortlist.build.planning import Planned, calibrated_contenders, checked, make_plan
 from shortlist.cli.fleet import Load, print_fleets
 from shortlist.cli.options import Json
-from shortlist.cli.output import console, errors_console, print_json, shown
+from shortlist.cli.output import console, errors_console, print_json, print_text, shown
 from shortlist.planning.contenders import parse_contender
 from shortlist.planning.plan import Plan, Task
 from shortlist.planning.plot import LETTERS, plot
@@ -79,7 +79,7 @@ def plan(
 def print_notes(notes: Sequence[str]) -> None:
     """Say on stderr what the reader of a plan must know."""
     for note in notes:
-        errors_console().print(shown(f"note: {note}"), soft_wrap=True)
+        print_text(errors_console(), f"note: {note}")
 
 
 def plan_json(planned: Planned) -> dict[str, Any]:
@@ -115,8 +115,8 @@ def _print(planned: Planned, p95_ms: float) -> None:
     rows = [*planned.choices, *([planned.better] if planned.better is not None else [])]
     screen.print(_table(rows, p95_ms))
     for line in plot(rows, p95_ms=p95_ms):
-        screen.print(shown(line), soft_wrap=True)
-    screen.print(shown(verdict(planned)), soft_wrap=True)
+        print_text(screen, line)
+    print_text(screen, verdict(planned))
 
 
 def _table(rows: list[Plan], p95_ms: float) -> Table:

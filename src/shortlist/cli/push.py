@@ -10,7 +10,7 @@ import typer
 
 from shortlist.build.pushing import push_index
 from shortlist.cli.options import Json
-from shortlist.cli.output import console, errors_console, print_json, shown
+from shortlist.cli.output import console, errors_console, print_json, print_text, shown
 
 _EVERY = 50  # batches between two lines of progress
 
@@ -41,7 +41,7 @@ def push(
     def watch(done: int, total: int) -> None:
         nonlocal told
         if told % _EVERY == 0 or done == total:
-            errors_console().print(shown(f"{done} of {total} documents"), soft_wrap=True)
+            print_text(errors_console(), f"{done} of {total} documents")
         told += 1
 
     pushed = push_index(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from shortlist.build.models import options_of
-from shortlist.cli.output import console, errors_console, print_json, shown
+from shortlist.cli.output import console, errors_console, print_json, print_text, shown
 from shortlist.errors import InputError
 from shortlist.evaluation.runs import write_run
 from shortlist.scale.job import ROWS, Job, in_process, scored_pairs
@@ -54,7 +54,7 @@ def rerank_pairs(
     runner = on_ray(chosen.model, options, workers=workers, cores=cores) if ray else in_process(chosen.model, options)
     done = Job(source, out, chosen.model, options, ROWS).run(runner, watch=_watch)
     for remark in done.remarks[:20]:
-        errors_console().print(shown(f"note: {remark}"), soft_wrap=True)
+        print_text(errors_console(), f"note: {remark}")
     if run is not None:
         write_run(out / "reranked.trec", run_of(chosen.model, scored_pairs(out)))
     if as_json:
@@ -86,4 +86,4 @@ def _joined(run: Path | None, queries: Path | None, corpus: Path | None, out: Pa
 
 
 def _watch(done: int, total: int) -> None:
-    errors_console().print(shown(f"{done} of {total} parts"), soft_wrap=True)
+    print_text(errors_console(), f"{done} of {total} parts")

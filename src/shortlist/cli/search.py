@@ -40,8 +40,8 @@ from shortlist.cli.output import (
     console,
     errors_console,
     print_degradations,
-    print_indented,
     print_json,
+    print_text,
     ranking_json,
     score_text,
     shown,
@@ -134,7 +134,7 @@ def ready_index(path: Path, chosen: Settings) -> Path:
         if not is_index(target):
             raise
         note = f"note: {error}; searching what is committed so far"
-        errors_console().print(shown(note), soft_wrap=True)
+        print_text(errors_console(), note)
         return target
     if report.added or report.removed:
         errors_console().print(
@@ -170,7 +170,7 @@ def _print(ranking: Ranking) -> None:
         place = str(item.document.place or item.doc_id)
         heading = item.document.place.heading if item.document.place else item.document.title
         screen.print(shown(f"{item.rank}. {place}  {heading}"), style="bold", soft_wrap=True)
-        print_indented(screen, f"{_standing(ranking, item)}\n{_excerpt(item.document.text)}", by=3)
+        print_text(screen, f"{_standing(ranking, item)}\n{_excerpt(item.document.text)}", margin=3)
         screen.print()
     screen.print(_steps(ranking))
 

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from shortlist.build.training import KINDS, Trained, Wanted, has_bf16, train_model
 from shortlist.cli.options import Encoder, Json, Model, settings
-from shortlist.cli.output import console, errors_console, print_json, shown
+from shortlist.cli.output import console, errors_console, print_json, print_text
 from shortlist.errors import InputError
 from shortlist.training.building import Building
 from shortlist.training.losses import LABEL_LOSSES, TEACHER_LOSSES
@@ -140,7 +140,7 @@ def _recipe(kind: str, rate: float, max_length: int, exits: Sequence[int]) -> Re
 
 
 def _tell(text: str) -> None:
-    errors_console().print(shown(text), soft_wrap=True)
+    print_text(errors_console(), text)
 
 
 class _Bar:
@@ -182,4 +182,4 @@ def _print(trained: Trained) -> None:
         screen.print(f"held-out nDCG@10 {before:.4f} before, {after:.4f} after training", soft_wrap=True)
     for name, found in trained.card.get("compared_with_torch", {}).items():
         text = found if isinstance(found, str) else f"Kendall tau {found['tau']:.4f} with torch on training passages"
-        screen.print(f"{name}: {text}", soft_wrap=True)
+        print_text(screen, f"{name}: {text}")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from shortlist.cli.options import Json
-from shortlist.cli.output import console, print_json, shown
+from shortlist.cli.output import console, print_json, print_text
 from shortlist.gating.log import read_log
 from shortlist.gating.logistic import Logged, LogisticGate
 from shortlist.gating.logistic import train_gate as trained
@@ -35,7 +35,7 @@ def train_gate(
     if as_json:
         print_json(asdict(gate))
     else:
-        console().print(shown(_told(gate, logged, out)), soft_wrap=True)
+        print_text(console(), _told(gate, logged, out))
 
 
 def _told(gate: LogisticGate, logged: list[Logged], out: Path) -> str:

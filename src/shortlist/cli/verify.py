@@ -9,7 +9,7 @@ from rich.table import Table
 
 from shortlist.build.verify import Backend, Verification, verify_model
 from shortlist.cli.options import Json, Threads
-from shortlist.cli.output import console, print_json
+from shortlist.cli.output import console, print_json, print_text
 
 
 def verify(
@@ -80,7 +80,7 @@ def _print(found: Verification) -> None:
     screen = console()
     screen.print(f"{found.model} against {found.reference} on {found.pairs} pairs", soft_wrap=True)
     if found.note:
-        screen.print(f"note: {found.note}", soft_wrap=True)
+        print_text(screen, f"note: {found.note}")
     table = Table(box=None, pad_edge=False)
     for column in ("engine", "precision", "largest difference", "Kendall tau", "common top 10", "published", "verdict"):
         table.add_column(column, overflow="fold")
@@ -89,7 +89,7 @@ def _print(found: Verification) -> None:
     screen.print(table)
     for backend in found.backends:
         if backend.skipped:
-            screen.print(f"not run: {backend.engine} {backend.precision}: {backend.skipped}", soft_wrap=True)
+            print_text(screen, f"not run: {backend.engine} {backend.precision}: {backend.skipped}")
 
 
 def _cells(backend: Backend) -> list[str]:
