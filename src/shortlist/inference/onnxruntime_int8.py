@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ def quantized(file: Path) -> bytes:
     """
     require("onnx", extra="hub")
     quantization = require("onnxruntime.quantization", extra="hub")
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, _logging_left_alone():
         out = Path(scratch) / "int8.onnx"
         quantization.quantize_dynamic(
             _with_plain_weights(file),
@@ -30,6 +33,17 @@ def quantized(file: Path) -> bytes:
             weight_type=quantization.QuantType.QInt8,
         )
         return out.read_bytes()
+
+
+@contextmanager
+def _logging_left_alone() -> Iterator[None]:
+    """Keep what is logged through `logging.info` from setting up the whole process's logging."""
+    root, handler = logging.getLogger(), logging.NullHandler()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
 
 
 def _with_plain_weights(file: Path) -> Any:
@@ -48,4 +62,6 @@ def _with_plain_weights(file: Path) -> Any:
             continue
         model.graph.node.remove(node)
     model.graph.initializer.extend(onnx.numpy_helper.from_array(values, name) for name, values in folded.items())
+    # the quantiser's own mark, without which it warns
+    model.metadata_props.add(key="onnx.quant.pre_process", value="onnxruntime.quant")
     return model
