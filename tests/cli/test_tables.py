@@ -27,16 +27,27 @@ def test_headers_are_broken_before_names_move() -> None:
     ]
 
 
-@pytest.mark.parametrize("width", [1, 30, 50])
-def test_names_get_lines_of_their_own_where_there_is_none(width: int) -> None:
+def test_only_names_for_which_there_is_no_room_get_lines_of_their_own() -> None:
+    assert laid_out(HEADER, ROWS, width=41) == [
+        "system vs baseline    difference        p",
+        "                                   (Holm)",
+        "bm25@50 > shortlist-l6 vs bm25@50",
+        "                          -.0172    .2179",
+        "                    [-.04, +.01]",
+        "b                            +.1  < .0001",
+    ]
+
+
+@pytest.mark.parametrize("width", [1, 20])
+def test_figures_are_never_cut(width: int) -> None:
     assert laid_out(HEADER, ROWS, width=width) == [
+        "system vs baseline",
         "      difference        p",
         "                   (Holm)",
         "bm25@50 > shortlist-l6 vs bm25@50",
         "          -.0172    .2179",
         "    [-.04, +.01]",
-        "b",
-        "             +.1  < .0001",
+        "b            +.1  < .0001",
     ]
 
 

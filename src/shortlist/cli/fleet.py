@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.table import Table
-
-from shortlist.cli.output import console, print_json, print_text, shown
+from shortlist.cli.output import console, print_json, print_text
+from shortlist.cli.tables import print_table
 from shortlist.errors import InputError
 from shortlist.planning.contenders import Contender
 from shortlist.planning.fleet import Fleet, Service, Storage, smallest, storage
@@ -63,16 +62,12 @@ def print_fleets(load: Load, task: Task, contenders: Sequence[Contender], *, as_
     if as_json:
         print_json(_json(load, found, refused, kept))
         return
-    table = Table(box=None, pad_edge=False)
-    for column in ("model", "replicas", "busy", "P50 ms", "P95 ms", "P99 ms", "a month"):
-        table.add_column(column, justify="left" if column == "model" else "right")
+    rows = []
     for name, fleet in found.items():
         price = fleet.replicas * load.price_per_hour * _HOURS_A_MONTH
         latencies = [f"{value:.0f}" for value in (fleet.p50_ms, fleet.p95_ms, fleet.p99_ms)]
-        table.add_row(
-            shown(name), str(fleet.replicas), f"{fleet.busy:.0%}", *latencies, f"{price:,.0f}" if price else "-"
-        )
-    console().print(table)
+        rows.append([name, str(fleet.replicas), f"{fleet.busy:.0%}", *latencies, f"{price:,.0f}" if price else "-"])
+    print_table(("model", "replicas", "busy", "P50 ms", "P95 ms", "P99 ms", "a month"), rows)
     for name, why in refused.items():
         print_text(console(), f"{name}: {why}")
     if kept is not None:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from shortlist.build.planning import Planned, calibrated_contenders, checked, make_plan
 from shortlist.cli.fleet import Load, print_fleets
 from shortlist.cli.options import Json
-from shortlist.cli.output import console, errors_console, print_json, print_text, shown
+from shortlist.cli.output import console, errors_console, print_json, print_text
+from shortlist.cli.tables import print_table
 from shortlist.planning.contenders import parse_contender
 from shortlist.planning.plan import Plan, Task
 from shortlist.planning.plot import LETTERS, plot
@@ -113,28 +113,26 @@ def _plan_json(one: Plan) -> dict[str, Any]:
 def _print(planned: Planned, p95_ms: float) -> None:
     screen = console()
     rows = [*planned.choices, *([planned.better] if planned.better is not None else [])]
-    screen.print(_table(rows, p95_ms))
+    print_table(_HEADER, [_row(place, one, p95_ms) for place, one in enumerate(rows)])
     for line in plot(rows, p95_ms=p95_ms):
         print_text(screen, line)
     print_text(screen, verdict(planned))
 
 
-def _table(rows: list[Plan], p95_ms: float) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for column in ("", "plan", "tokens", "P50 ms", "P95 ms", "nDCG@10", "per 1000", "source"):
-        table.add_column(column, justify="left" if column in {"", "plan", "source"} else "right", overflow="fold")
-    for place, one in enumerate(rows):
-        table.add_row(
-            LETTERS[place] if place < len(LETTERS) else "",
-            shown(one.name) + ("" if one.p95_ms <= p95_ms else " (over the budget)"),
-            "/".join(str(stage.tokens) for stage in one.stages) or "-",
-            f"{one.p50_ms:.0f}",
-            f"{one.p95_ms:.0f}",
-            "?" if one.quality is None else f"{'' if one.quality.is_exact else '~'}{one.quality.value:.3f}",
-            f"{one.price_per_thousand:g}",
-            "" if one.quality is None else shown(one.quality.source.partition(":")[0]),
-        )
-    return table
+_HEADER = ("   plan", "tokens", "P50 ms", "P95 ms", "nDCG@10", "per 1000", "source")
+
+
+def _row(place: int, one: Plan, p95_ms: float) -> list[str]:
+    letter = LETTERS[place] if place < len(LETTERS) else ""
+    return [
+        f"{letter:<3}{one.name}{'' if one.p95_ms <= p95_ms else ' (over the budget)'}",
+        "/".join(str(stage.tokens) for stage in one.stages) or "-",
+        f"{one.p50_ms:.0f}",
+        f"{one.p95_ms:.0f}",
+        "?" if one.quality is None else f"{'' if one.quality.is_exact else '~'}{one.quality.value:.3f}",
+        f"{one.price_per_thousand:g}",
+        "" if one.quality is None else one.quality.source.partition(":")[0],
+    ]
 
 
 def verdict(planned: Planned) -> str:

@@ -24,22 +24,33 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def laid_out(header: Sequence[str], rows: Sequence[Sequence[str]], *, width: int) -> list[str]:
-    """Return a table's lines. Nothing is cut or broken: they are longer than `width` where the figures alone are."""
+    """Return a table's lines. Nothing is cut or broken: they are longer than `width` where the figures alone are.
+
+    Headers are broken between words before a name moves to a line of its own, which only those do that must.
+    """
     cells = [[text.replace(" [", "\n[").split("\n") for text in row] for row in rows]
     bodies = [_widest(column) for column in zip(*cells, strict=True)] or [0] * len(header)
-    whole = [[title] for title in header]
-    broken = [
-        textwrap.wrap(title, max(1, body, _longest_word(title))) for title, body in zip(header, bodies, strict=True)
-    ]
-    for titles in (whole, broken):
-        columns = [max(body, _widest([title])) for body, title in zip(bodies, titles, strict=True)]
-        if sum(columns) + len(_GAP) * (len(columns) - 1) <= width:
-            return [line for cell in (titles, *cells) for line in _row(cell, columns)]
-    figures = [len(_GAP), *columns[1:]]
-    lines = _row([[], *broken[1:]], figures)
-    for name, *values in cells:
-        lines += [*name, *_row([[], *values], figures)]
+    titles = [[title] for title in header]
+    columns = _columns(titles, bodies)
+    if _total(columns) > width:
+        titles = [
+            textwrap.wrap(title, max(1, body, _longest_word(title))) for title, body in zip(header, bodies, strict=True)
+        ]
+        columns = _columns(titles, bodies)
+        columns[0] = max(len(_GAP), columns[0] - max(0, _total(columns) - width))
+    lines = []
+    for name, *figures in (titles, *cells):
+        is_long = _widest([name]) > columns[0]
+        lines += [*(name if is_long else []), *_row([[] if is_long else name, *figures], columns)]
     return lines
+
+
+def _columns(titles: Sequence[Cell], bodies: Sequence[int]) -> list[int]:
+    return [max(body, _widest([title])) for body, title in zip(bodies, titles, strict=True)]
+
+
+def _total(columns: Sequence[int]) -> int:
+    return sum(columns) + len(_GAP) * (len(columns) - 1)
 
 
 def _row(cells: Sequence[Cell], columns: Sequence[int]) -> list[str]:
