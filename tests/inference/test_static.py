@@ -82,3 +82,38 @@ def test_damage_is_noticed(folder: Path, tmp_path: Path) -> None:
 def test_more_dimensions_than_there_are_cannot_be_had() -> None:
     with pytest.raises(InputError, match="from 1 to the encoder's 48"):
         distilled(Directions(), vocabulary=["a"] * 10, special=(), dimension=49)
+
+
+def test_with_texts_cosines_come_nearer_to_the_encoders_on_others_like_them() -> None:
+    tokenizer = Tokenizer.load(TOKENIZER)
+    whole = BiEncoder.load("all-minilm-l6-v2", engine="onnxruntime")
+    names = ["iron", "river", "bread", "winter", "music", "doctor"]
+    texts = [f"{a} and {b} {end}" for a in names for b in names for end in ("of old", "are here", "cost much")]
+    ids = tokenizer.encode(texts)
+    small = _Few(whole, sorted({int(token) for one in ids for token in one}))
+    tables = [
+        distilled(small, vocabulary=tokenizer.vocabulary, special=tokenizer.special_ids, dimension=32, texts=some)
+        for some in ([], ids[::2])
+    ]
+    wanted, held_out = whole.encode_ids(ids[1::2]), ids[1::2]
+    likeness = []
+    for table in tables:
+        made = np.array([table[one].sum(axis=0) for one in held_out])
+        made /= np.linalg.norm(made, axis=1, keepdims=True)
+        likeness.append(np.corrcoef((made @ made.T).ravel(), (wanted @ wanted.T).ravel())[0, 1])
+    assert likeness[1] > max(0.9, likeness[0] + 0.05)
+    whole.close()
+
+
+class _Few:
+    """The packaged encoder, but for tokens alone that the test does not use."""
+
+    def __init__(self, whole: BiEncoder, used: Sequence[int]) -> None:
+        self.fingerprint, self._whole, self._used = whole.fingerprint, whole, set(used)
+
+    def encode_ids(self, ids: Sequence[Ids]) -> npt.NDArray[np.float32]:
+        found = np.zeros((len(ids), 384), np.float32)
+        places = [place for place, one in enumerate(ids) if len(one) > 1 or int(one[0]) in self._used]
+        if places:
+            found[places] = self._whole.encode_ids([ids[place] for place in places])
+        return found

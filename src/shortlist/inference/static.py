@@ -3,8 +3,9 @@
 The table is distilled from a bi-encoder as model2vec does (van Dongen & Tulkens 2024,
 https://github.com/MinishLab/model2vec): every token of the vocabulary is encoded by itself, the vectors are brought to
 fewer dimensions by PCA, and frequent tokens are weighed down (SIF, Arora et al. 2017) by their rank in the
-vocabulary. BERT's is in order of frequency, but for single characters, which stand before the rest. No transformer
-runs when a text is encoded.
+vocabulary. BERT's is in order of frequency, but for single characters, which stand before the rest. With texts at
+hand the table is then fitted to the encoder's vectors of them (`static_fit`). No transformer runs when a text is
+encoded.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shortlist.errors import CorruptModelError, InputError
+from shortlist.inference.static_fit import Bags, fitted
 from shortlist.inference.tokens import Ids, ModelInput, Tokenizer
 
 CARD = "static.json"
@@ -92,24 +94,30 @@ def distilled(
     vocabulary: Sequence[str],
     special: Sequence[int],
     dimension: int = 256,
+    texts: Sequence[Ids] = (),
     watch: Callable[[int, int], None] = lambda done, total: None,
 ) -> npt.NDArray[np.float32]:
     """Return the table `[vocabulary, dimension]` of an encoder; special tokens have rows of zeros.
 
-    `vocabulary` holds the tokens by their ids. `watch` is told how many of them were encoded, and of how
-    many. Raises InputError for a dimension that is not from 1 to the encoder's.
+    `vocabulary` holds the tokens by their ids. With `texts`, as token ids, the table is fitted to the encoder's vectors
+    of them, too; they should be short, and like those that it is for. `watch` is told how many tokens and texts
+    were encoded, and of how many. Raises InputError for a dimension that is not from 1 to the encoder's.
     """
-    parts: list[npt.NDArray[np.float32]] = []
-    for start in range(0, len(vocabulary), _AT_ONCE):
-        ids = [np.array([token], np.int32) for token in range(start, min(start + _AT_ONCE, len(vocabulary)))]
-        parts.append(encoder.encode_ids(ids))
-        watch(start + len(ids), len(vocabulary))
-    vectors = np.concatenate(parts)  # [vocabulary, encoder's dimension]
-    if not 0 < dimension <= vectors.shape[1]:
-        raise InputError(f"the dimension must be from 1 to the encoder's {vectors.shape[1]}, got {dimension}")
-    table = _projected(vectors, dimension) * _sif_weights(vocabulary)[:, None]
-    table[list(special)] = 0.0
-    return table.astype(np.float32)
+    every = [np.array([token], np.int32) for token in range(len(vocabulary))]
+    some = [ids for ids in texts if len(ids)]
+    total = len(every) + len(some)
+    tokens = _encoded(encoder, every, lambda done: watch(done, total))  # [vocabulary, encoder's dimension]
+    if not 0 < dimension <= tokens.shape[1]:
+        raise InputError(f"the dimension must be from 1 to the encoder's {tokens.shape[1]}, got {dimension}")
+    weighted = (tokens - tokens.mean(axis=0)) * _sif_weights(vocabulary)[:, None]
+    weighted[list(special)] = 0.0
+    if not some:
+        plain: npt.NDArray[np.float32] = (weighted @ _principal(tokens, dimension)).astype(np.float32)
+        return plain
+    wanted = _encoded(encoder, some, lambda done: watch(len(every) + done, total))  # [texts, encoder's dimension]
+    axes = _principal(wanted, dimension)
+    targets = ((wanted - wanted.mean(axis=0)) @ axes).astype(np.float32)
+    return fitted((weighted @ axes).astype(np.float32), Bags(some, len(vocabulary)), targets)
 
 
 def save_static(
@@ -133,12 +141,20 @@ def save_static(
     return fingerprint
 
 
-def _projected(vectors: npt.NDArray[np.float32], dimension: int) -> npt.NDArray[np.float64]:
-    """Bring vectors to their first principal components."""
+def _encoded(encoder: TokenEncoder, texts: Sequence[Ids], watch: Callable[[int], None]) -> npt.NDArray[np.float32]:
+    parts = []
+    for start in range(0, len(texts), _AT_ONCE):
+        parts.append(encoder.encode_ids(texts[start : start + _AT_ONCE]))
+        watch(min(start + _AT_ONCE, len(texts)))
+    return np.concatenate(parts)
+
+
+def _principal(vectors: npt.NDArray[np.float32], dimension: int) -> npt.NDArray[np.float64]:
+    """Return the first principal components of vectors, as columns `[vectors' dimension, dimension]`."""
     centred = vectors.astype(np.float64) - vectors.mean(axis=0)
     _, axes = np.linalg.eigh(centred.T @ centred)  # ascending
-    projected: npt.NDArray[np.float64] = centred @ axes[:, ::-1][:, :dimension]
-    return projected
+    components: npt.NDArray[np.float64] = axes[:, ::-1][:, :dimension]
+    return components
 
 
 def _sif_weights(vocabulary: Sequence[str]) -> npt.NDArray[np.float64]:
