@@ -21,7 +21,7 @@ _COLOURS = (
     "#444444",
 )
 _STYLE = (
-    "text{font:12px sans-serif;fill:#333}.grid{stroke:#ddd}.axis{stroke:#333}"
+    "svg{background:#fff}text{font:12px sans-serif;fill:#333}.grid{stroke:#ddd}.axis{stroke:#333}"
     "path{fill:none;stroke-width:2}.bound{stroke-dasharray:6 4}"
 )
 
