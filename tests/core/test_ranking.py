@@ -97,3 +97,9 @@ def test_a_top_k_that_makes_no_sense_is_refused(top_k: object) -> None:
 
 def test_an_empty_ranking_is_fine() -> None:
     assert len(ranked([])) == 0
+
+
+def test_a_threshold_that_is_no_number_is_refused() -> None:
+    ranking = Ranking.in_order(Query("q"), [Document("a", "a")])
+    with pytest.raises(InputError, match="min_score must be a finite number, got nan"):
+        ranking.at_least(float("nan"), kind=ScoreKind.RECIPROCAL_RANK)

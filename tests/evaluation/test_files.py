@@ -50,6 +50,12 @@ def test_a_written_run_is_read_in_its_own_order(
     assert read_run(path).doc_ids == expected
 
 
+@pytest.mark.parametrize("name", ["run.jsonl", "run.trec"])
+def test_a_run_of_which_only_the_first_are_scored_keeps_its_order(tmp_path: Path, name: str) -> None:
+    write_run(tmp_path / name, Run("cascade", {"q": ("c", "a", "b")}, {"q": (9.0, 2.0)}))
+    assert read_run(tmp_path / name).doc_ids == {"q": ("c", "a", "b")}
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One folder for all examples of a property."""

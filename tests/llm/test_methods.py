@@ -10,7 +10,7 @@ import pytest
 from shortlist.protocols import Reranker
 from shortlist.scorers.llm import LLMReranker, PointwiseLLM
 from shortlist.scorers.registry import load_reranker
-from shortlist.types import Ranking, ScoreKind
+from shortlist.types import Completion, Prompt, Ranking, ScoreKind, TokenLogprobs
 
 from .material import Scripted, candidates, ideal, oracle
 
@@ -104,6 +104,23 @@ def test_an_expected_grade_is_between_the_worst_and_the_best() -> None:
     ranking = load_reranker("llm-pointwise", oracle(relevance), judge="graded").rerank(given)
     assert all(0 < item.score < 4 for item in ranking)
     assert ranking.score_kind is ScoreKind.EXPECTED_GRADE
+
+
+@pytest.mark.parametrize("judge", ["graded", "yes-no"])
+def test_labels_without_a_probability_are_no_score_and_no_error(judge: str) -> None:
+    least = -math.inf if judge == "yes-no" else -9999.0
+    token = TokenLogprobs("I", {"I": 0.0, "3": least, "Yes": least, "No": least})
+
+    class Hopeless:
+        fingerprint = "hopeless"
+
+        def generate(self, prompt: Prompt) -> Completion:
+            return Completion("I", 10, 1, logprobs=(token,))
+
+    given, _ = candidates(3)
+    ranking = load_reranker("llm-pointwise", Hopeless(), judge=judge).rerank(given)
+    assert ranking.doc_ids == given.doc_ids
+    assert ranking.trace.degradations
 
 
 def test_a_pair_that_is_answered_by_its_place_is_a_tie() -> None:

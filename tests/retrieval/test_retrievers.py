@@ -90,6 +90,8 @@ def test_an_arm_that_fails_at_once_fails_as_in_turn(filled: Index, encoder: Hash
     for at_once in (False, True):
         ranking = Hybrid([BM25(filled), Broken()], at_once=at_once).retrieve(Query("onion soup"), depth=4)
         assert ranking.trace.degradations == ("hybrid: one of 2 arms did not answer: it is gone",)
+        weighted = Hybrid([Broken(), BM25(filled)], partial(weighted_fusion, weights=(0.25, 0.75)), at_once=at_once)
+        assert weighted.retrieve(Query("onion soup"), depth=4)[0].score == 0.75
         with pytest.raises(RemoteUnavailableError):
             Hybrid([Broken(), Broken()], at_once=at_once).retrieve(Query("onion soup"), depth=4)
 

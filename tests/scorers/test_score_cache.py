@@ -209,3 +209,12 @@ def test_a_reranker_remembers_in_a_file(tmp_path: Path) -> None:
     first, again = (Reranker("shortlist-minilm-l6", score_cache=file).rank("how tall?", texts) for _ in range(2))
     assert [item.score for item in first] == [item.score for item in again]
     assert again.trace.steps[-1].counts["cached"] == 2
+
+
+def test_a_scorer_that_gives_too_few_scores_is_named() -> None:
+    class Short(Counting):
+        def score(self, query: Query, documents: Sequence[Document]) -> Scores:
+            return super().score(query, documents[:1])
+
+    with pytest.raises(ScoreError, match="counting gave 1 scores for 2 documents"):
+        Cached(Short()).score(QUERY, documents("a", "b"))

@@ -6,6 +6,7 @@ import asyncio
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,9 +20,10 @@ from shortlist.server.models.pool import RETRY_MS, ModelPool
 from shortlist.server.models.queued import QueuedModel
 from shortlist.server.published import shown_scores
 from shortlist.server.quota import Quotas
+from shortlist.server.scheduling.work import pair_key
 from shortlist.server.settings import ServeSettings
 from shortlist.settings import Settings
-from shortlist.types import Document, Query, Ranking, ScoreKind
+from shortlist.types import Document, Query, Ranking, ScoreKind, TokenIds
 
 
 def test_a_key_is_found_among_several_and_a_wrong_one_is_not(tmp_path: Path) -> None:
@@ -56,6 +58,24 @@ def test_a_key_is_limited_in_rate_and_in_requests_at_once() -> None:
     clock.ms = 600
     with quotas.using(key):
         pass
+
+
+def test_a_key_that_had_no_limit_owes_nothing_when_it_gets_one() -> None:
+    quotas = Quotas(FakeClock())
+    for _ in range(50):
+        with quotas.using(Key("k", "")):
+            pass
+    with quotas.using(Key("k", "", requests_per_s=2)):
+        pass
+
+
+def test_readings_of_one_text_that_were_cut_elsewhere_are_other_pairs() -> None:
+    def read(*ids: int) -> bytes:
+        document = Document("one two three", tokens=TokenIds("t", np.array(ids, np.int32)))
+        return pair_key(Query("q"), document)
+
+    assert read(1, 2) != read(2, 3)
+    assert read(1, 2) == read(1, 2) != pair_key(Query("q"), Document("one two three"))
 
 
 def test_settings_come_from_a_table_and_the_environment_wins(tmp_path: Path) -> None:

@@ -112,6 +112,8 @@ def _trec_lines(path: Path, run: Run) -> Iterator[str]:
 
 def _json_lines(path: Path, run: Run) -> Iterator[str]:
     for query_id, doc_ids in run.doc_ids.items():
-        scores = run.scores.get(query_id) or tuple(float(len(doc_ids) - place) for place in range(len(doc_ids)))
+        scores = run.scores.get(query_id, ())
+        if len(scores) != len(doc_ids):  # a cascade's last stage scored the first ones only
+            scores = tuple(float(len(doc_ids) - place) for place in range(len(doc_ids)))
         for rank, (doc_id, score) in enumerate(zip(doc_ids, scores, strict=True), 1):
             yield json.dumps({"query_id": query_id, "doc_id": doc_id, "rank": rank, "score": score})

@@ -104,10 +104,12 @@ class Hybrid:
         start = time.perf_counter()
         outcomes = self._outcomes(query, max(depth, self.arm_depth))
         asked_ms = (time.perf_counter() - start) * 1e3
-        rankings = _sharing(asked_ms, [outcome for outcome in outcomes if isinstance(outcome, Ranking)])
         missing = [outcome for outcome in outcomes if not isinstance(outcome, Ranking)]
-        if not rankings:
+        if len(missing) == len(outcomes):
             raise missing[0]
+        # an arm that did not answer found nothing: the others keep their places, and so their weights
+        found = [one if isinstance(one, Ranking) else Ranking(query, (), ScoreKind.UNKNOWN, "none") for one in outcomes]
+        rankings = _sharing(asked_ms, found)
         start = time.perf_counter()
         fused = self.fuse(rankings, depth=depth)
         counts = {"depth": depth, "documents_in": sum(map(len, rankings)), "documents": len(fused)}

@@ -16,6 +16,7 @@ import numpy as np
 from shortlist.errors import InputError, ScoreError, StoreError
 from shortlist.protocols import Group, Scorer
 from shortlist.scorers.groups import score_groups
+from shortlist.scorers.pointwise import counted
 from shortlist.scorers.score_store import Kept, ScoreStore
 from shortlist.types import QUERY_CUT, Document, Query, ScoreKind, Scores, Step, Truncation
 
@@ -128,7 +129,7 @@ class Cached:
         for number, (_, documents), scores in zip(
             asked, batch, score_groups(self.scorer, batch) if batch else [], strict=True
         ):
-            found[number] = scores
+            found[number] = counted(scores, len(documents))
             cut = {one.doc_id: (one.seen, one.total) for one in scores.step.truncations}
             for place, document, value in zip(places[number], documents, scores.values.tolist(), strict=True):
                 kept = Kept(value, scores.kind, cut.get(document.doc_id), cut.get(QUERY_CUT))

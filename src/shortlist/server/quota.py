@@ -43,7 +43,8 @@ class Quotas:
             raise OverloadedError(
                 f"the key {key.name} may ask {key.requests_per_s:g} times a second", retry_after_ms=pause_ms
             )
-        use.tokens -= 1
+        if key.requests_per_s:  # a key without a limit is never filled up again, and may be given one later
+            use.tokens -= 1
         use.running += 1
         try:
             yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -197,6 +198,8 @@ class Ranking:
         Only calibrated probabilities mean the same everywhere, so a threshold on any other
         kind of score must name it. Raises InputError when it does not, or names another.
         """
+        if not math.isfinite(min_score):
+            raise InputError(f"min_score must be a finite number, got {min_score}")
         wanted = ScoreKind.CALIBRATED_PROBABILITY if kind is None else _kind(kind)
         if self.score_kind is not wanted:
             raise InputError(

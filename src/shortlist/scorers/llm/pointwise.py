@@ -55,7 +55,8 @@ class YesNo:
         if not found:
             return None
         least = min(min(token.candidates.values()) for token in answer.logprobs)
-        return found.get(0, least) - found.get(1, least)
+        margin = found.get(0, least) - found.get(1, least)
+        return margin if math.isfinite(margin) else None
 
 
 class Graded:
@@ -83,7 +84,7 @@ class Graded:
 
     def _score(self, answer: Completion) -> float | None:
         found = {grade: math.exp(logprob) for grade, logprob in label_logprobs(answer, self._grades).items()}
-        if not found:
+        if not sum(found.values()):  # no grade, or none with a probability that a number can hold
             return None
         return sum(grade * share for grade, share in found.items()) / sum(found.values())
 

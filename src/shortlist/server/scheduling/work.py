@@ -94,9 +94,10 @@ class Task:
 
 def pair_key(query: Query, document: Document) -> bytes:
     """Return a digest that is equal for pairs that a model cannot tell apart."""
-    read = -1 if document.tokens is None else len(document.tokens.ids)  # a shorter reading is another pair
-    digest = hashlib.blake2b(read.to_bytes(8, "little", signed=True), digest_size=16)
-    for text in (query.text, document.full_text):
-        content = text.encode("utf-8", "surrogatepass")
+    # another reading of the same text, cut elsewhere, is another pair
+    read = b"" if document.tokens is None else document.tokens.ids.tobytes()
+    texts = (text.encode("utf-8", "surrogatepass") for text in (query.text, document.full_text))
+    digest = hashlib.blake2b(b"whole" if document.tokens is None else b"tokens", digest_size=16)
+    for content in (read, *texts):
         digest.update(len(content).to_bytes(8, "little") + content)
     return digest.digest()
