@@ -101,6 +101,7 @@ def infinity(folder: Path) -> tuple[str, Score]:
 OURS = "shortlist"
 SYSTEMS: Mapping[str, Loader] = {
     f"{OURS} auto": ours(),
+    f"{OURS} openvino": ours(engine="openvino"),
     f"{OURS} fp32": ours(engine="openvino", precision="fp32"),
     f"{OURS} int8": ours(precision="int8"),
     f"{OURS} onnxruntime": ours(engine="onnxruntime"),

@@ -27,7 +27,7 @@ ENGINES: dict[str, tuple[str, str]] = {
     "openvino": ("openvino", "shortlist.inference.openvino:OpenVinoSession"),
     "onnxruntime": ("onnxruntime", "shortlist.inference.onnxruntime:OnnxRuntimeSession"),
 }
-TORCH = "torch"
+NATIVE, TORCH = "native", "torch"
 
 Calibrate = Callable[[Path], Path]
 """A graph's file in, out the file of the same graph with int8 products."""
@@ -91,8 +91,8 @@ class Runtime:
         if threads is not None and threads < 1:
             raise InputError(f"threads must be a whole number from 1; got {threads}")
         needs_torch = device not in {"auto", "cpu"} or trust_remote_code
-        if engine not in {"auto", TORCH, *ENGINES}:
-            raise InputError(f"engine must be 'auto' or one of {', '.join([*ENGINES, TORCH])}; got {engine!r}")
+        if engine not in {"auto", NATIVE, TORCH, *ENGINES}:
+            raise InputError(f"engine must be 'auto' or one of {', '.join([NATIVE, *ENGINES, TORCH])}; got {engine!r}")
         if needs_torch and engine not in {"auto", TORCH}:
             raise InputError(
                 f"device={device!r} and trust_remote_code={trust_remote_code} need engine='torch'; got {engine!r}"
@@ -136,7 +136,7 @@ def load_stages(name: str, runtime: Runtime) -> LoadedStages:
 
     folder = find_model(name)
     layers = exit_layers(folder.path)
-    if not layers or runtime.engine == TORCH:
+    if not layers or runtime.engine in {NATIVE, TORCH}:
         raise UnsupportedModelError(
             f"{name} cannot be run in stages: that takes {EXIT_HEADS} in its folder (found for layers {layers})"
             f" and an engine of exported graphs, {' or '.join(ENGINES)}; got engine={runtime.engine!r}"
@@ -177,9 +177,14 @@ def available_engines() -> tuple[str, ...]:
 
 
 def installed_engines() -> tuple[str, ...]:
-    """Name every engine that is installed: those of exported graphs, then torch with transformers."""
+    """Name every engine that is installed: our kernel, those of exported graphs, then torch with transformers."""
     has_torch = all(importlib.util.find_spec(module) is not None for module in ("torch", "transformers"))
-    return (*available_engines(), TORCH) if has_torch else available_engines()
+    return (*(NATIVE,) * has_kernel(), *available_engines(), *(TORCH,) * has_torch)
+
+
+def has_kernel() -> bool:
+    """Whether our own kernel is installed; not whether this processor can run it."""
+    return importlib.util.find_spec("shortlist_native") is not None
 
 
 def require_torch(threads: int | None = None) -> None:
@@ -193,6 +198,12 @@ def require_torch(threads: int | None = None) -> None:
 def _open(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Session:
     if runtime.engine == TORCH:
         return _on_torch(runtime, folder, head)
+    if runtime.engine == NATIVE or (runtime.engine == "auto" and has_kernel()):
+        try:
+            return _on_native(runtime, folder, weights, head)
+        except UnsupportedModelError:
+            if runtime.engine == NATIVE:
+                raise
     try:
         calibrate = partial(_calibrated, folder, weights, head)
         ready_made = _on_ready_made(runtime, folder, head, calibrate)
@@ -206,6 +217,19 @@ def _open(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Se
             return _on_torch(runtime, folder, head)
         except UnsupportedModelError as other:
             raise UnsupportedModelError(f"{other}. Nor can it be exported: {error}") from other
+
+
+def _on_native(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Session:
+    from shortlist.inference.native import NativeSession, kernel
+    from shortlist.inference.native_weights import LAYOUT
+
+    kernel()  # before anything is exported
+    if folder.config.get("model_type") != "bert":
+        raise UnsupportedModelError(f"the native engine runs BERT alone; {folder.name} is {folder.config.get('model_type')}")
+    has_weights = any(folder.path.glob("*.safetensors"))
+    graph = _exported(folder, weights, head) if has_weights or folder.ready_made is None else folder.ready_made
+    cache = _exports(weights, f"{head}-native-{LAYOUT}")
+    return NativeSession.load(graph, cache, config=folder.config, precision=runtime.precision, threads=runtime.threads)
 
 
 def _on_ready_made(runtime: Runtime, folder: ModelFolder, head: Head, calibrate: Calibrate) -> Session | None:

@@ -1,0 +1,14 @@
+from collections.abc import Sequence
+from typing import Any
+
+def supported() -> bool: ...
+def pack(matrix: Any, packed: Any, inputs: int, outputs: int, /) -> None: ...
+def encode(
+    sizes: tuple[int, int, int, int, int, int, int, int, float],
+    tensors: Sequence[Any],
+    ids: Any,
+    types: Any,
+    lengths: Any,
+    results: Any,
+    /,
+) -> None: ...

@@ -1,0 +1,189 @@
+"""A BERT checkpoint's tensors, stacked layer by layer and packed for the native kernel, in a folder of `.npy` files."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shortlist._optional import require
+from shortlist.errors import CorruptModelError, UnsupportedModelError
+from shortlist.inference.export.restored import restored
+from shortlist.inference.export.safetensors import Floats
+
+LAYOUT = 1  # of the folder; raised when what is written below changes
+WIDEST, HEAD_SIZES = 1024, (32, 64)
+_GELU = {"gelu", "gelu_python"}
+_SIZES = "sizes.json"
+
+# In the kernel's order (native/src/shortlist_native/module.c).
+_NAMES = (
+    *("words", "positions", "types", "embedding_norm"),
+    *("qkv", "qkv_bias", "mixed", "mixed_bias", "mixed_norm", "fed", "fed_bias", "out", "out_bias", "out_norm"),
+    *("pooler", "pooler_bias", "classifier", "classifier_bias"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What the kernel must know of an encoder; 0 labels stand for a mean over the tokens, of length 1."""
+
+    layers: int
+    hidden: int
+    heads: int
+    feed: int
+    labels: int
+    vocabulary: int
+    positions: int
+    types: int
+    epsilon: float
+
+    def check(self) -> None:
+        """Raise UnsupportedModelError where the kernel has no code for these sizes."""
+        size = self.hidden // self.heads
+        if self.hidden > WIDEST or size not in HEAD_SIZES or size * self.heads != self.hidden or self.feed % 32:
+            raise UnsupportedModelError(
+                f"the native engine runs encoders up to {WIDEST} wide with heads of {' or '.join(map(str, HEAD_SIZES))};"
+                f" this one is {self.hidden} wide with {self.heads} heads and {self.feed} inside its feed-forward"
+            )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NativeWeights:
+    """An encoder's sizes, and its arrays in the kernel's order."""
+
+    sizes: Sizes
+    tensors: tuple[npt.NDArray[Any], ...]
+
+    @classmethod
+    def load(cls, folder: Path) -> NativeWeights:
+        """Map what `save` wrote into memory. Raises CorruptModelError when it is damaged."""
+        try:
+            sizes = Sizes(**json.loads((folder / _SIZES).read_text(encoding="utf-8")))
+            tensors = [_mapped(folder / f"{name}.npy") for name in _NAMES]
+        except (OSError, ValueError, TypeError) as error:
+            raise CorruptModelError(f"{folder} cannot be read ({error}); delete it, and it is made again") from error
+        return cls(sizes, tuple(tensors))
+
+    def save(self, folder: Path) -> None:
+        """Write the arrays; the folder appears at once and whole."""
+        draft = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+        draft.mkdir(parents=True)
+        try:
+            for name, values in zip(_NAMES, self.tensors, strict=True):
+                if values.size:  # a bi-encoder has no head, and empty files cannot be mapped
+                    np.save(draft / f"{name}.npy", values)
+            (draft / _SIZES).write_text(json.dumps(asdict(self.sizes)) + "\n", encoding="utf-8")
+            if not folder.is_dir():  # another process may have been faster
+                draft.replace(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _mapped(file: Path) -> npt.NDArray[Any]:
+    return np.load(file, mmap_mode="r") if file.is_file() else np.zeros(0, np.float32)
+
+
+def packed(graph: Path, config: Mapping[str, Any]) -> NativeWeights:
+    """Pack a graph that shortlist exported of a BERT classifier or bi-encoder; `config` stands beside it.
+
+    Raises UnsupportedModelError for another graph, activation or size, MissingExtraError without onnx.
+    """
+    activation = config.get("hidden_act", "gelu")
+    if activation not in _GELU:
+        raise UnsupportedModelError(f"the native engine has no activation {activation!r}, only {', '.join(sorted(_GELU))}")
+    tensors, whole = restored(graph, config)
+    read = _Reader(tensors)
+    sizes = _sizes(read, whole)
+    sizes.check()
+    return NativeWeights(sizes, (*_embeddings(read), *_layers(read, sizes), *_head(read, sizes)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    tensors: Mapping[str, Floats]
+
+    def __call__(self, name: str) -> Floats:
+        found = self.tensors.get(name, self.tensors.get(f"bert.{name}"))
+        if found is None:
+            raise UnsupportedModelError(f"the native engine needs the tensor {name}, which the model has not")
+        return found
+
+    def has(self, name: str) -> bool:
+        return name in self.tensors or f"bert.{name}" in self.tensors
+
+
+def _sizes(read: _Reader, config: Mapping[str, Any]) -> Sizes:
+    layers = 0
+    while read.has(f"encoder.layer.{layers}.output.dense.weight"):
+        layers += 1
+    vocabulary, hidden = read("embeddings.word_embeddings.weight").shape
+    return Sizes(
+        layers=layers,
+        hidden=hidden,
+        heads=int(config["num_attention_heads"]),
+        feed=int(config["intermediate_size"]),
+        labels=len(read("classifier.bias")) if read.has("classifier.bias") else 0,
+        vocabulary=vocabulary,
+        positions=len(read("embeddings.position_embeddings.weight")),
+        types=len(read("embeddings.token_type_embeddings.weight")),
+        epsilon=float(config.get("layer_norm_eps", 1e-12)),
+    )
+
+
+def _embeddings(read: _Reader) -> list[npt.NDArray[Any]]:
+    tables = [read(f"embeddings.{kind}_embeddings.weight") for kind in ("word", "position", "token_type")]
+    return [*tables, np.stack([read(f"embeddings.LayerNorm.{part}") for part in ("weight", "bias")])]
+
+
+def _layers(read: _Reader, sizes: Sizes) -> list[npt.NDArray[Any]]:
+    stems = [f"encoder.layer.{layer}." for layer in range(sizes.layers)]
+
+    def dense(name: str) -> list[npt.NDArray[Any]]:
+        weights = [_packed(read(f"{stem}{name}.weight")) for stem in stems]
+        return [np.stack(weights), np.stack([read(f"{stem}{name}.bias") for stem in stems])]
+
+    def norms(name: str) -> npt.NDArray[Any]:
+        return np.stack([read(f"{stem}{name}.LayerNorm.{part}") for stem in stems for part in ("weight", "bias")])
+
+    qkv = [_qkv(read, f"{stem}attention.self.", sizes) for stem in stems]
+    return [
+        np.stack([_packed(weight) for weight, _ in qkv]),
+        np.stack([bias for _, bias in qkv]),
+        *dense("attention.output.dense"),
+        norms("attention.output"),
+        *dense("intermediate.dense"),
+        *dense("output.dense"),
+        norms("output"),
+    ]
+
+
+def _qkv(read: _Reader, stem: str, sizes: Sizes) -> tuple[Floats, Floats]:
+    """Put queries, keys and values on top of each other; the queries' scale turns scores into powers of two."""
+    scale = np.float32(np.log2(np.e) / np.sqrt(sizes.hidden // sizes.heads))
+    weight = np.concatenate([read(f"{stem}{name}.weight") for name in ("query", "key", "value")])
+    bias = np.concatenate([read(f"{stem}{name}.bias") for name in ("query", "key", "value")])
+    weight[: sizes.hidden] *= scale
+    bias[: sizes.hidden] *= scale
+    return weight, bias
+
+
+def _packed(weight: Floats) -> npt.NDArray[np.uint16]:
+    """Return the weight `[outputs, inputs]` in the tiles' order, bf16 in 16-bit numbers."""
+    turned = np.ascontiguousarray(weight.T, dtype=np.float32)  # [inputs, outputs]
+    out = np.empty(turned.size, np.uint16)
+    require("shortlist_native", extra="native").pack(turned, out, *turned.shape)
+    return out
+
+
+def _head(read: _Reader, sizes: Sizes) -> Sequence[npt.NDArray[Any]]:
+    if not sizes.labels:
+        return [np.zeros(0, np.float32)] * 4
+    return [read(name) for name in ("pooler.dense.weight", "pooler.dense.bias", "classifier.weight", "classifier.bias")]
