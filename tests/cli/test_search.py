@@ -101,7 +101,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_indexed(docs: Path) 
     ("option", "known"),
     [
         ("--first-stage", "hybrid, weighted, bm25, dense"),
-        ("--engine", "openvino, onnxruntime"),
+        ("--engine", "native, openvino, onnxruntime"),
         ("--precision", "fp32, bf16, fp16, int8"),
         ("--long-documents", "error, head, head+tail, passages-max"),
     ],

@@ -48,17 +48,17 @@ def make_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def make_tensors(*, seed: int = 3) -> Tensors:
-    """The tensors of a BERT classifier of `CONFIG`."""
-    rng = np.random.default_rng(seed)
-    feed, size = CONFIG["intermediate_size"], HIDDEN
+def make_tensors(*, seed: int = 3, spread: float = 0.4, **changes: int) -> Tensors:
+    """The tensors of a BERT classifier of `CONFIG` with some sizes changed; `spread` is the matrices'."""
+    rng, config = np.random.default_rng(seed), CONFIG | changes
+    feed, size = config["intermediate_size"], config["hidden_size"]
     shapes: dict[str, tuple[int, ...]] = {
         "bert.embeddings.word_embeddings.weight": (len(VOCABULARY), size),
-        "bert.embeddings.position_embeddings.weight": (CONFIG["max_position_embeddings"], size),
+        "bert.embeddings.position_embeddings.weight": (config["max_position_embeddings"], size),
         "bert.embeddings.token_type_embeddings.weight": (2, size),
         "bert.embeddings.LayerNorm": (size,),
         "bert.pooler.dense": (size, size),
-        "classifier": (1, size),
+        "classifier": (config["num_labels"], size),
     }
     for layer in ("bert.encoder.layer.0", "bert.encoder.layer.1"):
         shapes |= {f"{layer}.attention.self.{part}": (size, size) for part in ("query", "key", "value")}
@@ -67,7 +67,7 @@ def make_tensors(*, seed: int = 3) -> Tensors:
         shapes |= {f"{layer}.output.LayerNorm": (size,)}
     tensors: Tensors = {}
     for name, shape in shapes.items():
-        scale = 1.0 if len(shape) == 1 else 0.4
+        scale = 1.0 if len(shape) == 1 else spread
         for part in [name] if name.endswith(".weight") else [f"{name}.weight", f"{name}.bias"]:
             of = shape[:1] if part.endswith(".bias") else shape
             tensors[part] = (rng.normal(size=of) * scale).astype(np.float32)

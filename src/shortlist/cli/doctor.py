@@ -16,7 +16,7 @@ from shortlist.cli.options import Json
 from shortlist.cli.output import console, print_json, print_text
 from shortlist.errors import ShortlistError
 from shortlist.inference.cores import usable_cores
-from shortlist.inference.load import ENGINES
+from shortlist.inference.load import ENGINES, NATIVE
 from shortlist.inference.processor import processor_features
 from shortlist.weights import PackagedModel, packaged_models
 
@@ -31,6 +31,7 @@ _PACKAGES = (
     "httpx2",
     "pypdf",
     "torch",
+    "shortlist-native",
 )
 
 
@@ -54,7 +55,7 @@ def doctor(as_json: Json = False) -> None:
         print_json(report)
     else:
         _print(report)
-    if not all(check == "ok" or check.startswith("not installed") for check in report["checks"].values()):
+    if not all(check == "ok" or check.startswith(("not installed", "not for")) for check in report["checks"].values()):
         raise typer.Exit(1)
 
 
@@ -78,12 +79,15 @@ def _model_check(model: PackagedModel) -> str:
 
 
 def _engine_checks() -> dict[str, str]:
-    return {f"rerank on {engine}": _engine_check(engine, module) for engine, (module, _) in ENGINES.items()}
+    engines = {engine: module for engine, (module, _) in ENGINES.items()} | {NATIVE: "shortlist-native"}
+    return {f"rerank on {engine}": _engine_check(engine, module) for engine, module in engines.items()}
 
 
 def _engine_check(engine: str, module: str) -> str:
     if _version(module) == "not installed":
         return "not installed"
+    if engine == NATIVE and "amx_bf16" not in processor_features():
+        return "not for this processor, which has no AMX"
     try:
         best = Reranker(engine=engine).rank("How tall is the tower?", ["It is of iron.", "It is 330 m tall."])[0]
     except (ShortlistError, ImportError, OSError) as error:  # a runtime may be installed and broken
@@ -96,6 +100,10 @@ def _advice(features: set[str]) -> list[str]:
     if features & {"amx_bf16", "avx512_bf16"} and _version("openvino") == "not installed":
         advice.append(
             "this processor multiplies in bf16, which ONNX Runtime does not use: pip install 'shortlist[openvino]'"
+        )
+    if "amx_bf16" in features and _version("shortlist-native") == "not installed":
+        advice.append(
+            "this processor has a matrix unit (AMX) that our own kernel uses best: pip install 'shortlist[native]'"
         )
     if _version("onnx") == "not installed":
         advice.append("to run models that come without an ONNX file: pip install 'shortlist[hub]'")

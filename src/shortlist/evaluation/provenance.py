@@ -12,7 +12,16 @@ from typing import Any
 from shortlist.inference.cores import usable_cores
 from shortlist.inference.processor import processor_features
 
-_PACKAGES = ("ir-measures", "numpy", "onnxruntime", "openvino", "qdrant-edge-py", "tokenizers", "torch")
+_PACKAGES = (
+    "ir-measures",
+    "numpy",
+    "onnxruntime",
+    "openvino",
+    "qdrant-edge-py",
+    "shortlist-native",
+    "tokenizers",
+    "torch",
+)
 
 
 def provenance(command: str, *, shortlist: str = "", also: tuple[str, ...] = ()) -> dict[str, Any]:

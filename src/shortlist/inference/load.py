@@ -225,11 +225,15 @@ def _on_native(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) 
 
     kernel()  # before anything is exported
     if folder.config.get("model_type") != "bert":
-        raise UnsupportedModelError(f"the native engine runs BERT alone; {folder.name} is {folder.config.get('model_type')}")
+        raise UnsupportedModelError(
+            f"the native engine runs BERT alone; {folder.name} is {folder.config.get('model_type')}"
+        )
     has_weights = any(folder.path.glob("*.safetensors"))
     graph = _exported(folder, weights, head) if has_weights or folder.ready_made is None else folder.ready_made
     cache = _exports(weights, f"{head}-native-{LAYOUT}")
-    return NativeSession.load(graph, cache, config=folder.config, precision=runtime.precision, threads=runtime.threads)
+    return NativeSession.load(
+        graph, cache, config=folder.config, head=head, precision=runtime.precision, threads=runtime.threads
+    )
 
 
 def _on_ready_made(runtime: Runtime, folder: ModelFolder, head: Head, calibrate: Calibrate) -> Session | None:

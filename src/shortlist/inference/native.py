@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import astuple
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from shortlist._optional import require
-from shortlist.errors import UnsupportedModelError
+from shortlist.errors import CorruptModelError, UnsupportedModelError
 from shortlist.inference.batches import Batch
 from shortlist.inference.cores import usable_cores
 from shortlist.inference.native_weights import NativeWeights, packed
+from shortlist.inference.ready_made import Head
 from shortlist.inference.session import Output, Precision
 
 
@@ -40,20 +42,20 @@ class NativeSession:
         cache: Path,
         *,
         config: Mapping[str, Any],
+        head: Head,
         precision: Precision = Precision.AUTO,
         threads: int | None = None,
     ) -> NativeSession:
-        """Open a graph that shortlist exported of a BERT model; what is packed of it is kept in the folder `cache`.
+        """Open a graph that shortlist exported of a BERT model for `head`; what is packed of it is kept in `cache`.
 
-        `config` is the model's. Raises UnsupportedModelError for another precision than bf16, for a processor without
-        AMX and for other encoders, MissingExtraError where the kernel is not installed.
+        `config` is the model's, `cache` a folder that need not be there yet. Raises UnsupportedModelError for other
+        precisions than bf16, for a processor without AMX and for other encoders, MissingExtraError where the kernel
+        is not installed.
         """
         kernel()
         if precision not in {Precision.AUTO, Precision.BF16}:
             raise UnsupportedModelError(f"the native engine computes in bf16 only; got precision={precision.value!r}")
-        if not cache.is_dir():
-            packed(graph, config).save(cache)
-        return cls(NativeWeights.load(cache), streams=threads or usable_cores())
+        return cls(_weights(graph, cache, config, head), streams=threads or usable_cores())
 
     def infer(self, batch: Batch) -> Output:
         """Run the tokens that the mask shows; those behind them are seen by none and are left out."""
@@ -63,6 +65,20 @@ class NativeSession:
         results = np.empty((len(lengths), self._columns), np.float32)
         self._kernel.encode(self._sizes, self._tensors, ids, types, lengths, results)
         return results
+
+
+def _weights(graph: Path, cache: Path, config: Mapping[str, Any], head: Head) -> NativeWeights:
+    """Return what is kept, or pack it anew where that is missing or damaged."""
+    try:
+        return NativeWeights.load(cache)
+    except CorruptModelError:
+        shutil.rmtree(cache, ignore_errors=True)
+    made = packed(graph, config, head)
+    try:
+        made.save(cache)
+    except OSError:  # a cache that cannot be written: the next start packs again
+        return made
+    return NativeWeights.load(cache)
 
 
 def kernel() -> Any:

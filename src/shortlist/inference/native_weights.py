@@ -17,9 +17,10 @@ from shortlist._optional import require
 from shortlist.errors import CorruptModelError, UnsupportedModelError
 from shortlist.inference.export.restored import restored
 from shortlist.inference.export.safetensors import Floats
+from shortlist.inference.ready_made import Head
 
 LAYOUT = 1  # of the folder; raised when what is written below changes
-WIDEST, HEAD_SIZES = 1024, (32, 64)
+WIDEST = 1024
 _GELU = {"gelu", "gelu_python"}
 _SIZES = "sizes.json"
 
@@ -48,10 +49,10 @@ class Sizes:
     def check(self) -> None:
         """Raise UnsupportedModelError where the kernel has no code for these sizes."""
         size = self.hidden // self.heads
-        if self.hidden > WIDEST or size not in HEAD_SIZES or size * self.heads != self.hidden or self.feed % 32:
+        if self.hidden > WIDEST or size not in {32, 64} or size * self.heads != self.hidden or self.feed % 32:
             raise UnsupportedModelError(
-                f"the native engine runs encoders up to {WIDEST} wide with heads of {' or '.join(map(str, HEAD_SIZES))};"
-                f" this one is {self.hidden} wide with {self.heads} heads and {self.feed} inside its feed-forward"
+                f"the native engine runs encoders up to {WIDEST} wide with heads of 32 or 64, and a feed-forward of a"
+                f" multiple of 32; this one is {self.hidden} wide, with {self.heads} heads and {self.feed} inside"
             )
 
 
@@ -64,12 +65,12 @@ class NativeWeights:
 
     @classmethod
     def load(cls, folder: Path) -> NativeWeights:
-        """Map what `save` wrote into memory. Raises CorruptModelError when it is damaged."""
+        """Map what `save` wrote into memory. Raises CorruptModelError when it is missing or damaged."""
         try:
             sizes = Sizes(**json.loads((folder / _SIZES).read_text(encoding="utf-8")))
             tensors = [_mapped(folder / f"{name}.npy") for name in _NAMES]
         except (OSError, ValueError, TypeError) as error:
-            raise CorruptModelError(f"{folder} cannot be read ({error}); delete it, and it is made again") from error
+            raise CorruptModelError(f"{folder} holds no packed weights: {error}") from error
         return cls(sizes, tuple(tensors))
 
     def save(self, folder: Path) -> None:
@@ -91,17 +92,23 @@ def _mapped(file: Path) -> npt.NDArray[Any]:
     return np.load(file, mmap_mode="r") if file.is_file() else np.zeros(0, np.float32)
 
 
-def packed(graph: Path, config: Mapping[str, Any]) -> NativeWeights:
+def packed(graph: Path, config: Mapping[str, Any], head: Head) -> NativeWeights:
     """Pack a graph that shortlist exported of a BERT classifier or bi-encoder; `config` stands beside it.
 
     Raises UnsupportedModelError for another graph, activation or size, MissingExtraError without onnx.
     """
+    if head == "token_embeddings":
+        raise UnsupportedModelError(
+            "the native engine gives one vector or the logits of a sequence, not one of each token"
+        )
     activation = config.get("hidden_act", "gelu")
     if activation not in _GELU:
-        raise UnsupportedModelError(f"the native engine has no activation {activation!r}, only {', '.join(sorted(_GELU))}")
+        raise UnsupportedModelError(
+            f"the native engine has no activation {activation!r}, only {', '.join(sorted(_GELU))}"
+        )
     tensors, whole = restored(graph, config)
     read = _Reader(tensors)
-    sizes = _sizes(read, whole)
+    sizes = _sizes(read, whole, head)
     sizes.check()
     return NativeWeights(sizes, (*_embeddings(read), *_layers(read, sizes), *_head(read, sizes)))
 
@@ -120,7 +127,7 @@ class _Reader:
         return name in self.tensors or f"bert.{name}" in self.tensors
 
 
-def _sizes(read: _Reader, config: Mapping[str, Any]) -> Sizes:
+def _sizes(read: _Reader, config: Mapping[str, Any], head: Head) -> Sizes:
     layers = 0
     while read.has(f"encoder.layer.{layers}.output.dense.weight"):
         layers += 1
@@ -130,7 +137,7 @@ def _sizes(read: _Reader, config: Mapping[str, Any]) -> Sizes:
         hidden=hidden,
         heads=int(config["num_attention_heads"]),
         feed=int(config["intermediate_size"]),
-        labels=len(read("classifier.bias")) if read.has("classifier.bias") else 0,
+        labels=len(read("classifier.bias")) if head == "classification" else 0,
         vocabulary=vocabulary,
         positions=len(read("embeddings.position_embeddings.weight")),
         types=len(read("embeddings.token_type_embeddings.weight")),

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from shortlist.inference.cores import usable_cores
 from shortlist.inference.processor import processor_features, processor_name
 
-_PACKAGES = ("numpy", "onnxruntime", "openvino", "shortlist", "tokenizers", "torch")
+_PACKAGES = ("numpy", "onnxruntime", "openvino", "shortlist", "shortlist-native", "tokenizers", "torch")
 
 
 @dataclass(frozen=True, slots=True)

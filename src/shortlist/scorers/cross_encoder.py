@@ -63,8 +63,8 @@ class CrossEncoder:
     ) -> CrossEncoder:
         """Load a packaged name, a folder or a hub repository; see `find_model` for errors.
 
-        `engine` is "auto", "openvino", "onnxruntime" or "torch"; the last runs on `device` ("auto", "cpu", "cuda",
-        "cuda:1"), and a model's own code if `trust_remote_code`. `max_length` may only lower the
+        `engine` is "auto", "native", "openvino", "onnxruntime" or "torch"; the last runs on `device` ("auto", "cpu",
+        "cuda", "cuda:1"), and a model's own code if `trust_remote_code`. `max_length` may only lower the
         model's own. The activation that the model's files name is a fact of each step and is not
         applied: order is decided on logits. `threads` defaults to the cores this process may use. `exact`: see
         `load_engine`.

@@ -1,0 +1,170 @@
+"""The native kernel against the library engines: same scores within bf16, the same to the bit in any company."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from families.tiny import CONFIG, make_tensors, write_classifier, write_colbert, write_modules
+from shortlist.errors import UnsupportedModelError
+from shortlist.inference.load import load_engine
+from shortlist.inference.ready_made import Head
+from shortlist.inference.tokens import ModelInput
+
+kernel = pytest.importorskip("shortlist_native", reason="needs the kernel: pip install ./native")
+pytest.importorskip("onnx", reason="needs the extra 'hub'")
+if not kernel.supported():
+    pytest.skip("this processor has no AMX", allow_module_level=True)
+
+# Around the edges of tiles (16), of blocks (32), of a group of sequences (512), and the longest.
+LENGTHS = (3, 15, 16, 17, 31, 32, 33, 48, 79, 195, 300, 511, 512)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def drawn(lengths: tuple[int, ...], *, vocabulary: int = 30522, seed: int = 0) -> list[ModelInput]:
+    rng = np.random.default_rng(seed)
+    return [ModelInput(rng.integers(4, vocabulary, n).astype(np.int32), n // 3) for n in lengths]
+
+
+def run(
+    name: str, inputs: list[ModelInput], *, head: Head = "classification", **options: Any
+) -> npt.NDArray[np.float32]:
+    return load_engine(name, head=head, **options).engine.run(inputs)
+
+
+def test_auto_takes_the_kernel_and_its_logits_are_those_of_fp32_within_bf16() -> None:
+    inputs = drawn(LENGTHS)
+    loaded = load_engine("shortlist-minilm-l6", head="classification")
+    assert loaded.engine.facts["engine"] == f"native {kernel.__version__}"
+    assert loaded.engine.facts["precision"] == "bf16"
+    exact = run("shortlist-minilm-l6", inputs, engine="onnxruntime", precision="fp32")
+    np.testing.assert_allclose(loaded.engine.run(inputs), exact, atol=0.05)
+
+
+def test_vectors_of_a_bi_encoder_point_where_those_of_fp32_do() -> None:
+    inputs = [ModelInput(one.ids, len(one)) for one in drawn(LENGTHS)]
+    found = run("all-minilm-l6-v2", inputs, head="mean_pooling", engine="native")
+    exact = run("all-minilm-l6-v2", inputs, head="mean_pooling", engine="onnxruntime", precision="fp32")
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    assert (found * exact).sum(axis=1).min() > 0.999
+
+
+def test_a_pair_scores_the_same_to_the_bit_alone_and_in_any_company() -> None:
+    inputs = drawn(LENGTHS)
+    engine = load_engine("shortlist-minilm-l6", head="classification", engine="native").engine
+    together = engine.run(inputs)
+    for place in range(len(inputs)):
+        np.testing.assert_array_equal(engine.run([inputs[place]]), together[place : place + 1])
+    others = drawn((512, 20, 7, 200), seed=1)
+    np.testing.assert_array_equal(engine.run([*others, *inputs])[len(others) :], together)
+
+
+def test_threads_at_once_do_not_disturb_each_other() -> None:
+    engine = load_engine("shortlist-minilm-l6", head="classification", engine="native", threads=3).engine
+    batches = [drawn(LENGTHS[seed % 5 :], seed=seed) for seed in range(12)]
+    one_by_one = [engine.run(batch) for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        for found, expected in zip(pool.map(engine.run, batches), one_by_one, strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_what_a_pair_cannot_see_does_not_count() -> None:
+    whole, cut = (
+        ModelInput(np.arange(10, 60, dtype=np.int32), 20, attended=30),
+        ModelInput(np.arange(10, 40, dtype=np.int32), 20),
+    )
+    engine = load_engine("shortlist-minilm-l6", head="classification", engine="native").engine
+    np.testing.assert_array_equal(engine.run([whole]), engine.run([cut]))
+
+
+@pytest.mark.parametrize(
+    ("hidden", "heads", "feed", "labels"),
+    [(32, 1, 64, 1), (64, 1, 96, 2), (128, 2, 32, 3), (384, 12, 1536, 1), (1024, 16, 64, 1)],
+)
+def test_other_sizes_agree_with_a_library_engine(
+    hidden: int, heads: int, feed: int, labels: int, tmp_path: Path
+) -> None:
+    sizes = {"hidden_size": hidden, "num_attention_heads": heads, "intermediate_size": feed, "num_labels": labels}
+    tensors = make_tensors(spread=hidden**-0.5, **sizes)
+    model = str(write_classifier(tmp_path / "model", tensors, **sizes))
+    inputs = drawn((3, 16, 33, 64, 40, 5), vocabulary=CONFIG["vocab_size"])
+    found = run(model, inputs, engine="native")
+    exact = run(model, inputs, engine="onnxruntime", precision="fp32")
+    assert found.shape == (6, labels)
+    np.testing.assert_allclose(found, exact, atol=0.03 * float(np.abs(exact).max()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({}, "heads of 32 or 64"), ({"hidden_act": "relu"}, "relu"), ({"model_type": "electra"}, "BERT alone")],
+)
+def test_auto_leaves_to_others_what_the_kernel_cannot_run(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
+    model = str(write_classifier(tmp_path / "model", **changes))  # heads of 8
+    with pytest.raises(UnsupportedModelError, match=said):
+        load_engine(model, head="classification", engine="native")
+    if "model_type" not in changes:
+        assert load_engine(model, head="classification").engine.facts["engine"].partition(" ")[0] != "native"
+
+
+def test_other_heads_and_precisions_are_other_engines(tmp_path: Path) -> None:
+    sizes = {"hidden_size": 32, "num_attention_heads": 1, "intermediate_size": 64}
+    modules = str(write_modules(tmp_path / "modules"))
+    for model, head in ((modules, "classification"), (str(write_colbert(tmp_path / "colbert")), "token_embeddings")):
+        with pytest.raises(UnsupportedModelError):
+            load_engine(model, head=head, engine="native")  # type: ignore[arg-type]
+    model = str(write_classifier(tmp_path / "model", make_tensors(**sizes), **sizes))
+    with pytest.raises(UnsupportedModelError, match="bf16 only"):
+        load_engine(model, head="classification", engine="native", precision="fp32")
+    assert "native" not in load_engine(model, head="classification", precision="fp32").engine.facts["engine"]
+
+
+def test_what_was_packed_is_used_again_and_made_again_where_it_is_damaged(tmp_path: Path) -> None:
+    inputs = drawn((20, 30))
+    first = run("shortlist-minilm-l6", inputs, engine="native")
+    (packed,) = (tmp_path / "cache").rglob("qkv.npy")
+    made, size = packed.stat().st_mtime_ns, packed.stat().st_size
+    np.testing.assert_array_equal(run("shortlist-minilm-l6", inputs, engine="native"), first)
+    assert packed.stat().st_mtime_ns == made
+    packed.write_bytes(packed.read_bytes()[: size // 2])
+    np.testing.assert_array_equal(run("shortlist-minilm-l6", inputs, engine="native"), first)
+    assert packed.stat().st_size == size
+
+
+GOOD = (np.zeros(4, np.int32), np.zeros(4, np.uint8), np.asarray([4], np.int32), np.zeros((1, 1), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (0, np.asarray([1, 2, 3, 30522], np.int32), "id 30522"),
+        (0, np.asarray([1, 2, 3, -1], np.int32), "id -1"),
+        (1, np.asarray([0, 0, 2, 0], np.uint8), "type 2"),
+        (1, np.zeros(3, np.uint8), "types holds 3 bytes"),
+        (2, np.asarray([3], np.int32), "add up to 3"),
+        (2, np.asarray([0], np.int32), "0 tokens long"),
+        (3, np.zeros((2, 1), np.float32), "results holds 8 bytes"),
+    ],
+)
+def test_the_kernel_refuses_what_it_would_read_beyond(place: int, value: Any, said: str) -> None:
+    session: Any = load_engine("shortlist-minilm-l6", head="classification", engine="native").engine.session
+    batch = [*GOOD]
+    batch[place] = value
+    with pytest.raises(ValueError, match=said):
+        kernel.encode(session._sizes, session._tensors, *batch)
+
+
+def test_the_kernel_refuses_tensors_that_are_too_small() -> None:
+    session: Any = load_engine("shortlist-minilm-l6", head="classification", engine="native").engine.session
+    tensors = [*session._tensors]
+    tensors[4] = tensors[4][:-1]
+    with pytest.raises(ValueError, match="qkv holds"):
+        kernel.encode(session._sizes, tensors, *GOOD)
