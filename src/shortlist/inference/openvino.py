@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ class OpenVinoSession:
                     between = _resolve(Precision.AUTO, capabilities)
                 else:
                     compress_weights(source)
-            compiled = core.compile_model(source, "CPU", {**_options(between, streams), **_cache()})
+            options = _options(between, streams)
+            compiled = core.compile_model(source, "CPU", {**options, **_cache(options)})
         except RuntimeError as error:
             raise CorruptModelError(f"OpenVINO cannot read {file}: {error}") from error
         _bind_numpy(openvino)
@@ -109,11 +111,16 @@ def _bind_numpy(openvino: Any) -> None:
     _ = openvino.Tensor(np.zeros(1, dtype=np.float32)).data
 
 
-def _cache() -> dict[str, str]:
-    """Where OpenVINO keeps compiled models, by their content, options and its own version; nothing if not writable."""
+def _cache(options: Mapping[str, Any]) -> dict[str, str]:
+    """Where OpenVINO keeps compiled models; nothing if that is not writable. Every set of options has its own folder.
+
+    OpenVINO 2026.4 names a compiled model by its file alone, and takes one that was compiled for fp32 when bf16 is
+    asked for, which then computes NaN.
+    """
     from platformdirs import user_cache_path
 
-    folder = user_cache_path("shortlist") / "compiled"
+    made_for = "-".join(f"{value}" for _, value in sorted(options.items()))
+    folder = user_cache_path("shortlist") / "compiled" / made_for.lower()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
