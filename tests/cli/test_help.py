@@ -101,7 +101,7 @@ def test_the_manual_page_is_what_help_says(request: pytest.FixtureRequest) -> No
 @pytest.mark.skipif(shutil.which("groff") is None, reason="needs groff")
 def test_the_manual_page_is_set_without_a_warning() -> None:
     set_page = subprocess.run(
-        ["groff", "-man", "-Tutf8", "-ww", "-rLL=78n", MANUAL], capture_output=True, text=True, check=True
+        ["groff", "-man", "-Tutf8", "-ww", "-rLL=78n", MANUAL], capture_output=True, encoding="utf-8", check=True
     )
     assert set_page.stderr == ""
     assert "\n   " in set_page.stdout
