@@ -12,8 +12,10 @@ import pytest
 
 from families.tiny import CONFIG, make_tensors, write_classifier, write_colbert, write_modules
 from shortlist.errors import UnsupportedModelError
+from shortlist.evaluation.agreement import agreement
 from shortlist.inference.load import load_engine
 from shortlist.inference.ready_made import Head
+from shortlist.inference.real_texts import real_texts
 from shortlist.inference.tokens import ModelInput
 
 kernel = pytest.importorskip("shortlist_native", reason="needs the kernel: pip install ./native")
@@ -58,9 +60,22 @@ def test_vectors_of_a_bi_encoder_point_where_those_of_fp32_do() -> None:
     assert (found * exact).sum(axis=1).min() > 0.999
 
 
-def test_a_pair_scores_the_same_to_the_bit_alone_and_in_any_company() -> None:
+def test_int8_hardly_moves_logits_and_keeps_the_order_of_real_texts() -> None:
+    loaded = load_engine("shortlist-minilm-l6", head="classification", engine="native", precision="int8")
+    assert loaded.engine.facts["precision"] == "int8"
+    queries, passages = map(loaded.engine.tokenizer.encode, real_texts())
+    for query in queries:
+        inputs = [loaded.engine.tokenizer.pair.build(query, passage) for passage in passages]
+        found = loaded.engine.run(inputs)[:, 0]
+        exact = run("shortlist-minilm-l6", inputs, engine="onnxruntime", precision="fp32")[:, 0]
+        np.testing.assert_allclose(found, exact, atol=0.3)
+        assert agreement(found, exact).tau > 0.95
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_a_pair_scores_the_same_to_the_bit_alone_and_in_any_company(precision: str) -> None:
     inputs = drawn(LENGTHS)
-    engine = load_engine("shortlist-minilm-l6", head="classification", engine="native").engine
+    engine = load_engine("shortlist-minilm-l6", head="classification", engine="native", precision=precision).engine
     together = engine.run(inputs)
     for place in range(len(inputs)):
         np.testing.assert_array_equal(engine.run([inputs[place]]), together[place : place + 1])
@@ -101,6 +116,12 @@ def test_other_sizes_agree_with_a_library_engine(
     exact = run(model, inputs, engine="onnxruntime", precision="fp32")
     assert found.shape == (6, labels)
     np.testing.assert_allclose(found, exact, atol=0.03 * float(np.abs(exact).max()))
+    if hidden % 64:
+        with pytest.raises(UnsupportedModelError, match="multiple of 64"):
+            run(model, inputs, engine="native", precision="int8")
+    else:
+        rounded = run(model, inputs, engine="native", precision="int8")
+        np.testing.assert_allclose(rounded, exact, atol=0.05 + 0.1 * float(np.abs(exact).max()))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +143,7 @@ def test_other_heads_and_precisions_are_other_engines(tmp_path: Path) -> None:
         with pytest.raises(UnsupportedModelError):
             load_engine(model, head=head, engine="native")  # type: ignore[arg-type]
     model = str(write_classifier(tmp_path / "model", make_tensors(**sizes), **sizes))
-    with pytest.raises(UnsupportedModelError, match="bf16 only"):
+    with pytest.raises(UnsupportedModelError, match="bf16 or int8"):
         load_engine(model, head="classification", engine="native", precision="fp32")
     assert "native" not in load_engine(model, head="classification", precision="fp32").engine.facts["engine"]
 

@@ -2,9 +2,9 @@ from collections.abc import Sequence
 from typing import Any
 
 def supported() -> bool: ...
-def pack(matrix: Any, packed: Any, inputs: int, outputs: int, /) -> None: ...
+def pack(matrix: Any, packed: Any, inputs: int, outputs: int, is_bytes: bool, /) -> None: ...
 def encode(
-    sizes: tuple[int, int, int, int, int, int, int, int, float],
+    sizes: tuple[int, int, int, int, int, int, int, int, bool, float],
     tensors: Sequence[Any],
     ids: Any,
     types: Any,

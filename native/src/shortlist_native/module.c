@@ -4,7 +4,7 @@
 
 #include "encoder.h"
 
-enum { TENSORS = 18 };
+enum { TENSORS = 22 };
 
 static PyObject *supported(PyObject *self, PyObject *nothing) { return PyBool_FromLong(can_encode()); }
 
@@ -14,20 +14,26 @@ static int fits(const Py_buffer *buffer, size_t values, size_t size, const char 
     return 0;
 }
 
+static PyObject *no_matrix_unit(void) {
+    return PyErr_Format(PyExc_RuntimeError, "this processor has no AMX, or the system does not let it be used");
+}
+
+/* pack(matrix, packed, inputs, outputs, is_bytes) */
 static PyObject *pack(PyObject *self, PyObject *arguments) {
     Py_buffer from, to;
-    int inputs, outputs;
-    if (!PyArg_ParseTuple(arguments, "y*w*ii", &from, &to, &inputs, &outputs)) return NULL;
-    int good = can_encode();
+    int inputs, outputs, bytes;
+    if (!can_encode()) return no_matrix_unit();
+    if (!PyArg_ParseTuple(arguments, "y*w*iip", &from, &to, &inputs, &outputs, &bytes)) return NULL;
+    const int step = bytes ? 64 : 32;
+    int good = inputs > 0 && outputs > 0 && inputs % step == 0 && outputs % 32 == 0;
     if (!good)
-        PyErr_SetString(PyExc_RuntimeError, "this processor has no AMX, or the system does not let it be used");
-    else if (inputs < 1 || outputs < 1 || inputs % 32 || outputs % 32) {
-        PyErr_Format(PyExc_ValueError, "inputs and outputs must be multiples of 32; got %d and %d", inputs, outputs);
-        good = 0;
-    }
+        PyErr_Format(PyExc_ValueError, "inputs must be a multiple of %d, outputs of 32; got %d and %d", step, inputs, outputs);
     const size_t values = good ? (size_t)inputs * outputs : 0;
-    good = good && fits(&from, values, 4, "the matrix") && fits(&to, values, 2, "what it is packed into");
-    if (good) pack_weight(from.buf, inputs, outputs, to.buf);
+    good = good && fits(&from, values, bytes ? 1 : 4, "the matrix") && fits(&to, values, bytes ? 1 : 2, "what it is packed into");
+    if (good && bytes)
+        pack_bytes(from.buf, inputs, outputs, to.buf);
+    else if (good)
+        pack_weight(from.buf, inputs, outputs, to.buf);
     PyBuffer_Release(&from);
     PyBuffer_Release(&to);
     if (!good) return NULL;
@@ -37,29 +43,34 @@ static PyObject *pack(PyObject *self, PyObject *arguments) {
 static int sizes_make_sense(const model *m) {
     const int size = m->heads > 0 ? m->hidden / m->heads : 0;
     if (m->layers >= 1 && m->labels >= 0 && m->hidden <= 1024 && (size == 32 || size == 64) && m->hidden == size * m->heads &&
-        m->feed >= 32 && m->feed % 32 == 0 && m->vocabulary >= 1 && m->positions >= 1 && m->types >= 1)
+        m->feed >= 32 && m->feed % 32 == 0 && (!m->bytes || m->hidden % 64 == 0) && m->vocabulary >= 1 && m->positions >= 1 && m->types >= 1)
         return 1;
-    PyErr_SetString(PyExc_ValueError, "the encoder takes heads of 32 or 64, up to 1024 wide, and a feed-forward of a multiple of 32");
+    PyErr_SetString(PyExc_ValueError, "the encoder takes heads of 32 or 64, up to 1024 wide (for int8 a multiple of 64), and a feed-forward of a multiple of 32");
     return 0;
 }
 
 static int point(model *m, const Py_buffer *t) {
     const size_t layers = m->layers, hidden = m->hidden, feed = m->feed, square = layers * hidden * hidden;
+    const size_t weight = m->bytes ? 1 : 2, scaled = m->bytes ? layers : 0;
     const struct { const void **to; size_t values, size; const char *what; } wanted[TENSORS] = {
         {(const void **)&m->words, m->vocabulary * hidden, 4, "words"},
         {(const void **)&m->position_rows, m->positions * hidden, 4, "positions"},
         {(const void **)&m->type_rows, m->types * hidden, 4, "types"},
         {(const void **)&m->embedding_norm, 2 * hidden, 4, "embedding_norm"},
-        {(const void **)&m->qkv, 3 * square, 2, "qkv"},
+        {(const void **)&m->qkv, 3 * square, weight, "qkv"},
         {(const void **)&m->qkv_bias, 3 * layers * hidden, 4, "qkv_bias"},
         {(const void **)&m->mixed, square, 2, "mixed"},
         {(const void **)&m->mixed_bias, layers * hidden, 4, "mixed_bias"},
         {(const void **)&m->mixed_norm, 2 * layers * hidden, 4, "mixed_norm"},
-        {(const void **)&m->fed, layers * hidden * feed, 2, "fed"},
+        {(const void **)&m->fed, layers * hidden * feed, weight, "fed"},
         {(const void **)&m->fed_bias, layers * feed, 4, "fed_bias"},
         {(const void **)&m->out, layers * hidden * feed, 2, "out"},
         {(const void **)&m->out_bias, layers * hidden, 4, "out_bias"},
         {(const void **)&m->out_norm, 2 * layers * hidden, 4, "out_norm"},
+        {(const void **)&m->qkv_scales, 3 * scaled * hidden, 4, "qkv_scales"},
+        {(const void **)&m->qkv_factors, scaled * hidden, 4, "qkv_factors"},
+        {(const void **)&m->fed_scales, scaled * feed, 4, "fed_scales"},
+        {(const void **)&m->fed_factors, scaled * hidden, 4, "fed_factors"},
         {(const void **)&m->pooler, m->labels ? hidden * hidden : 0, 4, "pooler"},
         {(const void **)&m->pooler_bias, m->labels ? hidden : 0, 4, "pooler_bias"},
         {(const void **)&m->classifier, m->labels * hidden, 4, "classifier"},
@@ -112,9 +123,9 @@ static PyObject *run_encoder(PyObject *self, PyObject *arguments) {
     model m = {0};
     PyObject *tensors, *held;
     Py_buffer batch[4], t[TENSORS];
-    if (!can_encode()) return PyErr_Format(PyExc_RuntimeError, "this processor has no AMX, or the system does not let it be used");
-    if (!PyArg_ParseTuple(arguments, "(iiiiiiiif)Oy*y*y*w*", &m.layers, &m.hidden, &m.heads, &m.feed, &m.labels, &m.vocabulary,
-                          &m.positions, &m.types, &m.epsilon, &tensors, &batch[0], &batch[1], &batch[2], &batch[3]))
+    if (!can_encode()) return no_matrix_unit();
+    if (!PyArg_ParseTuple(arguments, "(iiiiiiiipf)Oy*y*y*w*", &m.layers, &m.hidden, &m.heads, &m.feed, &m.labels, &m.vocabulary,
+                          &m.positions, &m.types, &m.bytes, &m.epsilon, &tensors, &batch[0], &batch[1], &batch[2], &batch[3]))
         return NULL;
     int borrowed = 0;
     PyObject *result = NULL;
@@ -135,7 +146,7 @@ static PyObject *run_encoder(PyObject *self, PyObject *arguments) {
 
 static PyMethodDef methods[] = {
     {"supported", supported, METH_NOARGS, "Whether this processor has AMX with bf16 and AVX-512, and the system lets it be used."},
-    {"pack", pack, METH_VARARGS, "pack(matrix, packed, inputs, outputs): fp32 [inputs, outputs] to tiles of bf16."},
+    {"pack", pack, METH_VARARGS, "pack(matrix, packed, inputs, outputs, is_bytes): fp32 to tiles of bf16, or int8 to tiles of int8; [inputs, outputs]."},
     {"encode", run_encoder, METH_VARARGS, "encode(sizes, tensors, ids, types, lengths, results): see shortlist.inference.native."},
     {NULL, NULL, 0, NULL},
 };

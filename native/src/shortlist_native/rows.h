@@ -37,21 +37,44 @@ static inline void to_panel_row(const float *row, int width, panels to, int plac
         store_bf16(to.at + (i / PANEL * to.stride + place) * PANEL, _mm512_load_ps(row + i), _mm512_load_ps(row + i + 16));
 }
 
-/* x = norm(x + added), for rows of `width` floats in `added`. */
-static void add_norm(panels x, int rows, int width, const float *added, const norm *by) {
-    float row[WIDEST] __attribute__((aligned(64)));
-    for (int place = 0; place < rows; place++, added += width) {
-        for (int i = 0; i < width; i += 16) {
-            const __m512 before = widened(x.at + (i / PANEL * x.stride + place) * PANEL + i % PANEL);
-            _mm512_store_ps(row + i, _mm512_add_ps(before, _mm512_loadu_ps(added + i)));
-        }
-        normalise(row, width, by);
-        to_panel_row(row, width, x, place);
+/* The row times `factors`, a channel each, as int8: its largest number becomes 127. */
+static inline void to_byte_row(const float *row, int width, const float *factors, rows_of to, int place) {
+    __m512 most = _mm512_set1_ps(1e-6f);
+    for (int i = 0; i < width; i += 16) {
+        const __m512 scaled = _mm512_mul_ps(_mm512_load_ps(row + i), _mm512_loadu_ps(factors + i));
+        most = _mm512_max_ps(most, _mm512_abs_ps(scaled));
+    }
+    const float largest = _mm512_reduce_max_ps(most);
+    const __m512 over = _mm512_set1_ps(127.0f / largest);
+    to.scales[place] = largest / 127.0f;
+    for (int i = 0; i < width; i += 16) {
+        const __m512 scaled = _mm512_mul_ps(_mm512_load_ps(row + i), _mm512_mul_ps(_mm512_loadu_ps(factors + i), over));
+        int8_t *at = (int8_t *)(to.bytes.at + (i / (2 * PANEL) * to.bytes.stride + place) * PANEL) + i % (2 * PANEL);
+        _mm_storeu_si128((__m128i *)at, _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(scaled)));
     }
 }
 
-static inline void copy_row(panels from, int row, int width, panels to, int place) {
-    for (int panel = 0; panel < width / PANEL; panel++)
+/* What a norm leaves: bf16, and int8 too where the next layer has `factors`. */
+static inline void put_row(const float *row, int width, const float *factors, rows_of to, int place) {
+    to_panel_row(row, width, to.x, place);
+    if (factors) to_byte_row(row, width, factors, to, place);
+}
+
+/* x = norm(x + added), for rows of `width` floats in `added`. */
+static void add_norm(rows_of to, int rows, int width, const float *added, const norm *by, const float *factors) {
+    float row[WIDEST] __attribute__((aligned(64)));
+    for (int place = 0; place < rows; place++, added += width) {
+        for (int i = 0; i < width; i += 16) {
+            const __m512 before = widened(to.x.at + (i / PANEL * to.x.stride + place) * PANEL + i % PANEL);
+            _mm512_store_ps(row + i, _mm512_add_ps(before, _mm512_loadu_ps(added + i)));
+        }
+        normalise(row, width, by);
+        put_row(row, width, factors, to, place);
+    }
+}
+
+static inline void copy_row(panels from, int row, int count, panels to, int place) {
+    for (int panel = 0; panel < count; panel++)
         _mm512_storeu_si512(to.at + (panel * to.stride + place) * PANEL,
                             _mm512_loadu_si512(from.at + (panel * from.stride + row) * PANEL));
 }

@@ -20,7 +20,7 @@ from shortlist.inference.ready_made import Head, misfit
 from shortlist.inference.real_texts import real_texts
 from shortlist.inference.session import GraphSession, Precision, Session
 from shortlist.inference.stages import Stages
-from shortlist.inference.tokens import Tokenizer
+from shortlist.inference.tokens import ModelInput, Tokenizer
 
 # The runtimes of exported graphs, and so of the packaged models. torch runs a folder's own weights instead.
 ENGINES: dict[str, tuple[str, str]] = {
@@ -230,9 +230,15 @@ def _on_native(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) 
         )
     has_weights = any(folder.path.glob("*.safetensors"))
     graph = _exported(folder, weights, head) if has_weights or folder.ready_made is None else folder.ready_made
-    cache = _exports(weights, f"{head}-native-{LAYOUT}")
+    kind = "-int8" if runtime.precision is Precision.INT8 else ""
     return NativeSession.load(
-        graph, cache, config=folder.config, head=head, precision=runtime.precision, threads=runtime.threads
+        graph,
+        _exports(weights, f"{head}-native{kind}-{LAYOUT}"),
+        config=folder.config,
+        head=head,
+        calibration=partial(_calibration_inputs, folder, head),
+        precision=runtime.precision,
+        threads=runtime.threads,
     )
 
 
@@ -303,14 +309,18 @@ def _calibrated(folder: ModelFolder, weights: str, head: Head, file: Path) -> Pa
     own, out = folder.path / CALIBRATED, _exports(weights, f"{head}-int8") / "model.xml"
     if own.is_file() or out.is_file():
         return own if own.is_file() else out
+    return write_calibrated(file, _calibration_inputs(folder, head), out, pad_id=folder.pad_id)
+
+
+def _calibration_inputs(folder: ModelFolder, head: Head) -> list[ModelInput]:
+    """Return pairs, or texts alone, of what comes with shortlist, as far as they fit into the model."""
     tokenizer = Tokenizer.load(folder.path / "tokenizer.json", pad_id=folder.pad_id)
     queries, passages = map(tokenizer.encode, real_texts())
     if head == "classification":
         inputs = [tokenizer.pair.build(query, passage) for query in queries for passage in passages]
     else:
         inputs = [tokenizer.single.build(text, text[:0]) for text in (*queries, *passages)]
-    kept = [one for one in inputs if len(one) <= folder.max_length]
-    return write_calibrated(file, kept, out, pad_id=tokenizer.pad_id)
+    return [one for one in inputs if len(one) <= folder.max_length]
 
 
 def _exports(weights: str, what: str) -> Path:

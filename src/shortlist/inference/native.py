@@ -1,9 +1,9 @@
-"""Sessions on our own kernel for BERT encoders: bf16 on the matrix unit of Intel processors (AMX)."""
+"""Sessions on our own kernel for BERT encoders: bf16 or int8 on the matrix unit of Intel processors (AMX)."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from shortlist._optional import require
 from shortlist.errors import CorruptModelError, UnsupportedModelError
 from shortlist.inference.batches import Batch
 from shortlist.inference.cores import usable_cores
+from shortlist.inference.native_peaks import measured_peaks
 from shortlist.inference.native_weights import NativeWeights, packed
 from shortlist.inference.ready_made import Head
 from shortlist.inference.session import Output, Precision
+from shortlist.inference.tokens import ModelInput
 
 
 class NativeSession:
@@ -26,12 +28,12 @@ class NativeSession:
     """
 
     device = "cpu"
-    precision = Precision.BF16
 
     def __init__(self, weights: NativeWeights, *, streams: int) -> None:
         self._kernel = kernel()
         self._sizes, self._tensors = astuple(weights.sizes), weights.tensors
         self._columns = weights.sizes.labels or weights.sizes.hidden
+        self.precision = Precision.INT8 if weights.sizes.is_int8 else Precision.BF16
         self.engine = f"native {self._kernel.__version__}"
         self.streams = streams
 
@@ -43,19 +45,31 @@ class NativeSession:
         *,
         config: Mapping[str, Any],
         head: Head,
+        calibration: Callable[[], Sequence[ModelInput]],
         precision: Precision = Precision.AUTO,
         threads: int | None = None,
     ) -> NativeSession:
         """Open a graph that shortlist exported of a BERT model for `head`; what is packed of it is kept in `cache`.
 
-        `config` is the model's, `cache` a folder that need not be there yet. Raises UnsupportedModelError for other
-        precisions than bf16, for a processor without AMX and for other encoders, MissingExtraError where the kernel
-        is not installed.
+        `config` is the model's, `cache` a folder that need not be there yet. AUTO is bf16. In int8 are the products
+        that read a norm's output, four of six: rows are rounded as they come, channels scaled by what they reach on
+        `calibration`, which is asked for when nothing is kept yet. Raises UnsupportedModelError for other precisions,
+        for a processor without AMX and for other encoders, MissingExtraError where the kernel is not installed.
         """
         kernel()
-        if precision not in {Precision.AUTO, Precision.BF16}:
-            raise UnsupportedModelError(f"the native engine computes in bf16 only; got precision={precision.value!r}")
-        return cls(_weights(graph, cache, config, head), streams=threads or usable_cores())
+        if precision not in {Precision.AUTO, Precision.BF16, Precision.INT8}:
+            raise UnsupportedModelError(
+                f"the native engine computes in bf16 or int8; got precision={precision.value!r}"
+            )
+        is_int8 = precision is Precision.INT8
+
+        def made() -> NativeWeights:
+            peaks = (
+                measured_peaks(graph, calibration(), pad_id=int(config.get("pad_token_id") or 0)) if is_int8 else None
+            )
+            return packed(graph, config, head, peaks)
+
+        return cls(_kept(cache, made), streams=threads or usable_cores())
 
     def infer(self, batch: Batch) -> Output:
         """Run the tokens that the mask shows; those behind them are seen by none and are left out."""
@@ -67,13 +81,13 @@ class NativeSession:
         return results
 
 
-def _weights(graph: Path, cache: Path, config: Mapping[str, Any], head: Head) -> NativeWeights:
-    """Return what is kept, or pack it anew where that is missing or damaged."""
+def _kept(cache: Path, make: Callable[[], NativeWeights]) -> NativeWeights:
+    """Return what is kept, or make it anew where that is missing or damaged."""
     try:
         return NativeWeights.load(cache)
     except CorruptModelError:
         shutil.rmtree(cache, ignore_errors=True)
-    made = packed(graph, config, head)
+    made = make()
     try:
         made.save(cache)
     except OSError:  # a cache that cannot be written: the next start packs again

@@ -15,19 +15,27 @@ import numpy.typing as npt
 
 from shortlist._optional import require
 from shortlist.errors import CorruptModelError, UnsupportedModelError
+from shortlist.inference.export.graph import as_bytes
 from shortlist.inference.export.restored import restored
 from shortlist.inference.export.safetensors import Floats
+from shortlist.inference.native_peaks import Peaks
 from shortlist.inference.ready_made import Head
 
-LAYOUT = 1  # of the folder; raised when what is written below changes
+LAYOUT = 2  # of the folder; raised when what is written below changes
 WIDEST = 1024
 _GELU = {"gelu", "gelu_python"}
 _SIZES = "sizes.json"
+_NOTHING: Floats = np.zeros(0, np.float32)
+_TINY = 1e-6
+
+SMOOTHING = 0.8
+"""How much of a channel's range goes over into its weights (docs/speed.md)."""
 
 # In the kernel's order (native/src/shortlist_native/module.c).
 _NAMES = (
     *("words", "positions", "types", "embedding_norm"),
     *("qkv", "qkv_bias", "mixed", "mixed_bias", "mixed_norm", "fed", "fed_bias", "out", "out_bias", "out_norm"),
+    *("qkv_scales", "qkv_factors", "fed_scales", "fed_factors"),
     *("pooler", "pooler_bias", "classifier", "classifier_bias"),
 )
 
@@ -44,11 +52,16 @@ class Sizes:
     vocabulary: int
     positions: int
     types: int
+    is_int8: bool
     epsilon: float
 
     def check(self) -> None:
         """Raise UnsupportedModelError where the kernel has no code for these sizes."""
         size = self.hidden // self.heads
+        if self.is_int8 and self.hidden % 64:
+            raise UnsupportedModelError(
+                f"int8 on the native engine needs a width of a multiple of 64; got {self.hidden}"
+            )
         if self.hidden > WIDEST or size not in {32, 64} or size * self.heads != self.hidden or self.feed % 32:
             raise UnsupportedModelError(
                 f"the native engine runs encoders up to {WIDEST} wide with heads of 32 or 64, and a feed-forward of a"
@@ -89,13 +102,14 @@ class NativeWeights:
 
 
 def _mapped(file: Path) -> npt.NDArray[Any]:
-    return np.load(file, mmap_mode="r") if file.is_file() else np.zeros(0, np.float32)
+    return np.load(file, mmap_mode="r") if file.is_file() else _NOTHING
 
 
-def packed(graph: Path, config: Mapping[str, Any], head: Head) -> NativeWeights:
+def packed(graph: Path, config: Mapping[str, Any], head: Head, peaks: Peaks | None = None) -> NativeWeights:
     """Pack a graph that shortlist exported of a BERT classifier or bi-encoder; `config` stands beside it.
 
-    Raises UnsupportedModelError for another graph, activation or size, MissingExtraError without onnx.
+    With `peaks`, the products that read them are in int8. Raises UnsupportedModelError for another graph, activation
+    or size, MissingExtraError without onnx.
     """
     if head == "token_embeddings":
         raise UnsupportedModelError(
@@ -108,9 +122,9 @@ def packed(graph: Path, config: Mapping[str, Any], head: Head) -> NativeWeights:
         )
     tensors, whole = restored(graph, config)
     read = _Reader(tensors)
-    sizes = _sizes(read, whole, head)
+    sizes = _sizes(read, whole, head, is_int8=peaks is not None)
     sizes.check()
-    return NativeWeights(sizes, (*_embeddings(read), *_layers(read, sizes), *_head(read, sizes)))
+    return NativeWeights(sizes, (*_embeddings(read), *_layers(read, sizes, peaks), *_head(read, sizes)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +141,7 @@ class _Reader:
         return name in self.tensors or f"bert.{name}" in self.tensors
 
 
-def _sizes(read: _Reader, config: Mapping[str, Any], head: Head) -> Sizes:
+def _sizes(read: _Reader, config: Mapping[str, Any], head: Head, *, is_int8: bool) -> Sizes:
     layers = 0
     while read.has(f"encoder.layer.{layers}.output.dense.weight"):
         layers += 1
@@ -141,6 +155,7 @@ def _sizes(read: _Reader, config: Mapping[str, Any], head: Head) -> Sizes:
         vocabulary=vocabulary,
         positions=len(read("embeddings.position_embeddings.weight")),
         types=len(read("embeddings.token_type_embeddings.weight")),
+        is_int8=is_int8,
         epsilon=float(config.get("layer_norm_eps", 1e-12)),
     )
 
@@ -150,26 +165,65 @@ def _embeddings(read: _Reader) -> list[npt.NDArray[Any]]:
     return [*tables, np.stack([read(f"embeddings.LayerNorm.{part}") for part in ("weight", "bias")])]
 
 
-def _layers(read: _Reader, sizes: Sizes) -> list[npt.NDArray[Any]]:
+def _layers(read: _Reader, sizes: Sizes, peaks: Peaks | None) -> list[npt.NDArray[Any]]:
     stems = [f"encoder.layer.{layer}." for layer in range(sizes.layers)]
 
     def dense(name: str) -> list[npt.NDArray[Any]]:
         weights = [_packed(read(f"{stem}{name}.weight")) for stem in stems]
-        return [np.stack(weights), np.stack([read(f"{stem}{name}.bias") for stem in stems])]
+        return [np.stack(weights), biases(name)]
+
+    def biases(name: str) -> npt.NDArray[Any]:
+        return np.stack([read(f"{stem}{name}.bias") for stem in stems])
 
     def norms(name: str) -> npt.NDArray[Any]:
         return np.stack([read(f"{stem}{name}.LayerNorm.{part}") for stem in stems for part in ("weight", "bias")])
 
     qkv = [_qkv(read, f"{stem}attention.self.", sizes) for stem in stems]
+    projected = _products([weight for weight, _ in qkv], peaks.qkv if peaks else None)
+    fed = _products([read(f"{stem}intermediate.dense.weight") for stem in stems], peaks.fed if peaks else None)
     return [
-        np.stack([_packed(weight) for weight, _ in qkv]),
+        projected.weights,
         np.stack([bias for _, bias in qkv]),
         *dense("attention.output.dense"),
         norms("attention.output"),
-        *dense("intermediate.dense"),
+        fed.weights,
+        biases("intermediate.dense"),
         *dense("output.dense"),
         norms("output"),
+        *(projected.scales, projected.factors, fed.scales, fed.factors),
     ]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Products:
+    """One product in every layer; scales and factors are empty where it is in bf16."""
+
+    weights: npt.NDArray[Any]
+    scales: Floats
+    factors: Floats
+
+
+def _products(weights: Sequence[Floats], peaks: Sequence[Floats] | None) -> _Products:
+    """Pack weights `[outputs, inputs]` as bf16, or as int8 for inputs whose channels reach `peaks`."""
+    if not peaks:
+        return _Products(np.stack([_packed(weight) for weight in weights]), _NOTHING, _NOTHING)
+    made = [_in_bytes(weight, peak) for weight, peak in zip(weights, peaks, strict=True)]
+    packed, scales, factors = (np.stack(parts) for parts in zip(*made, strict=True))
+    return _Products(packed, scales, factors)
+
+
+def _in_bytes(weight: Floats, peak: Floats) -> tuple[npt.NDArray[np.int8], Floats, Floats]:
+    """Return int8 tiles, a scale an output, and what inputs are multiplied by before they become int8.
+
+    A channel's range goes over into its weights in part (SmoothQuant, Xiao et al. 2023), so that few outlying
+    channels do not take up a row's 8 bits.
+    """
+    reach = np.maximum(peak, _TINY) ** SMOOTHING / np.maximum(np.abs(weight).max(axis=0), _TINY) ** (1 - SMOOTHING)
+    turned = np.ascontiguousarray((weight * reach).T)  # [inputs, outputs]
+    values, scales = as_bytes(turned, axis=0)
+    out = np.empty(values.size, np.int8)
+    require("shortlist_native", extra="native").pack(values, out, *values.shape, True)
+    return out, scales[0], (1 / reach).astype(np.float32)
 
 
 def _qkv(read: _Reader, stem: str, sizes: Sizes) -> tuple[Floats, Floats]:
@@ -186,11 +240,11 @@ def _packed(weight: Floats) -> npt.NDArray[np.uint16]:
     """Return the weight `[outputs, inputs]` in the tiles' order, bf16 in 16-bit numbers."""
     turned = np.ascontiguousarray(weight.T, dtype=np.float32)  # [inputs, outputs]
     out = np.empty(turned.size, np.uint16)
-    require("shortlist_native", extra="native").pack(turned, out, *turned.shape)
+    require("shortlist_native", extra="native").pack(turned, out, *turned.shape, False)
     return out
 
 
 def _head(read: _Reader, sizes: Sizes) -> Sequence[npt.NDArray[Any]]:
     if not sizes.labels:
-        return [np.zeros(0, np.float32)] * 4
+        return [_NOTHING] * 4
     return [read(name) for name in ("pooler.dense.weight", "pooler.dense.bias", "classifier.weight", "classifier.bias")]
