@@ -40,7 +40,8 @@ class Settings:
     OpenAI-compatible one; "none" for neither. `depth`: candidates from the first stage. `top_k`: how many come out.
     `score_cache`: where scores are kept for pairs that come again, "none", "memory", "disk" (a file that processes
     share), or a file's path. `exact`: whether a pair must score the same to the bit whatever it comes with.
-    `exits`: a file of `shortlist exits`, with which a model that has exits drops candidates early; "none" for none.
+    `exits`: a file of `shortlist exits`, or "packaged", with which `model` drops candidates early that are out of
+    reach of the top k; "none" for none.
     `first_stage_weight`: the share of the first stage's scores in the order of a search, 0 to 1, as
     `shortlist advise` fits it; 0 is the reranker alone.
     """

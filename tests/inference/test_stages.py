@@ -28,7 +28,7 @@ from shortlist.inference.stages import Stages
 from shortlist.inference.tokens import ModelInput, Tokenizer
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pruned import Pruned
-from shortlist.scorers.pruning import Margins, safe_margin, survivors
+from shortlist.scorers.pruning import Margins, safe_margin, safe_margins, survivors
 from shortlist.settings import Settings
 from shortlist.testing import check_reranker
 from shortlist.types import Document, Query, Ranking
@@ -67,8 +67,13 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFact
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
-def pruned(folder: Path, margins: tuple[float, float], **options: object) -> Pruned:
-    return Pruned.load(folder, margins=margins, top_k=5, engine="onnxruntime", precision="fp32", **options)  # type: ignore[arg-type]
+INF = float("inf")
+
+
+def pruned(folder: Path, margins: tuple[float, ...], **options: object) -> Pruned:
+    """Load the folder with margins behind its layers, and none before the first one."""
+    given = {5: margins if len(margins) == 3 else (INF, *margins)}
+    return Pruned.load(folder, margins=given, engine="onnxruntime", precision="fp32", **options)  # type: ignore[arg-type]
 
 
 def test_every_exit_scores_as_the_trained_model_does(folder: Path, tmp_path: Path) -> None:
@@ -102,7 +107,7 @@ def test_without_a_margin_to_drop_by_the_order_is_that_of_the_last_layer(folder:
 
 def test_dropped_documents_follow_by_their_last_exit_and_are_reported(folder: Path) -> None:
     reranker = pruned(folder, (0.0, 0.0))
-    early = reranker.scores(QUERY, DOCUMENTS)[0]
+    early = reranker.scores(QUERY, DOCUMENTS)[1]
     ranking = reranker.rerank(CANDIDATES, top_k=5)
     step = ranking.trace.steps[-1]
     assert step.counts["stage_0"] == 30
@@ -114,11 +119,13 @@ def test_dropped_documents_follow_by_their_last_exit_and_are_reported(folder: Pa
 def test_margins_made_for_these_queries_keep_the_top_of_them(folder: Path) -> None:
     measuring = pruned(folder, (0.0, 0.0))
     rankings = [Ranking.in_order(Query(f"berlin {i} museums"), DOCUMENTS) for i in range(30)]
-    margins = measuring.margins_for(rankings, top_k=5, risk=0.2)
-    reranker = pruned(folder, margins)  # type: ignore[arg-type]
+    scores = [measuring.scores(one.query, one.documents) for one in rankings]
+    margins = safe_margins(scores, top_k=5, risk=0.2)
+    assert margins[0] == INF  # nothing stands beside the model, so nothing is known before its first layer
+    reranker = pruned(folder, margins)
     lost = sum(set(reranker.rerank(one, top_k=5).doc_ids) != set(measuring.rerank(one).doc_ids[:5]) for one in rankings)
     assert lost <= 6
-    assert measuring.margins_for(rankings[:3], top_k=5, risk=0.05) == (np.inf, np.inf)
+    assert safe_margins(scores[:3], top_k=5, risk=0.05) == (INF, INF, INF)
 
 
 def test_another_scorer_is_added_at_every_exit(folder: Path) -> None:
@@ -128,15 +135,39 @@ def test_another_scorer_is_added_at_every_exit(folder: Path) -> None:
     assert np.allclose(both.scores(QUERY, DOCUMENTS), alone.scores(QUERY, DOCUMENTS) + added, atol=1e-4)
 
 
+def test_what_stands_beside_decides_before_the_first_layer_and_the_unread_are_reported(folder: Path) -> None:
+    beside = Lexical()
+    both = pruned(folder, (0.5, INF, INF), beside=beside, weight=2.0)
+    added = both.scores(QUERY, DOCUMENTS)[0]
+    within = {str(i) for i in np.flatnonzero(added >= np.sort(added)[-5] - 0.5)}
+    ranking = both.rerank(CANDIDATES, top_k=5)
+    step = ranking.trace.steps[-1]
+    assert step.counts["stage_0"] == len(within) < 30
+    assert step.degradations[-1] == f"{30 - len(within)} of them were left unread, before the first layer"
+    assert set(ranking.doc_ids) <= within
+    assert both.rerank(CANDIDATES).trace.steps[-1].counts["pruned"] == 0
+
+
+def test_margins_of_the_smallest_sufficient_top_k_are_taken(folder: Path) -> None:
+    reranker = Pruned.load(
+        folder, margins={3: (INF, 0.0, 0.0), 8: (INF, 0.0, INF)}, engine="onnxruntime", precision="fp32"
+    )
+    early = reranker.scores(QUERY, DOCUMENTS)[1]
+    asked = {top_k: reranker.rerank(CANDIDATES, top_k=top_k).trace.steps[-1].counts for top_k in (2, 5, 9)}
+    assert asked[2]["stage_1"] == (early >= np.sort(early)[-3]).sum()
+    assert asked[5]["stage_1"] == (early >= np.sort(early)[-8]).sum()
+    assert asked[9]["pruned"] == 0
+
+
 def test_it_keeps_the_contract_of_a_reranker(folder: Path) -> None:
     check_reranker(pruned(folder, (1.0, 1.0)))
 
 
 def test_a_model_without_exits_and_wrong_margins_are_refused(folder: Path) -> None:
     with pytest.raises(UnsupportedModelError, match=r"exit_heads.safetensors"):
-        Pruned.load("shortlist-minilm-l6", margins=(), top_k=5)
-    with pytest.raises(InputError, match="2 margins"):
-        Pruned.load(folder, margins=(1.0,), top_k=5, engine="onnxruntime")
+        Pruned.load("shortlist-minilm-l6")
+    with pytest.raises(InputError, match="3 margins from 0 are needed for top_k=5"):
+        Pruned.load(folder, margins={5: (1.0,)}, engine="onnxruntime")
 
 
 PAIR = st.tuples(st.floats(-9, 9, width=32), st.floats(-9, 9, width=32))
@@ -166,9 +197,11 @@ def test_a_margin_covers_all_but_the_risked_share_of_the_queries(pairs: list[lis
 
 
 def test_margins_come_back_from_their_file_as_they_were(tmp_path: Path) -> None:
-    made = Margins("model@1:openvino:bf16:512:head", 10, 0.1, 40, (0.1234567, float("inf")))
+    made = Margins("model@1:openvino:bf16:512:head", 0.1, 40, {1: (0.5, INF), 10: (0.1234567, INF)})
     made.save(tmp_path / "exits.json")
     assert Margins.load(tmp_path / "exits.json") == made
+    assert made.fitted_for(2) == (10, (0.1234567, INF))
+    assert made.fitted_for(11) is made.fitted_for(None) is None
     (tmp_path / "exits.json").write_text('{"margins": 3}', encoding="utf-8")
     with pytest.raises(InputError, match="holds no margins of exits"):
         Margins.load(tmp_path / "exits.json")
@@ -181,9 +214,9 @@ def test_a_reranker_takes_the_margins_that_were_fitted_for_its_model(folder: Pat
     queries.write_text("".join(json.dumps({"_id": f"q{i}", "text": f"berlin {i} museums"}) + "\n" for i in range(25)))
     request = Request(systems=("bm25@30",), corpus=str(corpus), queries=str(queries))
     settings = Settings(model=str(folder), engine="onnxruntime", precision="fp32")
-    made = fit_margins(request, str(folder), settings=settings, top_k=5, risk=0.4)
-    assert (made.queries, made.top_k) == (25, 5)
-    assert all(np.isfinite(made.margins))
+    made = fit_margins(request, str(folder), settings=settings, top_ks=(5,), risk=0.4)
+    assert (made.queries, *made.by_top_k) == (25, 5)
+    assert np.isfinite(made.by_top_k[5]).tolist() == [False, True, True]
     made.save(tmp_path / "exits.json")
     ranking = Reranker.of(replace(settings, exits=str(tmp_path / "exits.json"))).rank(QUERY, texts, top_k=5)
     assert ranking.trace.steps[-1].counts["stage_0"] == 30

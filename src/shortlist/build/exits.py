@@ -1,42 +1,135 @@
-"""A model with exits, alone or in a blend, becomes a reranker that drops candidates early."""
+"""A blend, or a model with exits, becomes a reranker that drops candidates before they are read to the end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shortlist.build.models import blend_parts, load_part
-from shortlist.errors import InputError, UnsupportedModelError
+import numpy as np
+
+from shortlist.build.models import blend_parts, load_model, load_part
+from shortlist.errors import CorruptModelError, InputError, UnsupportedModelError
 from shortlist.inference.biencoder import BiEncoder
-from shortlist.protocols import Scorer
+from shortlist.inference.export.stages import exit_layers
+from shortlist.inference.models import find_model
+from shortlist.pipeline.cheap_first import CheapFirst
+from shortlist.protocols import Reranker, Scorer
 from shortlist.scorers.blend import Blend
+from shortlist.scorers.pointwise import Pointwise
 from shortlist.scorers.pruned import Pruned
-from shortlist.scorers.pruning import Margins
+from shortlist.scorers.pruning import Floats, Margins
+from shortlist.settings import DEFAULT_MODEL
+from shortlist.types import Document, Query
+from shortlist.weights import find_packaged
+
+PACKAGED = "packaged"
+"""In the place of a file of margins: those that come with the packaged default."""
 
 _TAKEN = ("engine", "precision", "threads")
+_CHEAP = {"bi-encoder", "token-bm25"}  # with vectors and token ids stored
 
 
-def load_pruned(
-    name: str, file: Path | None, *, encoder: BiEncoder | None = None, options: Mapping[str, Any] | None = None
-) -> Pruned:
-    """Load a cross-encoder with exits, or a blend of one, with the margins in `file`; without it nothing is dropped.
+@dataclass(frozen=True, slots=True)
+class Exits:
+    """A reranker that drops candidates by margins, and what margins are fitted from.
 
-    Raises InputError for margins of another model, UnsupportedModelError for one without exits, or where the
-    cross-encoder is not the one part of the weight 1.
+    `scores` gives every exit's scores and then the final ones, `[exits + 1, documents]`, the first exit being before
+    the first layer; `fingerprint` says of what. `close` ends the threads.
     """
-    given = dict(options or {})
+
+    reranker: Reranker
+    fingerprint: str
+    scores: Callable[[Query, Sequence[Document]], Floats]
+    close: Callable[[], None]
+
+
+def load_exits(
+    name: str,
+    where: str | None = None,
+    *,
+    encoder: BiEncoder | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Exits:
+    """Load a blend, or a cross-encoder with exits behind its layers, with the margins of a file or PACKAGED.
+
+    Without margins nothing is dropped. Raises InputError for margins of another model, UnsupportedModelError for a
+    model that knows nothing before the last layer, or where not just one cross-encoder is read beside cheap parts.
+    """
+    margins = None if where is None else read_margins(where)
+    if where == PACKAGED and name != DEFAULT_MODEL:
+        raise InputError(
+            f"the packaged margins are of {DEFAULT_MODEL}, not of {name}; fit some with `shortlist exits`, or leave"
+            " exits out"
+        )
     parts = blend_parts(name) or [{"kind": "cross-encoder", "model": name, "weight": 1.0}]
-    staged = [part for part in parts if part["kind"] == "cross-encoder"]
-    if len(staged) != 1 or float(staged[0]["weight"]) != 1.0:
-        raise UnsupportedModelError(f"{name} has exits only if one cross-encoder, of the weight 1, is in it: {parts}")
-    others = [(load_part(part, encoder, given), float(part["weight"])) for part in parts if part is not staged[0]]
+    read = [part for part in parts if part["kind"] == "cross-encoder"]
+    if len(read) != 1 or any(part["kind"] not in _CHEAP for part in parts if part not in read):
+        raise UnsupportedModelError(
+            f"{name} has exits only if one cross-encoder is in it, and otherwise {' or '.join(sorted(_CHEAP))}: {parts}"
+        )
+    is_layered = len(parts) == 1 or bool(exit_layers(find_model(str(read[0]["model"])).path))
+    load = _layered if is_layered else _before_reading
+    made = load(name, parts, margins, encoder, dict(options or {}))
+    if margins is not None and where != PACKAGED and margins.model != made.fingerprint:
+        made.close()
+        raise InputError(f"the margins in {where} are of {margins.model}, not of {made.fingerprint}; fit them anew")
+    return made
+
+
+def read_margins(where: str) -> Margins:
+    """Return the margins of a file, or PACKAGED ones; raises InputError for a file that holds none."""
+    return packaged_margins() if where == PACKAGED else Margins.load(Path(where).expanduser())
+
+
+def packaged_margins() -> Margins:
+    """Return the margins of the packaged default, in whichever precision it runs; see scripts/fit_exits.py."""
+    model = find_packaged(DEFAULT_MODEL)
+    if model is None:
+        raise CorruptModelError(f"the packaged model {DEFAULT_MODEL} is missing; install shortlist again")
+    model.verify()
+    return Margins.load(model.folder / "exits.json")
+
+
+def _before_reading(
+    name: str,
+    parts: Sequence[Mapping[str, Any]],
+    margins: Margins | None,
+    encoder: BiEncoder | None,
+    options: dict[str, Any],
+) -> Exits:
+    """The parts of the blend that cost next to nothing are its one exit."""
+    blend = load_model(name, encoder=encoder, **options)
+    if not isinstance(blend, Blend):
+        raise UnsupportedModelError(f"{name} is no blend, so nothing is known before it is read")
+    place = [part["kind"] for part in parts].index("cross-encoder")
+    dear, weight = blend.parts[place], np.float32(blend.weights[place])
+    cheap = blend.without(dear)
+    by_top_k = {} if margins is None else {top_k: given[0] for top_k, given in margins.by_top_k.items()}
+
+    def scores(query: Query, documents: Sequence[Document]) -> Floats:
+        added = cheap.score(query, documents).values
+        return np.stack([added, added + weight * dear.score(query, documents).values])
+
+    return Exits(CheapFirst(cheap, Pointwise(blend), margins=by_top_k), blend.fingerprint, scores, blend.close)
+
+
+def _layered(
+    name: str,
+    parts: Sequence[Mapping[str, Any]],
+    margins: Margins | None,
+    encoder: BiEncoder | None,
+    options: dict[str, Any],
+) -> Exits:
+    """The other parts of the blend, if there are any, are the first exit; heads behind layers are the others."""
+    read = next(part for part in parts if part["kind"] == "cross-encoder")
+    if float(read["weight"]) != 1.0:
+        raise UnsupportedModelError(f"{name} has exits behind layers only if the cross-encoder's weight is 1: {parts}")
+    others = [(load_part(part, encoder, options), float(part["weight"])) for part in parts if part is not read]
     beside: Scorer | None = Blend(others) if others else None
-    made = Margins.load(file) if file is not None else None
-    told: dict[str, Any] = {} if made is None else {"margins": made.margins, "top_k": made.top_k}
-    taken = {key: value for key, value in given.items() if key in _TAKEN}
-    pruned = Pruned.load(str(staged[0]["model"]), beside=beside, **told, **taken)
-    if made is not None and made.model != pruned.fingerprint:
-        pruned.close()
-        raise InputError(f"the margins in {file} are of {made.model}, not of {pruned.fingerprint}; fit them anew")
-    return pruned
+    taken = {key: value for key, value in options.items() if key in _TAKEN}
+    pruned = Pruned.load(
+        str(read["model"]), beside=beside, margins=None if margins is None else margins.by_top_k, **taken
+    )
+    return Exits(pruned, pruned.fingerprint, pruned.scores, pruned.close)

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from shortlist import protocols
-from shortlist.build.exits import load_pruned
+from shortlist.build.exits import load_exits
 from shortlist.build.models import LanguageModel, load_second_stage, options_of, split_kind
+from shortlist.errors import UnsupportedModelError
 from shortlist.inference.biencoder import BiEncoder
-from shortlist.pipeline import Breaker, Fallback
+from shortlist.pipeline import Breaker, CheapFirst, Fallback
 from shortlist.protocols import AsyncScorer
 from shortlist.scorers.cached import Cached
 from shortlist.scorers.pointwise import Pointwise
@@ -33,9 +34,10 @@ class Named:
 
     @classmethod
     def of(cls, name: str, settings: Settings, encoder: BiEncoder | None = None) -> Named:
-        """Take `name` or `kind:name`, run as the settings say."""
+        """Take `name` or `kind:name`, run as the settings say; their exits are of their own model only."""
         kind, rest = split_kind(name)
-        return cls(rest, kind, {}, options_of(settings), encoder, settings.score_cache, settings.exits)
+        exits = settings.exits if name == settings.model else "none"
+        return cls(rest, kind, {}, options_of(settings), encoder, settings.score_cache, exits)
 
     def __str__(self) -> str:
         model = self.model if isinstance(self.model, str) else self.model.fingerprint
@@ -48,14 +50,23 @@ class Named:
         return chosen
 
     def load(self) -> protocols.Reranker:
-        """Load the model, with its exits or behind its cache; raises as `load_second_stage` does."""
+        """Load the model, with its exits and behind its cache; raises as `load_second_stage` and `load_exits` do."""
         if self.exits != "none":
-            given = {**self.defaults, **self.options}
-            return load_pruned(str(self.model), Path(self.exits), encoder=self.encoder, options=given)
+            return self._with_exits()
         reranker = load_second_stage(
             self.model, kind=self.kind, encoder=self.encoder, defaults=self.defaults, **self.options
         )
         return reranker if self.score_cache == "none" else _remembering(reranker, self.score_cache)
+
+    def _with_exits(self) -> protocols.Reranker:
+        """Load the model with its exits; one with exits behind its layers has no cache: what it gives depends on k."""
+        if not isinstance(self.model, str) or self.kind not in {None, "blend", "cross-encoder"}:
+            raise UnsupportedModelError(f"{self} has no exits; leave exits out, or take a blend or a cross-encoder")
+        given = {**self.defaults, **self.options}
+        reranker = load_exits(self.model, self.exits, encoder=self.encoder, options=given).reranker
+        if not isinstance(reranker, CheapFirst) or self.score_cache == "none":
+            return reranker
+        return reranker.over(_remembering(reranker.reranker, self.score_cache))
 
     def guarded(self) -> protocols.Reranker:
         """Load the model; one that is elsewhere stands behind a circuit breaker."""
@@ -69,6 +80,12 @@ def _remembering(reranker: protocols.Reranker, where: str) -> protocols.Reranker
         return reranker
     store = None if where == "memory" else ScoreStore(None if where == "disk" else Path(where).expanduser())
     return Pointwise(Cached(reranker.scorer, store=store))
+
+
+def pointwise_of(reranker: protocols.Reranker) -> Pointwise | None:
+    """Return the reranker that reads, whether an exit stands before it or not; None for one that orders together."""
+    reading = reranker.reranker if isinstance(reranker, CheapFirst) else reranker
+    return reading if isinstance(reading, Pointwise) else None
 
 
 def is_remote(reranker: protocols.Reranker) -> bool:

@@ -12,16 +12,15 @@ from typing import Any
 from shortlist import protocols
 from shortlist.build.calibration import level_of
 from shortlist.build.models import LanguageModel
-from shortlist.build.named import Named, is_remote, loaded
+from shortlist.build.named import Named, is_remote, loaded, pointwise_of
 from shortlist.calibration.fitted import ScoreCalibration
 from shortlist.errors import InputError
 from shortlist.inference.biencoder import BiEncoder
-from shortlist.pipeline import Budgeted
+from shortlist.pipeline import Budgeted, CheapFirst
 from shortlist.pipeline.awaiting import arerank, cancellable
 from shortlist.pipeline.pipeline import due
 from shortlist.scorers.calibrated import Calibrated
 from shortlist.scorers.llm import Estimate, LLMReranker, PointwiseLLM
-from shortlist.scorers.pointwise import Pointwise
 from shortlist.settings import DEFAULT_MODEL, Settings
 from shortlist.types import Cancel, Deadline, Document, Query, Ranking, ScoreKind
 from shortlist.types.document import documents_of
@@ -69,7 +68,7 @@ class Reranker:
         self._lock = threading.Lock()
         self._loaded: protocols.Reranker | None = None
         self._made: ScoreCalibration | None = None
-        self._budgeted: Budgeted | None = None
+        self._budgeted: Budgeted | CheapFirst | None = None
 
     @classmethod
     def load(
@@ -96,8 +95,8 @@ class Reranker:
         `server="http://localhost:8000/v1"`. An open `encoder` is used where the model needs that one.
         Without a `fallback` a failure is an error. `score_cache` keeps the scores of pairs that come again: in
         "memory", on "disk" (a file that processes share), or in a file of yours; not those of a remote model.
-        `exits`, a file that `shortlist exits` wrote for this model, drops candidates that are out of reach of the
-        `top_k` early.
+        `exits`, a file that `shortlist exits` wrote for this model, or "packaged" for the packaged default's own, drops
+        candidates that are out of reach of the `top_k` early, those with stored vectors before they are read.
         Raises ModelNotFoundError, CorruptModelError, UnsupportedModelError, AuthenticationError or
         MissingExtraError, each saying what to do.
         """
@@ -182,7 +181,7 @@ class Reranker:
         fallback chain, goes on to its end, unheard.
         """
         plain = await asyncio.to_thread(self._ready)
-        keeps_deadlines = isinstance(plain, Pointwise)
+        keeps_deadlines = pointwise_of(plain) is not None
 
         def work(cancel: Cancel) -> Ranking:
             return self.rank(
@@ -265,8 +264,9 @@ class Reranker:
         return made
 
     def _scorer_of(self, reranker: protocols.Reranker) -> protocols.Scorer:
-        if isinstance(reranker, Pointwise):
-            return reranker.scorer
+        reading = pointwise_of(reranker)
+        if reading is not None:
+            return reading.scorer
         if self._fallback is not None:
             raise InputError(
                 "a fallback chain keeps no deadline and has no calibration; name `faster` models for a budget instead"
@@ -276,18 +276,18 @@ class Reranker:
             " cap its calls instead, or take a model that scores each document"
         )
 
-    def _timed(self, *, may_probe: bool = False) -> Budgeted:
-        scorers = [(self._first, self._ready())]
+    def _timed(self, *, may_probe: bool = False) -> Budgeted | CheapFirst:
+        first = self._ready()
         with self._lock:
             if self._budgeted is None:
-                others = [replace(self._first, model=name, kind=None) for name in self._faster]
-                scorers += [(named, named.load()) for named in others]
+                others = [replace(self._first, model=name, kind=None, exits="none") for name in self._faster]
                 levels = []
-                for named, reranker in scorers:
+                for named, reranker in [(self._first, first), *((named, named.load()) for named in others)]:
                     probes = may_probe and not is_remote(reranker)  # what is far away may cost money a call
                     scorer = self._scorer_of(reranker)
                     levels.append(level_of(str(named), scorer, threads=named.threads, may_probe=probes))
-                self._budgeted = Budgeted(levels)
+                made = Budgeted(levels)
+                self._budgeted = first.over(made) if isinstance(first, CheapFirst) else made
             return self._budgeted
 
 

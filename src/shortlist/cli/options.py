@@ -61,7 +61,10 @@ Exact = Annotated[
 ]
 Exits = Annotated[
     str | None,
-    typer.Option("--exits", help="Drop candidates that cannot reach --top-k early, by a file of `shortlist exits`."),
+    typer.Option(
+        "--exits",
+        help="Drop candidates that cannot reach the top k early: packaged, or a file of `shortlist exits`.",
+    ),
 ]
 ScoreCache = Annotated[
     str | None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shortlist._optional import require
-from shortlist.cli.options import Engine, Fallback, Precision, Threads, settings
+from shortlist.cli.options import Engine, Exits, Fallback, Precision, Threads, settings
 from shortlist.cli.output import errors_console, print_json, shown
 from shortlist.settings import FILE_NAME
 
@@ -38,6 +38,7 @@ def serve(
     engine: Engine = None,
     precision: Precision = None,
     threads: Threads = None,
+    exits: Exits = None,
 ) -> None:
     """Answer rerank requests in the formats of Cohere, Jina, Voyage, TEI, vLLM, Infinity, llama.cpp, and our own.
 
@@ -47,16 +48,13 @@ def serve(
     Example:  shortlist serve --port 8765
     """
     require("uvicorn", extra="server")
-    from shortlist.server.keys import new_key as make_key
     from shortlist.server.run import check_state, serve_forever
     from shortlist.server.settings import ServeSettings
 
     if new_key is not None:
-        key, line = make_key(new_key)
-        typer.echo(key)
-        errors_console().print(shown(f"its line for the keys file (the key itself is kept nowhere):\n{line}"))
-        return None
-    chosen = settings(fallback=fallback, engine=engine, precision=precision, threads=threads)
+        return _print_key(new_key)
+    running = {"fallback": fallback, "engine": engine, "precision": precision, "threads": threads, "exits": exits}
+    chosen = settings(**running)
     file = Path(FILE_NAME)
     loaded = ServeSettings.load(file=file if file.is_file() else None, environ=os.environ)
     given: dict[str, Any] = {
@@ -76,9 +74,16 @@ def serve(
     if ray:
         from shortlist.scale.ray_serve import serve_on_ray
 
-        running = {"fallback": fallback, "engine": engine, "precision": precision, "threads": threads}
         return serve_on_ray(_named(running), serving, _named(given))
     return serve_forever(chosen, serving, announce=lambda url: errors_console().print(shown(f"serving at {url}")))
+
+
+def _print_key(name: str) -> None:
+    from shortlist.server.keys import new_key
+
+    key, line = new_key(name)
+    typer.echo(key)
+    errors_console().print(shown(f"its line for the keys file (the key itself is kept nowhere):\n{line}"))
 
 
 def _named(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from shortlist.pipeline.breaker import Breaker, Circuit
 from shortlist.pipeline.budgeted import Budgeted, Level
 from shortlist.pipeline.cascade import Cascade
+from shortlist.pipeline.cheap_first import CheapFirst
 from shortlist.pipeline.fallback import Fallback
 from shortlist.pipeline.pipeline import Pipeline
 
-__all__ = ["Breaker", "Budgeted", "Cascade", "Circuit", "Fallback", "Level", "Pipeline"]
+__all__ = ["Breaker", "Budgeted", "Cascade", "CheapFirst", "Circuit", "Fallback", "Level", "Pipeline"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shortlist.errors import InputError
 from shortlist.protocols import Reranker, Scorer, TimedReranker
+from shortlist.types import Document
 
 
 def timed(reranker: Reranker) -> TimedReranker:
@@ -11,6 +14,12 @@ def timed(reranker: Reranker) -> TimedReranker:
     if not isinstance(reranker, TimedReranker):
         raise InputError(f"{type(reranker).__name__} keeps no deadline; put its scorer into a Budgeted")
     return reranker
+
+
+def is_at_hand(scorer: Scorer, documents: Sequence[Document]) -> bool:
+    """Whether a scorer finds at the documents, stored, what is dear to compute; one that stores nothing has no need."""
+    stored = getattr(scorer, "has_stored", None)
+    return bool(stored(documents)) if callable(stored) else True
 
 
 def close(scorer: Scorer) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from shortlist.protocols import Group, Scorer
-from shortlist.scorers.asked_of import close
+from shortlist.scorers.asked_of import close, is_at_hand
 from shortlist.scorers.groups import score_groups
 from shortlist.types import Document, Query, ScoreKind, Scores, Step
 
@@ -27,6 +27,19 @@ class Blend:
     def parts(self) -> tuple[Scorer, ...]:
         """The scorers that are added up."""
         return tuple(scorer for scorer, _ in self._parts)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """What each of the parts is multiplied by."""
+        return tuple(weight for _, weight in self._parts)
+
+    def without(self, part: Scorer) -> Blend:
+        """Return the blend of the other parts, with the weights they have here."""
+        return Blend([(scorer, weight) for scorer, weight in self._parts if scorer is not part])
+
+    def has_stored(self, documents: Sequence[Document]) -> bool:
+        """Whether every part finds at the documents what it would have to compute for them: see `is_at_hand`."""
+        return all(is_at_hand(scorer, documents) for scorer in self.parts)
 
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one sum a document, `[documents]` in input order."""

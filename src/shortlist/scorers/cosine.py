@@ -25,6 +25,7 @@ class Cosine:
 
     def __init__(self, encoder: BiEncoder, *, query_map: Vectors | None = None) -> None:
         self._encoder, self._query_map = encoder, query_map
+        self._asked: tuple[tuple[str, ...], Vectors] = ((), np.zeros((0, encoder.dimension), np.float32))
         self.fingerprint = f"cosine:{encoder.fingerprint}"
         if query_map is not None:
             self.fingerprint += f" mapped {hashlib.sha256(query_map.tobytes()).hexdigest()[:12]}"
@@ -44,6 +45,10 @@ class Cosine:
         """The bi-encoder."""
         return self._encoder
 
+    def has_stored(self, documents: Sequence[Document]) -> bool:
+        """Whether all documents have a vector of this encoder, so that none has to be made."""
+        return all(d.vector is not None and d.vector.encoder == self._encoder.fingerprint for d in documents)
+
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one cosine a document, `[documents]` in input order, in -1..1."""
         return self.score_groups([(query, documents)])[0]
@@ -54,9 +59,7 @@ class Cosine:
         documents = [document for _, some in groups for document in some]
         ids = self.tokenizer.ids_of(documents)
         vectors, is_fresh = self._vectors(documents, ids)
-        queries = self._encoder.encode([query.text for query, _ in groups], role=Role.QUERY)  # [groups, dimension]
-        if self._query_map is not None:
-            queries = mapped(queries, self._query_map)
+        queries = self._queries(tuple(query.text for query, _ in groups))  # [groups, dimension]
         found: list[Scores] = []
         done = 0
         for (_, some), query in zip(groups, queries, strict=True):
@@ -65,6 +68,15 @@ class Cosine:
             found.append(Scores(cosines(vectors[here], query), ScoreKind.SIMILARITY, step))
             done += len(some)
         return found
+
+    def _queries(self, texts: tuple[str, ...]) -> Vectors:
+        """Return the queries' vectors; those asked last are remembered, since a request may come in several calls."""
+        asked, vectors = self._asked  # one tuple, so that threads see both of one call
+        if asked != texts:
+            vectors = self._encoder.encode(texts, role=Role.QUERY)
+            vectors = vectors if self._query_map is None else mapped(vectors, self._query_map)
+            self._asked = (texts, vectors)
+        return vectors
 
     def _step(self, began: float, documents: Sequence[Document], ids: Sequence[Ids], fresh: int) -> Step:
         room = self._encoder.room

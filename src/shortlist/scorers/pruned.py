@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,18 +16,19 @@ from shortlist.inference.session import Precision
 from shortlist.inference.stages import Stages
 from shortlist.protocols import Scorer
 from shortlist.scorers.pairs import Readings, read_pairs
-from shortlist.scorers.pruning import Floats, safe_margins, survivors
+from shortlist.scorers.pruning import Floats, fitted_for, survivors
 from shortlist.types import Document, Query, Ranking, ScoreKind, Step
-from shortlist.types.ranking import check_top_k
+from shortlist.types.ranking import check_top_k, descending
 
 
 class Pruned:
-    """Scores at every exit, and drops what stands more than a margin below the `top_k`-th there (Cascade Transformer).
+    """Scores at every exit, and drops what stands more than a margin below the k-th there (Cascade Transformer).
 
-    (Soldaini & Moschitti 2020.) Without a `top_k`, or with margins for a smaller one, nothing is dropped. Those
-    dropped follow, in the order of the last exit that they came to, and are not `is_scored`. `beside` is a scorer
-    of which `weight` times the score is added at every exit, as in a `Blend`. Documents are read from their
-    head, up to `max_length` tokens with the query.
+    (Soldaini & Moschitti 2020.) `margins` hold for each `top_k` one margin an exit; those of the smallest one from the
+    asked one on are taken, and k is that one. Without a `top_k`, or with margins for smaller ones only, nothing is
+    dropped. Those dropped follow, in the order of the last exit that they came to, and are not `is_scored`. `beside`
+    is a scorer of which `weight` times the score is added at every exit, as in a `Blend`; the first exit, before the
+    first layer, knows nothing else. Documents are read from their head, up to `max_length` tokens with the query.
     """
 
     def __init__(
@@ -35,17 +36,18 @@ class Pruned:
         stages: Stages,
         *,
         fingerprint: str,
-        margins: Sequence[float],
-        top_k: int,
+        margins: Mapping[int, Sequence[float]],
         max_length: int = 512,
         beside: Scorer | None = None,
         weight: float = 1.0,
     ) -> None:
-        if len(margins) != len(stages.sessions) - 1 or any(not margin >= 0 for margin in margins):
-            raise InputError(f"{len(stages.sessions) - 1} margins from 0 are needed, one an exit; got {list(margins)}")
+        exits = len(stages.sessions)
+        for top_k, given in margins.items():
+            check_top_k(top_k)
+            if len(given) != exits or any(not margin >= 0 for margin in given):
+                raise InputError(f"{exits} margins from 0 are needed for top_k={top_k}, one an exit; got {list(given)}")
         self._stages = stages
-        self._margins = tuple(margins)
-        self._top_k = check_top_k(top_k) or 1
+        self._margins = {top_k: tuple(given) for top_k, given in margins.items()}
         self._max_length = max_length
         self._beside, self._weight = beside, np.float32(weight)
         added = f" + {weight:g} x ({beside.fingerprint})" if beside else ""
@@ -56,8 +58,7 @@ class Pruned:
         cls,
         folder: str | Path,
         *,
-        margins: Sequence[float] | None = None,
-        top_k: int = 1,
+        margins: Mapping[int, Sequence[float]] | None = None,
         engine: str = "auto",
         precision: Precision | str = Precision.AUTO,
         threads: int | None = None,
@@ -66,7 +67,7 @@ class Pruned:
     ) -> Pruned:
         """Load a folder with `exit_heads.safetensors`; its stages are exported once into the cache.
 
-        `margins` are `margins_for`'s of the same model, `beside` and `top_k`; without them nothing is dropped.
+        `margins` are `safe_margins`' of the same model's `scores` and `beside`; without them nothing is dropped.
         Raises as `CrossEncoder.load` does.
         """
         runtime = Runtime.of(engine, precision, threads=threads, device="cpu")
@@ -76,8 +77,7 @@ class Pruned:
         return cls(
             loaded.stages,
             fingerprint=loaded.fingerprint,
-            margins=[math.inf] * (len(loaded.stages.sessions) - 1) if margins is None else margins,
-            top_k=top_k,
+            margins=margins or {},
             max_length=loaded.folder.max_length,
             beside=beside,
             weight=weight,
@@ -91,37 +91,26 @@ class Pruned:
             return candidates
         query, documents = candidates.query, candidates.documents
         read = self._read(query, documents)
-        inputs = read.inputs
-        added, steps = self._added(query, documents)
-        passage = self._stages.begin(inputs)
-        places, order, reached = list(range(len(inputs))), list(range(len(inputs))), []
-        values = np.zeros(0, dtype=np.float32)
-        for margin in (*self._margins, None):
+        values, steps = self._added(query, documents)
+        added, passage = values, self._stages.begin(read.inputs)
+        nothing_dropped = len(documents), (math.inf,) * len(self._stages.sessions)
+        kth, margins = fitted_for(self._margins, top_k) or nothing_dropped
+        places, order, reached = list(range(len(documents))), list(range(len(documents))), []
+        for margin in margins:
+            ranked = descending(values)
+            order[: len(places)] = [places[i] for i in ranked]
+            places = sorted(order[: survivors(values[ranked], top_k=kth, margin=margin)])
             values = passage.advance(places) + added[places]
             reached.append(len(places))
-            ranked = np.argsort(-values, kind="stable")
-            order[: len(places)] = [places[i] for i in ranked]
-            if margin is not None:
-                goes_on = top_k is not None and top_k <= self._top_k
-                kept = survivors(values[ranked], top_k=top_k or 1, margin=margin) if goes_on else len(places)
-                places = sorted(order[:kept])
         step = self._step(began, documents, read, reached)
         return _ranked(candidates, places, order, values, self._kind, (*steps, step)).head(top_k)
-
-    def margins_for(self, rankings: Sequence[Ranking], *, top_k: int, risk: float = 0.05) -> tuple[float, ...]:
-        """Return one margin an exit from queries like those to come, with `risk` shared among the exits.
-
-        A query to come loses one of its final `top_k` with a probability of at most `risk`.
-        """
-        scores = [self.scores(ranking.query, ranking.documents) for ranking in rankings if len(ranking)]
-        return safe_margins(scores, top_k=top_k, risk=risk) if scores else (math.inf,) * len(self._margins)
 
     def scores(self, query: Query, documents: Sequence[Document]) -> Floats:
         """Return every exit's scores and then the final ones, `[exits + 1, documents]`, nothing dropped."""
         inputs = self._read(query, documents).inputs
         added, _ = self._added(query, documents)
         passage, everyone = self._stages.begin(inputs), range(len(inputs))
-        return np.stack([passage.advance(everyone) + added for _ in self._stages.sessions])
+        return np.stack([added, *(passage.advance(everyone) + added for _ in self._stages.sessions)])
 
     def close(self) -> None:
         """End the threads."""
@@ -149,11 +138,12 @@ class Pruned:
     ) -> Step:
         session = self._stages.sessions[0]
         stages = {f"stage_{number}": count for number, count in enumerate(reached)}
-        pruned = len(documents) - reached[-1]
+        unread, pruned = len(documents) - reached[0], len(documents) - reached[-1]
         notes = [f"{sum(not d.full_text.strip() for d in documents)} documents are empty"]
         notes = [] if notes[0].startswith("0 ") else notes
         notes += [f"{len(read.truncations)} texts cut (head)"] if read.truncations else []
         notes += [f"{pruned} documents dropped at an exit, out of reach of the top"] if pruned else []
+        notes += [f"{unread} of them were left unread, before the first layer"] if unread else []
         return Step(
             _STAGE,
             (time.perf_counter() - began) * 1000,

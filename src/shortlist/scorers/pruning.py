@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,31 +19,58 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Margins:
-    """One margin an exit, of which model (its fingerprint), for which `top_k` and risk, from how many queries.
+    """For each `top_k` one margin an exit, of which model (its fingerprint), for which risk, from how many queries.
 
-    An infinite margin drops nothing.
+    The first exit is the one before the first layer. An infinite margin drops nothing.
     """
 
     model: str
-    top_k: int
     risk: float
     queries: int
-    margins: tuple[float, ...]
+    by_top_k: Mapping[int, tuple[float, ...]]
+
+    def fitted_for(self, top_k: int | None) -> tuple[int, tuple[float, ...]] | None:
+        """Return the smallest `top_k` that holds for the asked one, with its margins: see `fitted_for`."""
+        return fitted_for(self.by_top_k, top_k)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; an infinite margin is null there."""
+        shown = {
+            str(top_k): [one if math.isfinite(one) else None for one in margins]
+            for top_k, margins in self.by_top_k.items()
+        }
+        return {"model": self.model, "risk": self.risk, "queries": self.queries, "by_top_k": shown}
 
     def save(self, file: Path) -> None:
-        """Write JSON; an infinite margin is null there."""
-        content = asdict(self) | {"margins": [one if math.isfinite(one) else None for one in self.margins]}
-        file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        """Write JSON."""
+        file.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, file: Path) -> Margins:
         """Read what `save` wrote; raises InputError that names the file when it is something else."""
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
-            margins = tuple(math.inf if one is None else float(one) for one in content.pop("margins"))
-            return cls(**content, margins=margins)
+            by_top_k = {
+                int(top_k): tuple(math.inf if one is None else float(one) for one in margins)
+                for top_k, margins in content.pop("by_top_k").items()
+            }
+            return cls(**content, by_top_k=by_top_k)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise InputError(f"{file} holds no margins of exits, as `shortlist exits` writes them: {error}") from error
+            raise InputError(
+                f"{file} holds no margins of exits, as `shortlist exits` writes them now: {error!r}; fit them anew"
+            ) from error
+
+
+Fitted = TypeVar("Fitted")
+
+
+def fitted_for(by_top_k: Mapping[int, Fitted], top_k: int | None) -> tuple[int, Fitted] | None:
+    """Return the smallest `top_k` from the asked one on, with what was fitted for it; None when there is none.
+
+    What keeps the first ten keeps the first seven, if the tenth is what the others are held against.
+    """
+    enough = [fitted for fitted in by_top_k if top_k is not None and fitted >= top_k]
+    return (min(enough), by_top_k[min(enough)]) if enough else None
 
 
 def survivors(descending: Floats, *, top_k: int, margin: float) -> int:
@@ -70,10 +98,17 @@ def safe_margin(exits: Sequence[Floats], finals: Sequence[Floats], *, top_k: int
 
 
 def safe_margins(scores: Sequence[Floats], *, top_k: int, risk: float) -> tuple[float, ...]:
-    """Return one `safe_margin` an exit, which share `risk`; `scores` hold each query's `[exits + 1, candidates]`."""
-    finals, exits = [one[-1] for one in scores], len(scores[0]) - 1
+    """Return one `safe_margin` an exit, which share `risk`; `scores` hold each query's `[exits + 1, candidates]`.
+
+    An exit at which all candidates stand equal drops none, and takes no share. Raises as `safe_margin` does.
+    """
+    finals, exits = [one[-1] for one in scores], range(len(scores[0]) - 1) if scores else range(0)
+    telling = [place for place in exits if any(np.ptp(one[place]) > 0 for one in scores if one.size)]
     return tuple(
-        safe_margin([one[place] for one in scores], finals, top_k=top_k, risk=risk / exits) for place in range(exits)
+        safe_margin([one[place] for one in scores], finals, top_k=top_k, risk=risk / len(telling))
+        if place in telling
+        else math.inf
+        for place in exits
     )
 
 

@@ -6,16 +6,18 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from shortlist.build.calibration import level_of
-from shortlist.build.named import Named, is_remote
+from shortlist.build.named import Named, is_remote, pointwise_of
 from shortlist.inference.biencoder import BiEncoder
+from shortlist.pipeline import CheapFirst
 from shortlist.planning.cost import CostModel
 from shortlist.protocols import Reranker, Scorer
-from shortlist.scorers.pointwise import Pointwise
 from shortlist.server.metrics import Metrics
 from shortlist.server.models.asked import Load, Served
+from shortlist.server.models.cheap_first import CheapFirstModel
 from shortlist.server.models.pool import Loading, ModelPool
 from shortlist.server.models.queued import QueuedModel
 from shortlist.server.models.whole import WholeModel
@@ -27,27 +29,33 @@ _REMOTE_AT_ONCE = 16
 
 
 def loading(settings: Settings, serve: ServeSettings, metrics: Metrics, encoder: BiEncoder | None = None) -> Loading:
-    """Return what loads a model by name, off the event loop, and finds out how fast it is."""
+    """Return what loads a model by name, off the event loop, and finds out how fast it is.
+
+    The settings' exits are those of the model that answers when a request names none.
+    """
+    own = replace(settings, model=(serve.models or (settings.model,))[0])
 
     async def load(name: str) -> Served:
-        named = Named.of(name, settings, encoder)
+        named = Named.of(name, own, encoder)
         reranker = await asyncio.to_thread(named.guarded)
-        if not isinstance(reranker, Pointwise) or is_remote(reranker):
+        reading = pointwise_of(reranker)
+        if reading is None or is_remote(reading):
             at_once = 1 if _is_here(reranker) else _REMOTE_AT_ONCE
             return WholeModel(reranker, at_once=at_once, fingerprint=name)
-        cost = await asyncio.to_thread(_cost, name, reranker.scorer, settings)
+        cost = await asyncio.to_thread(_cost, name, reading.scorer, settings)
 
         def watch(batch: Batch, latency_ms: float) -> None:
             metrics.count_batch(name, fill=batch.tokens / serve.batch_tokens, seconds=latency_ms / 1000)
 
-        return QueuedModel(
-            reranker.scorer,
+        queued = QueuedModel(
+            reading.scorer,
             cost=cost,
             batch_tokens=serve.batch_tokens,
             bounds=Bounds(serve.max_waiting_pairs, serve.max_wait_ms),
             remembered=serve.cached_pairs,
             watch=watch,
         )
+        return CheapFirstModel(reranker, queued) if isinstance(reranker, CheapFirst) else queued
 
     return load
 

@@ -1,0 +1,113 @@
+"""An exit before the first layer: a reranker reads only candidates that may still reach the top k."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from shortlist.errors import InputError
+from shortlist.protocols import Reranker, Scorer
+from shortlist.scorers.asked_of import is_at_hand, timed
+from shortlist.scorers.pointwise import counted_scores
+from shortlist.scorers.pruning import fitted_for, survivors
+from shortlist.types import Deadline, Ranking, ScoredDocument, Step
+from shortlist.types.ranking import check_top_k, descending
+
+STAGE = "cheap first"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Candidates parted into those `to_read`, in their own order, and those `unread`, the most promising first.
+
+    `promising` are those to read, the most promising first, and `by_cheap` is everyone by the cheap score; None where
+    that was not needed, or not at hand.
+    """
+
+    to_read: Ranking
+    promising: tuple[ScoredDocument, ...]
+    unread: tuple[ScoredDocument, ...] = ()
+    by_cheap: Ranking | None = None
+
+    def most_promising_first(self) -> Ranking:
+        """Return those to read in the order in which a deadline should find them."""
+        return replace(self.to_read, items=self.promising)
+
+    def put_together(self, read: Ranking) -> Ranking:
+        """Put the unread behind those read; when a deadline let none be read, the cheap order stands."""
+        if self.by_cheap is not None and read.unscored and read.unscored == len(self.to_read):
+            items = tuple(replace(item, is_scored=False) for item in self.by_cheap)
+            return replace(self.by_cheap, items=items, trace=read.trace, unscored=read.unscored)
+        return read.before_rest_of(replace(self.to_read, items=(*self.to_read.items, *self.unread)))
+
+
+class CheapFirst:
+    """Reads candidates whose cheap score is at most a margin below the k-th best; the others follow by cheap score.
+
+    (The exit before the first layer of a Cascade Transformer, Soldaini & Moschitti 2020.) `cheap` is the part of the
+    reranker's sum that costs next to nothing, `margins` one margin for each fitted `top_k`: that of the smallest one
+    from the asked one on is taken, and k is that one. Those not read are not `is_scored`. All are read when no
+    `top_k` is asked for or none that was fitted is enough, and when `cheap` would have to encode texts.
+    """
+
+    def __init__(self, cheap: Scorer, reranker: Reranker, *, margins: Mapping[int, float]) -> None:
+        for top_k, margin in margins.items():
+            check_top_k(top_k)
+            if not margin >= 0:
+                raise InputError(f"a margin must be a number from 0; got {margin} for top_k={top_k}")
+        self._cheap, self._margins = cheap, dict(margins)
+        self.reranker = reranker
+
+    def over(self, reranker: Reranker) -> CheapFirst:
+        """Return the same choice in front of another reranker."""
+        return CheapFirst(self._cheap, reranker, margins=self._margins)
+
+    def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        """Return a permutation of the candidates, or its first `top_k`."""
+        chosen = self.choose(candidates, top_k=top_k)
+        return chosen.put_together(self.reranker.rerank(chosen.to_read)).head(top_k)
+
+    def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
+        """Do the same by a deadline, the most promising first, so that it cuts off the least promising.
+
+        When there was no time to read any, the cheap order stands. Raises InputError when the reranker keeps no
+        deadline.
+        """
+        reranker = timed(self.reranker)
+        chosen = self.choose(candidates, top_k=top_k, is_timed=True)
+        return chosen.put_together(reranker.rerank_within(chosen.most_promising_first(), deadline=deadline)).head(top_k)
+
+    def choose(self, candidates: Ranking, *, top_k: int | None, is_timed: bool = False) -> Chosen:
+        """Choose whom to read; by a deadline the cheap scores are wanted for the order, even if nobody is left out."""
+        check_top_k(top_k)
+        fitted, count = fitted_for(self._margins, top_k), len(candidates)
+        has_scores = is_at_hand(self._cheap, candidates.documents)
+        notes = []
+        if count and not has_scores:
+            notes = ["all were read: a document has no stored vector, so what is known without reading is not cheap"]
+        elif count and fitted is None:
+            largest = max(self._margins, default=0)
+            notes = [f"all were read: margins are for a top_k up to {largest}, and {top_k or 'none'} is asked for"]
+        if has_scores and count and (is_timed or (fitted is not None and count > fitted[0])):
+            return self._parted(candidates, fitted, notes)
+        return Chosen(candidates.traced(_step(count, 0, notes)), candidates.items)
+
+    def _parted(self, candidates: Ranking, fitted: tuple[int, float] | None, notes: list[str]) -> Chosen:
+        scores, count = counted_scores(self._cheap, candidates.query, candidates.documents), len(candidates)
+        by_cheap = candidates.reordered(scores.values, kind=scores.kind, stage=STAGE)
+        order = descending(scores.values)
+        kth, margin = fitted or (count, math.inf)
+        kept = survivors(scores.values[order], top_k=kth, margin=margin)
+        if kept < count:
+            behind = f"more than {margin:.3f} behind number {kth} by what is known without reading"
+            notes = [*notes, f"{count - kept} of {count} documents were left unread: {behind}, out of reach of the top"]
+        read = replace(candidates, items=tuple(candidates[place] for place in sorted(order[:kept])))
+        ordered = tuple(candidates[place] for place in order)
+        step = _step(count, count - kept, notes)
+        return Chosen(read.traced(scores.step, step), ordered[:kept], ordered[kept:], by_cheap)
+
+
+def _step(documents: int, unread: int, notes: list[str]) -> Step:
+    counts = {"documents": documents, "read": documents - unread, "unread": unread}
+    return Step(STAGE, 0.0, counts, {}, tuple(notes))
