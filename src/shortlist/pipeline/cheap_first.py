@@ -38,7 +38,7 @@ class Chosen:
         """Put the unread behind those read; when a deadline let none be read, the cheap order stands."""
         if self.by_cheap is not None and read.unscored and read.unscored == len(self.to_read):
             items = tuple(replace(item, is_scored=False) for item in self.by_cheap)
-            return replace(self.by_cheap, items=items, trace=read.trace, unscored=read.unscored)
+            return replace(self.by_cheap, items=items, trace=read.trace, unscored=len(items))
         return read.before_rest_of(replace(self.to_read, items=(*self.to_read.items, *self.unread)))
 
 

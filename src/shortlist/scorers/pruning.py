@@ -54,6 +54,8 @@ class Margins:
                 int(top_k): tuple(math.inf if one is None else float(one) for one in margins)
                 for top_k, margins in content.pop("by_top_k").items()
             }
+            if not all(by_top_k.values()):
+                raise ValueError(f"no margin for top_k={min(k for k, margins in by_top_k.items() if not margins)}")
             return cls(**content, by_top_k=by_top_k)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(

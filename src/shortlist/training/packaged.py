@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from shortlist.training.augment import vary
@@ -128,14 +129,27 @@ def _weights(groups: Sequence[Group]) -> Weights:
     return fit([group for group in groups if not group.source.endswith("_cloze")])
 
 
-def _families(data: Path, seed: int) -> Iterator[tuple[list[Pair], list[str]]]:
+def unasked_pairs(data: Path, *, seed: int = 0) -> Iterator[tuple[str, list[Pair]]]:
+    """Yield each collection's name with its pairs whose query no group asks: what the model was not trained on."""
+    for source, pairs in _shuffled(data, seed):
+        asked = {pair.query for pair in pairs[: source.queries]}
+        yield source.name, [pair for pair in pairs[source.queries :] if pair.query not in asked]
+
+
+def _shuffled(data: Path, seed: int) -> Iterator[tuple[Source, list[Pair]]]:
     rng = random.Random(seed)
+    for source in (source for family in FAMILIES for source in family):
+        pairs = read_pairs(data, source, seed=seed)
+        rng.shuffle(pairs)
+        yield source, pairs
+
+
+def _families(data: Path, seed: int) -> Iterator[tuple[list[Pair], list[str]]]:
+    shuffled = _shuffled(data, seed)
     for family in FAMILIES:
         chosen: list[Pair] = []
         distractors: list[str] = []
-        for source in family:
-            pairs = read_pairs(data, source, seed=seed)
-            rng.shuffle(pairs)
+        for source, pairs in islice(shuffled, len(family)):
             rest = [pair.passage for pair in pairs[source.queries :]]
             chosen += pairs[: source.queries]
             distractors += rest[: source.distractors]
