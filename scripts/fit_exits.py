@@ -5,7 +5,7 @@
 60 questions of each of six training sets are asked, such as the packaged model was not asked in training, with the
 first 100 that BM25 finds among 4,000 passages of the set for candidates; a right passage is not added to them. Each set
 is a kind of question: it has margins of its own, and the largest of the six is taken, so that the risk holds for each
-kind. Nothing of eval/ is read. It takes ten minutes on two cores, and writes exits.json with its checksum beside the
+kind. Nothing of eval/ is read. It takes half an hour on two cores, and writes exits.json with its checksum beside the
 model's card.
 """
 

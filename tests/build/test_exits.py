@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from shortlist import Document, Reranker
-from shortlist.build.asking import weights_of
+from shortlist.build.asking import packaged_floor, weights_of
 from shortlist.build.exit_margins import fit_margins
 from shortlist.build.exits import PACKAGED, load_exits, packaged_margins, read_margins
 from shortlist.build.models import load_model
@@ -99,6 +99,13 @@ def test_what_is_read_scores_as_without_exits_and_the_hopeless_are_left_unread(
     assert 3 <= counts["read"] <= 6
     assert any("were left unread" in text for text in found.trace.degradations)
     assert exits.fingerprint == whole.fingerprint
+
+
+def test_the_chance_that_something_answers_is_known_with_exits_as_without(
+    exits: Reranker, whole: Reranker, stored: list[Document]
+) -> None:
+    chances = [packaged_floor().chance(one.rank(QUERY, stored, top_k=3)) for one in (exits, whole)]
+    assert chances[0] == pytest.approx(chances[1], abs=1e-6)
 
 
 def test_texts_without_stored_vectors_are_all_read(exits: Reranker, whole: Reranker) -> None:
