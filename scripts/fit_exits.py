@@ -64,7 +64,11 @@ def main() -> None:
     packaged = find_packaged(DEFAULT_MODEL)
     assert packaged is not None
     model = load_exits(DEFAULT_MODEL, options={"precision": "fp32", "engine": "onnxruntime"})
-    by_set = {name: list(scores_of(model, pairs)) for name, pairs in unasked_pairs(Path(sys.argv[1])) if name in SETS}
+    by_set: dict[str, list[Floats]] = {}
+    for name, pairs in unasked_pairs(Path(sys.argv[1])):
+        if name in SETS:
+            by_set[name] = list(scores_of(model, pairs))
+            sys.stderr.write(f"{name}: {len(by_set[name])} questions, of {len(pairs)} pairs not asked in training\n")
     queries = sum(map(len, by_set.values()))
     made = Margins(weights_only(model.fingerprint), RISK, queries, margins_of(by_set))
     file, card_file = packaged.folder / "exits.json", packaged.folder / "card.json"
