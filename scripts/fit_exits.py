@@ -63,7 +63,7 @@ def main() -> None:
     """Fit the margins and write them beside the packaged model's card."""
     packaged = find_packaged(DEFAULT_MODEL)
     assert packaged is not None
-    model = load_exits(DEFAULT_MODEL, options={"precision": "fp32", "engine": "onnxruntime"})
+    model = load_exits(DEFAULT_MODEL)
     by_set: dict[str, list[Floats]] = {}
     for name, pairs in unasked_pairs(Path(sys.argv[1])):
         if name in SETS:

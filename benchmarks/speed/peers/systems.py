@@ -101,9 +101,10 @@ def infinity(folder: Path) -> tuple[str, Score]:
 OURS = "shortlist"
 SYSTEMS: Mapping[str, Loader] = {
     f"{OURS} auto": ours(),
+    f"{OURS} native int8": ours(engine="native", precision="int8"),
     f"{OURS} openvino": ours(engine="openvino"),
     f"{OURS} fp32": ours(engine="openvino", precision="fp32"),
-    f"{OURS} int8": ours(precision="int8"),
+    f"{OURS} openvino int8": ours(engine="openvino", precision="int8"),
     f"{OURS} onnxruntime": ours(engine="onnxruntime"),
     f"{OURS} onnxruntime int8": ours(engine="onnxruntime", precision="int8"),
     "sentence-transformers fp32": sentence_transformers(),
