@@ -185,6 +185,16 @@ def test_the_limits_of_our_own_format_hold_for_the_index(server: Running) -> Non
         assert other.ask("/v1/search", {**asked, "depth": 5, "rerank": False}).status == 200
 
 
+def test_titles_count_among_the_characters_of_what_is_added(tmp_path: Path) -> None:
+    limits = ServeSettings(
+        models=("lexical:lexical",), index=str(tmp_path / "index"), writable_index=True, max_characters=100
+    )
+    documents = [{"id": str(i), "text": "iron", "title": "t" * 30} for i in range(3)]
+    with running_from(limits) as server:
+        assert server.ask("/v1/index", {"documents": documents}).status == 413
+        assert server.ask("/v1/index", {"documents": documents[:2]}).status == 200
+
+
 def test_a_method_that_the_index_has_not_is_told_those_that_it_has(server: Running) -> None:
     answer = server.ask("/v1/index", {}, method="PUT")
     assert answer.status == 405

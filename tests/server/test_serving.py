@@ -196,6 +196,14 @@ def test_limits_are_kept_and_named() -> None:
         assert server.ask("/voyage/v1/rerank", own(["d"] * 4, model="m")).status == 400
 
 
+def test_a_title_counts_among_the_characters_of_its_document() -> None:
+    with running(state_with(settings=ServeSettings(max_document_characters=100))) as server:
+        assert server.ask(OWN, own([{"text": "x", "title": "t" * 98}])).status == 200
+        answer = server.ask(OWN, own([{"text": "x", "title": "t" * 99}]))
+        assert answer.status == 413
+        assert "document 0 has 101 characters" in answer.json["error"]["message"]
+
+
 def test_no_other_model_is_asked_what_is_too_large() -> None:
     limits = ServeSettings(max_tokens=10)
     scorers = {"one": Overlap(), "other": Overlap()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shortlist.errors import InputError
@@ -12,12 +13,13 @@ from shortlist.server.models.asked import Ask
 from shortlist.server.notes import Notes
 from shortlist.server.settings import ServeSettings
 from shortlist.server.state import State
-from shortlist.types import Ranking
+from shortlist.types import Document, Ranking
 from shortlist.wire import Fault
 
 
-def check_size(settings: ServeSettings, query: str, texts: list[str]) -> None:
-    """Raise TooLargeError when a request holds more than the server takes."""
+def check_size(settings: ServeSettings, query: str, documents: Sequence[Document]) -> None:
+    """Raise TooLargeError when a request holds more than the server takes; titles count, since they are read, too."""
+    texts = [document.full_text for document in documents]
     if len(texts) > settings.max_documents:
         raise TooLargeError(f"{len(texts)} documents are more than the {settings.max_documents} of a request")
     if len(query) > settings.max_query_characters:

@@ -75,8 +75,8 @@ async def add(request: Request) -> Response:
     """Add documents in one commit; one of the same id is replaced."""
     desk, limits = _writable(request), own_limits(request)
     found = read_documents(At(await read_json(request, limits)).only(("documents",))["documents"])
-    check_size(limits, "", [document.text for document in found])
     documents = [Document(one.text, one.doc_id, one.title, one.metadata or {}) for one in found]
+    check_size(limits, "", documents)
     await asyncio.to_thread(desk.add, documents)
     return json_reply({"added": len(documents), "documents": await asyncio.to_thread(desk.count)})
 

@@ -49,14 +49,13 @@ async def explain(request: Request) -> Response:
 
 
 async def _asked(request: Request) -> OwnRequest:
-    limits = own_limits(request)
-    asked = decode_request(await read_json(request, limits))
-    check_size(limits, asked.query, [document.text for document in asked.documents])
-    return asked
+    return decode_request(await read_json(request, own_limits(request)))
 
 
 def _ask(request: Request, state: State, notes: Notes, asked: OwnRequest) -> Ask:
     documents = [Document(one.text, str(place), one.title) for place, one in enumerate(asked.documents)]
+    limits = own_limits(request)
+    check_size(limits, asked.query, documents)
     return Ask(
         Ranking.in_order(Query(asked.query), documents),
         top_k=asked.top_k,
@@ -64,7 +63,7 @@ def _ask(request: Request, state: State, notes: Notes, asked: OwnRequest) -> Ask
         client=notes.client,
         priority=asked.priority,
         cuts=Cuts(asked.max_document_tokens),
-        max_tokens=own_limits(request).max_tokens,
+        max_tokens=limits.max_tokens,
     )
 
 

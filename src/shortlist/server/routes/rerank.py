@@ -31,10 +31,11 @@ async def rerank(request: Request) -> Response:
     notes.dialect = dialect.name
     asked = dialect.decode_request(body)
     limits = state.settings.of(dialect.name)
-    check_size(limits, asked.query, [document.text for document in asked.documents])
+    documents = [Document(one.text, str(place)) for place, one in enumerate(asked.documents)]
+    check_size(limits, asked.query, documents)
     name = served_name(state, asked.model, notes)
     ask = Ask(
-        Ranking.in_order(Query(asked.query), [Document(d.text, str(i)) for i, d in enumerate(asked.documents)]),
+        Ranking.in_order(Query(asked.query), documents),
         top_k=asked.top_k if dialect.name != "vllm-score" else None,
         deadline=budget_of(request, None, state.clock),
         client=notes.client,
