@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from shortlist.errors import InputError
 from shortlist.protocols import Reranker, Scorer, TimedReranker
@@ -16,14 +17,27 @@ def timed(reranker: Reranker) -> TimedReranker:
     return reranker
 
 
+@runtime_checkable
+class _Wrapping(Protocol):
+    @property
+    def scorer(self) -> Scorer: ...
+
+
+def innermost(scorer: Scorer) -> Scorer:
+    """Return the scorer that computes: the one behind a cache, or behind the note of a licence."""
+    while isinstance(scorer, _Wrapping):
+        scorer = scorer.scorer
+    return scorer
+
+
 def is_at_hand(scorer: Scorer, documents: Sequence[Document]) -> bool:
     """Whether a scorer finds at the documents, stored, what is dear to compute; one that stores nothing has no need."""
-    stored = getattr(scorer, "has_stored", None)
+    stored = getattr(innermost(scorer), "has_stored", None)
     return bool(stored(documents)) if callable(stored) else True
 
 
 def close(scorer: Scorer) -> None:
     """End a scorer's threads; one that holds nothing has no `close`."""
-    end = getattr(scorer, "close", None)
+    end = getattr(innermost(scorer), "close", None)
     if callable(end):
         end()

@@ -166,6 +166,8 @@ class Cached:
         for text in (self.scorer.fingerprint, query.text, document.full_text):
             content = text.encode("utf-8", "surrogatepass")
             digest.update(len(content).to_bytes(8, "little") + content)
+        if document.tokens is not None and not document.tokens.is_whole:
+            digest.update(document.tokens.ids.tobytes())  # cut as asked: another reading of the same text
         return digest.digest()
 
     @staticmethod

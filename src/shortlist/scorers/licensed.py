@@ -13,17 +13,17 @@ class Licensed:
     """Scores as another scorer does, and says the licence in every step, so that no surface can hide it."""
 
     def __init__(self, scorer: Scorer, note: str) -> None:
-        self._scorer = scorer
+        self.scorer = scorer
         self._note = note
 
     @property
     def fingerprint(self) -> str:
         """The scorer's own: the scores are the same."""
-        return self._scorer.fingerprint
+        return self.scorer.fingerprint
 
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return the scorer's scores, `[documents]` in input order."""
-        scores = self._scorer.score(query, documents)
+        scores = self.scorer.score(query, documents)
         step = replace(
             scores.step,
             facts={**scores.step.facts, "licence": self._note},

@@ -28,10 +28,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenIds:
-    """A document's token ids `[tokens]`, without special tokens, and the fingerprint of the tokenizer they are of."""
+    """A document's token ids `[tokens]`, without special tokens, and the fingerprint of the tokenizer they are of.
+
+    Where `is_whole` is false they are only a part of the text's, cut as somebody asked.
+    """
 
     tokenizer: str
     ids: npt.NDArray[np.int32]
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)

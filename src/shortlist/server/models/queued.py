@@ -16,10 +16,9 @@ from shortlist.planning.lengths import pair_lengths
 from shortlist.protocols import Scorer
 from shortlist.scorers.asked_of import close
 from shortlist.scorers.groups import score_groups
-from shortlist.server.faults import TooLargeError
 from shortlist.server.models.answer import ranking_of
 from shortlist.server.models.asked import Ask, Load
-from shortlist.server.models.reading import Read, read, reader_of
+from shortlist.server.models.reading import Read, check_tokens, read, reader_of, uncut
 from shortlist.server.scheduling.queue import DEFAULT_BOUNDS, Batch, Bounds, PairQueue
 from shortlist.server.scheduling.throughput import Throughput
 from shortlist.server.scheduling.work import Outcome, Pair, PairFailure, PairScore, Task
@@ -92,10 +91,7 @@ class QueuedModel:
         """Rerank the candidates with those of all other requests; see `Served`."""
         self._admit(ask)
         ready = await self._read(ask)
-        if 0 < ask.max_tokens < sum(ready.lengths):
-            raise TooLargeError(
-                f"the pairs have {sum(ready.lengths)} tokens together, more than the {ask.max_tokens} of a request"
-            )
+        check_tokens(ready.lengths, ask.max_tokens)
         task = Task(ask.candidates.query, ready.documents, ready.lengths, ask.client, ask.priority, ask.deadline)
         changed = self._changed[task] = asyncio.Event()
         self._queue.add(task)
@@ -112,7 +108,8 @@ class QueuedModel:
         finally:
             del self._changed[task]
             self._queue.drop(task)
-        return made(top_k=ask.top_k, now_ms=self._clock())
+        ranking = made(top_k=ask.top_k, now_ms=self._clock())
+        return ranking if self._reader is not None else ranking.traced(*uncut(ask.cuts))
 
     async def close(self) -> None:
         """Finish what was let in, then end the threads."""

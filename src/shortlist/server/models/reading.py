@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from shortlist.inference.tokens import Ids, Tokenizer
 from shortlist.planning.lengths import pair_lengths
 from shortlist.protocols import Scorer
+from shortlist.scorers.asked_of import innermost
 from shortlist.scorers.blend import Blend
+from shortlist.server.faults import TooLargeError
 from shortlist.server.models.asked import Cuts
-from shortlist.types import Document, Query, Truncation
+from shortlist.types import Document, Query, Step, Truncation
 
 
 @runtime_checkable
@@ -39,8 +41,21 @@ class Read:
 
 def reader_of(scorer: Scorer) -> Reader | None:
     """Return the part of a scorer that says how it reads, the first of a blend's; None when there is none."""
-    parts = scorer.parts if isinstance(scorer, Blend) else (scorer,)
+    inner = innermost(scorer)
+    parts = map(innermost, inner.parts) if isinstance(inner, Blend) else (inner,)
     return next((part for part in parts if isinstance(part, Reader)), None)
+
+
+def check_tokens(lengths: Sequence[int], most: int) -> None:
+    """Raise TooLargeError when the pairs of a request have more than `most` tokens together; 0 is no limit."""
+    if 0 < most < sum(lengths):
+        raise TooLargeError(f"the pairs have {sum(lengths)} tokens together, more than the {most} of a request")
+
+
+def uncut(cuts: Cuts) -> tuple[Step, ...]:
+    """Return what a trace says of cuts where no reader can make them."""
+    note = "documents were not cut as asked: this model does not say how it reads"
+    return (Step("reading", degradations=(note,)),) if cuts.is_asked else ()
 
 
 def read(reader: Reader | None, query: Query, documents: Sequence[Document], cuts: Cuts) -> Read:
@@ -57,7 +72,18 @@ def read(reader: Reader | None, query: Query, documents: Sequence[Document], cut
         for d, ids, all_ids in zip(documents, kept, whole, strict=True)
         if len(ids) < len(all_ids)
     )
-    return Read(tokenizer.carried(documents, kept), [overhead + min(len(ids), room) for ids in kept], truncations)
+    carried = tokenizer.carried(documents, kept)
+    if truncations:
+        carried = [_marked(document, len(ids)) for document, ids in zip(carried, whole, strict=True)]
+    return Read(carried, [overhead + min(len(ids), room) for ids in kept], truncations)
+
+
+def _marked(document: Document, total: int) -> Document:
+    """Say of a document's token ids when they are only a part of `total`."""
+    tokens = document.tokens
+    if tokens is None or len(tokens.ids) == total:
+        return document
+    return replace(document, tokens=replace(tokens, is_whole=False))
 
 
 def _cut(ids: Ids, cuts: Cuts, *, overhead: int, room: int) -> Ids:

@@ -7,8 +7,10 @@ import asyncio
 from shortlist.errors import OverloadedError
 from shortlist.pipeline.awaiting import arerank
 from shortlist.planning.cost import CostModel
+from shortlist.planning.lengths import pair_lengths
 from shortlist.protocols import Reranker
 from shortlist.server.models.asked import Ask, Load
+from shortlist.server.models.reading import check_tokens, uncut
 from shortlist.types import Ranking, Step
 
 
@@ -32,6 +34,7 @@ class WholeModel:
 
     async def rank(self, ask: Ask) -> Ranking:
         """Rerank when it is this request's turn; at its deadline the candidates come back as they were given."""
+        check_tokens(pair_lengths(ask.candidates.query, ask.candidates.documents), ask.max_tokens)
         if self._asked >= self._most:
             raise OverloadedError(f"too much to do: {self._asked} requests wait already; try again later")
         self._asked += 1
@@ -53,4 +56,5 @@ class WholeModel:
 
     async def _in_turn(self, ask: Ask) -> Ranking:
         async with self._turns:
-            return await arerank(self._reranker, ask.candidates, top_k=ask.top_k)
+            ranking = await arerank(self._reranker, ask.candidates, top_k=ask.top_k)
+        return ranking.traced(*uncut(ask.cuts))
