@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import threading
 from collections.abc import Callable
 
 import pytest
 
 from server.fakes import Overlap
 from shortlist.build.models import load_model
+from shortlist.errors import OverloadedError, ScoreError
 from shortlist.protocols import Scorer
 from shortlist.scorers.cached import Cached
 from shortlist.scorers.licensed import Licensed
@@ -17,7 +20,7 @@ from shortlist.server.faults import TooLargeError
 from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.models.queued import QueuedModel
 from shortlist.server.models.whole import WholeModel
-from shortlist.types import Document, Query, Ranking, Truncation
+from shortlist.types import Deadline, Document, Query, Ranking, Truncation
 
 NOTE = "for research only"
 WRAPPED: dict[str, Callable[[Scorer], Scorer]] = {
@@ -72,3 +75,112 @@ def test_a_model_of_whole_requests_keeps_the_limit_of_tokens_and_says_that_it_cu
         asyncio.run(model.rank(Ask(texts, max_tokens=20)))
     ranking = asyncio.run(model.rank(Ask(texts, cuts=Cuts(document_tokens=3))))
     assert any("not cut as asked" in note for note in ranking.trace.degradations)
+
+
+SPAN = contextvars.ContextVar("SPAN", default="none")
+
+
+class Held:
+    """A reranker that takes as long as its gate is closed, and knows how many calls it was in at once."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.began: list[str] = []
+        self.ended = 0
+        self.most = 0
+        self.spans: list[str] = []
+        self.fails = False
+
+    def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        self.began.append(candidates.documents[0].text)
+        self.most = max(self.most, len(self.began) - self.ended)
+        self.spans.append(SPAN.get())
+        assert self.gate.wait(10), "the test forgot to open the gate"
+        self.ended += 1
+        if self.fails:
+            raise ScoreError("too late to matter")
+        return candidates.head(top_k)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    for _ in range(2000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it did not happen within 10 s")
+
+
+@pytest.mark.parametrize("budget_ms", [None, 30])
+def test_a_turn_lasts_until_the_computation_ends_whoever_waits_for_it(budget_ms: float | None) -> None:
+    held = Held()
+    held.fails = True
+
+    async def use() -> None:
+        model = WholeModel(held, waiting=1)
+        deadline = None if budget_ms is None else Deadline.after(budget_ms)
+        first = asyncio.create_task(model.rank(Ask(candidates("first"), deadline=deadline)))
+        await until(lambda: held.began)
+        if budget_ms is None:
+            first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        second = asyncio.create_task(model.rank(Ask(candidates("second"))))
+        await asyncio.sleep(0.05)
+        assert held.began == ["first"]
+        assert model.load.pairs == 2
+        with pytest.raises(OverloadedError):
+            await model.rank(Ask(candidates("third")))
+        closing = asyncio.create_task(model.close())
+        held.gate.set()
+        await asyncio.gather(second, closing, return_exceptions=True)
+        assert (held.began, held.most, model.load.pairs) == (["first", "second"], 1, 0)
+
+    asyncio.run(use())
+
+
+def test_who_leaves_before_his_turn_is_not_computed_for() -> None:
+    held = Held()
+
+    async def use() -> None:
+        model = WholeModel(held)
+        first = asyncio.create_task(model.rank(Ask(candidates("first"))))
+        second = asyncio.create_task(model.rank(Ask(candidates("second"))))
+        await until(lambda: held.began and model.load.pairs == 2)
+        second.cancel()
+        held.gate.set()
+        assert (await first).doc_ids == ("0",)
+        await model.close()
+        assert held.began == ["first"]
+
+    asyncio.run(use())
+
+
+def test_a_server_elsewhere_is_no_longer_waited_for_when_its_client_has_left() -> None:
+    class Elsewhere(Held):
+        async def arerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+            self.began.append("asked")
+            await asyncio.sleep(60)
+            raise AssertionError
+
+    elsewhere = Elsewhere()
+
+    async def use() -> None:
+        model = WholeModel(elsewhere)
+        first = asyncio.create_task(model.rank(Ask(candidates("first"))))
+        await until(lambda: elsewhere.began)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        await until(lambda: model.load.pairs == 0)
+
+    asyncio.run(use())
+
+
+def test_a_computation_sees_the_context_of_its_request() -> None:
+    held = Held()
+    held.gate.set()
+
+    async def use() -> None:
+        SPAN.set("of the request")
+        await WholeModel(held).rank(Ask(candidates("a")))
+
+    asyncio.run(use())
+    assert held.spans == ["of the request"]
