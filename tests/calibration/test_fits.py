@@ -177,4 +177,17 @@ def test_a_threshold_needs_a_calibrated_or_a_named_kind() -> None:
 
 def test_a_threshold_leaves_out_what_was_not_scored() -> None:
     partial = CANDIDATES.partly_reordered([5, 6], kind=ScoreKind.LOGIT, stage="s")
-    assert partial.at_least(-100, kind=ScoreKind.LOGIT).doc_ids == ("1", "0")
+    kept = partial.at_least(-100, kind=ScoreKind.LOGIT, given=CANDIDATES.stage)
+    assert kept.doc_ids == ("1", "0")
+    assert kept.trace.degradations == ("threshold: 2 of 4 documents were not scored, and are left out",)
+
+
+@pytest.mark.parametrize("kind", [None, ScoreKind.RECIPROCAL_RANK])
+def test_a_threshold_is_not_put_to_an_order_that_no_model_made(kind: ScoreKind | None) -> None:
+    unscored = CANDIDATES.partly_reordered((), kind=CANDIDATES.score_kind, stage=CANDIDATES.stage)
+    kept = unscored.at_least(0.9, kind=kind, given=CANDIDATES.stage)
+    assert kept.doc_ids == CANDIDATES.doc_ids
+    note = f"threshold: min_score=0.9 was not applied: no document was scored, and the {CANDIDATES.stage} order stands"
+    assert kept.trace.degradations == (note,)
+    with pytest.raises(InputError, match="no kind of score 'stars'"):
+        unscored.at_least(0.9, kind="stars", given=CANDIDATES.stage)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from shortlist.errors import InputError, ScoreError
-from shortlist.pipeline import Pipeline
+from shortlist.gating.rules import Rules
+from shortlist.pipeline import Budgeted, Level, Pipeline
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.types import Document, Query, Ranking
@@ -51,6 +52,17 @@ def test_a_failing_reranker_leaves_the_first_stage_order_and_says_so() -> None:
     assert ranking.trace.degradations == (
         "fallback: reranking failed, so the fixed order stands: ScoreError: nan for document 'd1'",
     )
+
+
+@pytest.mark.parametrize("reason", ["a failed reranker", "a gate", "no time"])
+def test_a_threshold_leaves_the_first_stage_order_alone_where_no_model_came_to_it(reason: str) -> None:
+    timed = Budgeted([Level(Lexical())])
+    gate = Rules(many=1) if reason == "a gate" else None
+    pipeline = Pipeline(Fixed(), Failing() if reason == "a failed reranker" else timed, gate=gate)
+    budget_ms = 1e-9 if reason == "no time" else None
+    ranking = pipeline.search("tall", top_k=3, min_score=0.5, budget_ms=budget_ms)
+    assert ranking.doc_ids == ("d0", "d1", "d2")
+    assert any("min_score=0.5 was not applied" in note for note in ranking.trace.degradations)
 
 
 def test_a_defect_is_not_taken_for_a_failure() -> None:

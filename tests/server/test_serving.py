@@ -95,6 +95,19 @@ def test_a_budget_that_is_spent_gives_what_there_is_and_says_so() -> None:
         assert "0 of 2" in answer.headers["x-shortlist-degraded"]
 
 
+@pytest.mark.parametrize("more", [{}, {"score_kind": "reciprocal rank"}])
+def test_a_threshold_refuses_nothing_when_nothing_was_scored_in_time(more: dict[str, str]) -> None:
+    scorer = Overlap()
+    with running(state_with({"overlap": scorer})) as server:
+        scorer.gate.clear()
+        answer = server.ask(OWN, own(["x", "iron"], budget_ms=50, min_score=0.9, **more))
+        scorer.gate.set()
+        assert answer.status == 200
+        assert [result["index"] for result in answer.json["results"]] == [0, 1]
+        assert any("min_score=0.9 was not applied" in note for note in answer.json["degradations"])
+        assert "min_score=0.9 was not applied" in answer.headers["x-shortlist-degraded"]
+
+
 def test_the_budget_may_stand_in_a_header_of_any_dialect() -> None:
     scorer = Overlap()
     with running(state_with({"overlap": scorer})) as server:

@@ -163,7 +163,8 @@ class Reranker:
             ranking = self.rerank(candidates, top_k=top_k)
         else:
             ranking = self.rerank_within(candidates, deadline=deadline, top_k=top_k)
-        return ranking if min_score is None else ranking.at_least(min_score, kind=min_score_kind)
+        given = candidates.stage
+        return ranking if min_score is None else ranking.at_least(min_score, kind=min_score_kind, given=given)
 
     async def arank(
         self,

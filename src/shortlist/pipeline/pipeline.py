@@ -46,7 +46,7 @@ class Pipeline:
         When the reranker fails, the first stage's order is returned and the trace says so.
         With a `budget_ms`, from this call on, reranking has what retrieval left of it: see
         `Budgeted`. `cancel` ends it at the next chunk, with what there is by then. `min_score`
-        leaves out what is scored below it: see `Ranking.at_least` for the kind of score.
+        leaves out what is scored below it, where anything was scored: see `Ranking.at_least` for the kind of score.
         Raises InputError for an empty query, when `top_k` is above `depth`, or for a
         budget that the reranker knows nothing of.
         """
@@ -59,7 +59,8 @@ class Pipeline:
             self._reranker.check_timed()
         candidates = self._retriever.retrieve(Query.of(query), depth=depth)
         ranking = self._second_stage(candidates, top_k, deadline)
-        return ranking if min_score is None else ranking.at_least(min_score, kind=min_score_kind)
+        given = None if self._reranker is None else candidates.stage
+        return ranking if min_score is None else ranking.at_least(min_score, kind=min_score_kind, given=given)
 
     def _second_stage(self, candidates: Ranking, top_k: int, deadline: Deadline | None) -> Ranking:
         if self._reranker is None:

@@ -192,15 +192,23 @@ class Ranking:
         marked = tuple(replace(item, is_scored=mark) for item, mark in zip(items, marks, strict=True))
         return replace(self, items=marked, score_kind=kind, trace=self.trace.then(*steps))
 
-    def at_least(self, min_score: float, *, kind: ScoreKind | str | None = None) -> Ranking:
+    def at_least(self, min_score: float, *, kind: ScoreKind | str | None = None, given: str | None = None) -> Ranking:
         """Keep documents scored `min_score` or more; those that no model came to are left out.
 
         Only calibrated probabilities mean the same everywhere, so a threshold on any other
         kind of score must name it. Raises InputError when it does not, or names another.
+
+        `given` is the stage that ordered the candidates before: where that order still stands, since there was no
+        time, the reranker failed or a gate spoke against it, there is no score to judge by. All stays then, and the
+        trace says so.
         """
         if not math.isfinite(min_score):
             raise InputError(f"min_score must be a finite number, got {min_score}")
         wanted = ScoreKind.CALIBRATED_PROBABILITY if kind is None else _kind(kind)
+        facts = {"min_score": f"{min_score:g}", "kind": wanted.value}
+        if len(self) and given is not None and not self._came_from(given):
+            note = f"min_score={min_score:g} was not applied: no document was scored, and the {given} order stands"
+            return self.traced(Step("threshold", 0.0, {"documents": len(self), "kept": len(self)}, facts, (note,)))
         if self.score_kind is not wanted:
             raise InputError(
                 f"min_score={min_score:g} is meant for a {wanted.value}, but these scores are of kind"
@@ -208,8 +216,13 @@ class Ranking:
             )
         kept = tuple(item for item in self.items if item.is_scored and item.score >= min_score)
         counts = {"documents": len(self), "kept": len(kept)}
-        step = Step("threshold", 0.0, counts, {"min_score": f"{min_score:g}", "kind": wanted.value})
-        return replace(self, items=kept, trace=self.trace.then(step))
+        left_out = sum(not item.is_scored for item in self.items) if self.is_partial else 0
+        notes = (f"{left_out} of {len(self)} documents were not scored, and are left out",) if left_out else ()
+        return replace(self, items=kept, trace=self.trace.then(Step("threshold", 0.0, counts, facts, notes)))
+
+    def _came_from(self, stage: str) -> bool:
+        """Whether a later stage than this one ordered the documents."""
+        return any(standing.stage == stage for item in self.items for standing in item.history)
 
     def head(self, top_k: int | None) -> Ranking:
         """Keep the first `top_k`; None keeps all. Raises InputError when it is below 1."""

@@ -70,7 +70,8 @@ def _ask(request: Request, state: State, notes: Notes, asked: OwnRequest) -> Ask
 async def _answer(state: State, name: str, ask: Ask, asked: OwnRequest, notes: Notes) -> dict[str, Any]:
     ranking = await ranked(state, name, ask, notes)
     if asked.min_score is not None:
-        ranking = ranking.at_least(asked.min_score, kind=asked.score_kind)
+        ranking = ranking.at_least(asked.min_score, kind=asked.score_kind, given=ask.candidates.stage)
+        notes.degradations += [note for note in ranking.trace.degradations if note not in notes.degradations]
     if not asked.truncate and any(step.truncations for step in ranking.trace.steps):
         raise RefusedError(Fault.INVALID, "a document is longer than the model reads; shorten it, or let it be cut")
     made = encode_ranking(ranking, asked.documents, returns_documents=asked.returns_documents)
