@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,3 +187,48 @@ def test_a_pipeline_asks_its_gate_and_writes_down_what_it_said() -> None:
     assert reranked.doc_ids == ("tall", "tall tower")
     assert [step.stage for step in reranked.trace.steps] == ["gate", "lexical"]
     assert reranked.trace.degradations == ()
+
+
+class Raises:
+    """A gate with a defect."""
+
+    def decide(self, candidates: Ranking, *, top_k: int) -> Decision:
+        raise ZeroDivisionError("division by zero")
+
+
+class Says:
+    """A gate that decides whatever it is told to."""
+
+    def __init__(self, decision: Any) -> None:
+        self._decision = decision
+
+    def decide(self, candidates: Ranking, *, top_k: int) -> Decision:
+        decided: Decision = self._decision
+        return decided
+
+
+@pytest.mark.parametrize(
+    ("gate", "said"),
+    [
+        (Raises(), "ZeroDivisionError: division by zero"),
+        (Says(None), "it gave None, which is no Decision"),
+        (Says(False), "it gave False, which is no Decision"),
+        (Says(Decision(None, "?")), "is_worth_it must be true or false, not None"),  # type: ignore[arg-type]
+        (Says(Decision(False, 7)), "reason must be a text, not 7"),  # type: ignore[arg-type]
+        (Says(Decision(False, "no", float("nan"))), "chance must be within 0..1, not nan"),
+        (Says(Decision(False, "no", 1.5)), "chance must be within 0..1, not 1.5"),
+        (Says(Decision(False, "no", "high")), "chance must be within 0..1, not 'high'"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_gate_that_fails_fails_no_search_and_is_reported(gate: Gate, said: str) -> None:
+    ranking = Pipeline(Fixed(), Pointwise(Lexical()), gate=gate).search("tall", top_k=2)
+    assert ranking.doc_ids == ("tall", "tall tower")
+    step = ranking.trace.steps[0]
+    assert (step.stage, step.facts["decision"]) == ("gate", "rerank")
+    assert step.degradations == (f"the gate failed, so the candidates were reranked: {said}",)
+
+
+def test_a_gate_may_decide_in_numpy_s_terms() -> None:
+    gate = Says(Decision(np.bool_(False), "no", np.float32(0.25)))  # type: ignore[arg-type]
+    step = Pipeline(Fixed(), Pointwise(Lexical()), gate=gate).search("tall", top_k=2).trace.steps[0]
+    assert (step.facts["decision"], step.facts["chance"]) == ("skip", "0.250")

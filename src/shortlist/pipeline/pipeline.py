@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
-
 from shortlist.errors import InputError
+from shortlist.pipeline.deciding import decided
 from shortlist.pipeline.fallback import Fallback
 from shortlist.protocols import Gate, Reranker, Retriever
-from shortlist.types import Cancel, Clock, Deadline, Decision, Query, Ranking, ScoreKind, Step, monotonic_ms
+from shortlist.types import Cancel, Clock, Deadline, Query, Ranking, ScoreKind, monotonic_ms
 from shortlist.types.ranking import check_top_k
 
 
 class Pipeline:
     """A retriever and a reranker; without a reranker the first stage's order stands.
 
-    A `gate` decides query by query whether to rerank. `clock` is for deadlines.
+    A `gate` decides query by query whether to rerank; when it fails, candidates are reranked. `clock` is for deadlines.
     """
 
     def __init__(
@@ -66,23 +65,13 @@ class Pipeline:
         if self._reranker is None:
             return candidates.head(top_k)
         if self._gate is not None:
-            decision, step = _decided(self._gate, candidates, top_k)
+            is_worth_it, step = decided(self._gate, candidates, top_k=top_k)
             candidates = candidates.traced(step)
-            if not decision.is_worth_it:
+            if not is_worth_it:
                 return candidates.head(top_k)
         if deadline is None:
             return self._reranker.rerank(candidates, top_k=top_k)
         return self._reranker.rerank_within(candidates, deadline=deadline, top_k=top_k)
-
-
-def _decided(gate: Gate, candidates: Ranking, top_k: int) -> tuple[Decision, Step]:
-    began = time.perf_counter()
-    decision = gate.decide(candidates, top_k=top_k)
-    facts = {"decision": "rerank" if decision.is_worth_it else "skip", "reason": decision.reason}
-    if decision.chance is not None:
-        facts["chance"] = f"{decision.chance:.3f}"
-    notes = () if decision.is_worth_it else (f"not reranked: {decision.reason}",)
-    return decision, Step("gate", (time.perf_counter() - began) * 1000, {"documents": len(candidates)}, facts, notes)
 
 
 def due(budget_ms: float | None, *, cancel: Cancel | None = None, clock: Clock = monotonic_ms) -> Deadline | None:
