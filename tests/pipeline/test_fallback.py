@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import pytest
 
@@ -205,6 +206,57 @@ def test_a_try_that_is_cancelled_leaves_the_circuit_half_open() -> None:
         breaker.rerank(CANDIDATES)
     assert circuit.state.value == "half-open"
     assert breaker.rerank(CANDIDATES).doc_ids == ("b", "a")
+
+
+def refused(circuit: Circuit) -> bool:
+    try:
+        with circuit.call("x"):
+            return False
+    except RemoteUnavailableError:
+        return True
+
+
+def failed(call: AbstractContextManager[object]) -> None:
+    error = RemoteUnavailableError("down")
+    assert not call.__exit__(type(error), error, None)
+
+
+def test_a_try_that_never_answers_is_given_up_after_a_pause_and_followed_by_one_other() -> None:
+    clock = Clock()
+    circuit = Circuit(failures=1, pause_ms=1_000, clock=clock)
+    with pytest.raises(RemoteUnavailableError), circuit.call("x"):
+        raise RemoteUnavailableError("down")
+    clock.seconds += 1
+    stuck, second = circuit.call("x"), circuit.call("x")
+    stuck.__enter__()
+    clock.seconds += 0.9
+    assert refused(circuit)
+    clock.seconds += 0.1
+    assert second.__enter__()[0].value == "half-open"
+    assert refused(circuit)
+    failed(stuck)  # it ends at last: no reason to let a third one through, or to wait any longer
+    assert refused(circuit)
+    assert circuit.state.value == "half-open"
+    second.__exit__(None, None, None)
+    assert circuit.state.value == "closed"
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+def test_calls_that_began_before_a_circuit_opened_neither_close_it_nor_keep_it_open(ends_well: bool) -> None:
+    clock = Clock()
+    circuit = Circuit(failures=1, pause_ms=1_000, clock=clock)
+    slow = circuit.call("x")
+    slow.__enter__()
+    with pytest.raises(RemoteUnavailableError), circuit.call("x"):
+        raise RemoteUnavailableError("down")
+    clock.seconds += 0.5
+    if ends_well:
+        slow.__exit__(None, None, None)
+    else:
+        failed(slow)
+    assert circuit.state.value == "open"
+    clock.seconds += 0.5
+    assert circuit.state.value == "half-open"
 
 
 @pytest.mark.parametrize(("failures", "pause_ms"), [(0, 1), (1, 0)])

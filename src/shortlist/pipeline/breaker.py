@@ -25,7 +25,9 @@ class State(str, Enum):
 class Circuit:
     """Opens after so many failures in a row; after a pause lets one call through, which closes it or opens it again.
 
-    `clock` is monotonic seconds. Safe to use from several threads.
+    A call that has not ended after another pause is given up, and the next one tries. Calls that began before the
+    circuit opened, or that were given up, count no more when they end. `clock` is monotonic seconds. Safe to use from
+    several threads.
     """
 
     def __init__(
@@ -40,7 +42,8 @@ class Circuit:
         self._in_a_row = 0
         self._opened = 0.0
         self._reason = ""
-        self._is_trying = False
+        self._tried: float | None = None  # when the call began that is trying now
+        self._era = 0  # of calls; what one of an earlier era finds out is out of date
 
     @property
     def state(self) -> State:
@@ -55,47 +58,52 @@ class Circuit:
         A RemoteError counts as a failure, unless it only refuses the request. Raises
         RemoteUnavailableError while the circuit is open, or another call is trying.
         """
-        before = self._enter(name)
+        before, era = self._enter(name)
         try:
             yield before
         except RemoteRequestError:
-            self._leave(before[0], None, is_settled=True)
+            self._leave(era, None, is_settled=True)
             raise
         except RemoteError as error:
-            self._leave(before[0], error, is_settled=True)
+            self._leave(era, error, is_settled=True)
             raise
         except BaseException:
-            self._leave(before[0], None, is_settled=False)
+            self._leave(era, None, is_settled=False)
             raise
-        self._leave(before[0], None, is_settled=True)
+        self._leave(era, None, is_settled=True)
 
     def _state(self) -> State:
         if self._in_a_row < self._most:
             return State.CLOSED
         return State.HALF_OPEN if self._clock() >= self._opened + self._pause_s else State.OPEN
 
-    def _enter(self, name: str) -> tuple[State, int]:
+    def _enter(self, name: str) -> tuple[tuple[State, int], int]:
         with self._lock:
-            state = self._state()
-            if state is State.OPEN or (state is State.HALF_OPEN and self._is_trying):
-                wait = max(0.0, self._opened + self._pause_s - self._clock())
+            state, now = self._state(), self._clock()
+            is_tried = self._tried is not None and now < self._tried + self._pause_s
+            if state is State.OPEN or (state is State.HALF_OPEN and is_tried):
+                wait = max(0.0, self._opened + self._pause_s - now)
                 when = f"tried again in {wait:.1f} s" if wait else "being tried right now"
                 raise RemoteUnavailableError(
                     f"{name} failed {self._in_a_row} times in a row and is not asked, {when}; last: {self._reason}"
                 )
             if state is State.HALF_OPEN:
-                self._is_trying = True
-            return state, self._in_a_row
+                self._tried = now
+                self._era += 1
+            return (state, self._in_a_row), self._era
 
-    def _leave(self, entered: State, error: RemoteError | None, *, is_settled: bool) -> None:
+    def _leave(self, era: int, error: RemoteError | None, *, is_settled: bool) -> None:
         """Count a call that ended; one that is not settled (cancelled, or never sent) says nothing of the server."""
         with self._lock:
-            if entered is State.HALF_OPEN:
-                self._is_trying = False
+            if era != self._era:
+                return
+            self._tried = None
             if error is not None:
                 self._in_a_row += 1
                 self._opened = self._clock()
                 self._reason = f"{type(error).__name__}: {error}"
+                if self._in_a_row >= self._most:
+                    self._era += 1
             elif is_settled:
                 self._in_a_row = 0
 
