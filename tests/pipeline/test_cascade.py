@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from shortlist.errors import InputError
-from shortlist.pipeline import Budgeted, Cascade, Level
+from shortlist.errors import InputError, RemoteUnavailableError
+from shortlist.pipeline import Budgeted, Cascade, Fallback, Level
 from shortlist.planning.cost import CostModel
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
@@ -76,3 +79,43 @@ def test_stages_that_make_no_sense_are_refused() -> None:
 
 def test_it_keeps_the_contract_of_rerankers() -> None:
     check_reranker(Cascade([(Pointwise(Lexical()), 8), (Pointwise(Lexical()), 4)]))
+
+
+@given(
+    scores=st.lists(st.lists(st.sampled_from([0.0, 1.0, 2.0]), min_size=6, max_size=6), min_size=1, max_size=3),
+    depths=st.lists(st.integers(1, 8), min_size=3, max_size=3),
+    top_k=st.integers(1, 7),
+)
+def test_each_stage_orders_its_own_and_leaves_the_others_as_they_stood(
+    scores: list[list[float]], depths: list[int], top_k: int
+) -> None:
+    stages = [(Pointwise(By("s", values.__getitem__)), depth) for values, depth in zip(scores, depths, strict=False)]
+    expected = list(range(6))
+    for values, depth in zip(scores, depths, strict=False):
+        first = sorted(expected[:depth], key=lambda place: -values[place])
+        expected = [*first, *expected[depth:]]
+    whole = Cascade(stages).rerank(CANDIDATES)
+    assert whole.doc_ids == tuple(map(str, expected))
+    assert [item.rank for item in whole] == [1, 2, 3, 4, 5, 6]
+    assert all(above.score >= below.score for above, below in pairwise(whole))
+    assert Cascade(stages).rerank(CANDIDATES, top_k=top_k).doc_ids == whole.doc_ids[:top_k]
+
+
+class Failing:
+    """A reranker whose server does not answer."""
+
+    def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        raise RemoteUnavailableError("down")
+
+    def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
+        raise RemoteUnavailableError("down")
+
+
+@pytest.mark.parametrize("deadline", [None, Deadline.after(60_000)])
+def test_a_stage_that_fails_leaves_the_scores_of_the_one_before(deadline: Deadline | None) -> None:
+    cascade = Cascade([(Budgeted([Level(UP, COST)]), 6), (Fallback([("down", Failing())]), 3)])
+    ranking = cascade.rerank(CANDIDATES) if deadline is None else cascade.rerank_within(CANDIDATES, deadline=deadline)
+    assert ranking.doc_ids == ("5", "4", "3", "2", "1", "0")
+    assert [(item.score, item.is_scored) for item in ranking] == [(float(i), True) for i in (5, 4, 3, 2, 1, 0)]
+    assert [[s.stage for s in item.history] for item in ranking] == [["first"]] * 6
+    assert "the up order stands" in ranking.trace.degradations[-1]

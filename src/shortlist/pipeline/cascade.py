@@ -15,7 +15,8 @@ from shortlist.types.ranking import check_top_k
 class Cascade:
     """Rerankers one after another, each on the first `depth` of what the one before it left.
 
-    What a stage does not get keeps its order behind what it gets. `stages` are pairs of a
+    What a stage does not get keeps its order behind what it gets; a stage without time, or one that failed behind a
+    `Fallback`, leaves order and scores as they are. `stages` are pairs of a
     reranker and its depth, such as `shortlist plan` names: `small@100 > large@20`.
     """
 
@@ -29,9 +30,10 @@ class Cascade:
 
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`."""
-        ranking = candidates
+        ranking = replace(candidates, unscored=0)
         for reranker, depth in self._stages:
-            ranking = reranker.rerank(_first(ranking, depth)).before_rest_of(ranking)
+            first = _first(ranking, depth)
+            ranking = _then(ranking, first, reranker.rerank(first))
         return ranking.head(top_k)
 
     def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
@@ -39,15 +41,18 @@ class Cascade:
 
         Raises InputError when one of the rerankers keeps no deadline.
         """
-        ranking = candidates
+        ranking = replace(candidates, unscored=0)
         for reranker, depth in self._stages:
             first = _first(ranking, depth)
-            done = timed(reranker).rerank_within(first, deadline=deadline)
-            if done.unscored == len(first):  # nothing was scored, so the order before stands, all of it
-                ranking = replace(ranking, trace=done.trace, unscored=ranking.unscored + done.unscored)
-            else:
-                ranking = replace(done.before_rest_of(ranking), unscored=ranking.unscored + done.unscored)
+            ranking = _then(ranking, first, timed(reranker).rerank_within(first, deadline=deadline))
         return ranking.head(top_k)
+
+
+def _then(ranking: Ranking, first: Ranking, done: Ranking) -> Ranking:
+    """Return a stage's ranking of the `first` ones before the rest of the ranking that it was given."""
+    # without time, or where the stage failed, the order before stands, all of it, with its scores
+    following = replace(ranking, trace=done.trace) if done.items == first.items else done.before_rest_of(ranking)
+    return replace(following, unscored=ranking.unscored + done.unscored)
 
 
 def _first(ranking: Ranking, depth: int) -> Ranking:
