@@ -14,6 +14,7 @@ from shortlist.inference.modules import read_json
 from shortlist.protocols import Generator, LikelihoodModel, Reranker, Scorer
 from shortlist.scorers.blend import Blend
 from shortlist.scorers.cosine import Cosine, read_map
+from shortlist.scorers.lengths import check_length
 from shortlist.scorers.licensed import Licensed
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.scorers.registry import accepted, load_reranker, load_scorer, reranker_kinds, scorer_kinds
@@ -83,6 +84,7 @@ def load_model(
     if options.get("long_documents") == "auto":
         options = {key: value for key, value in options.items() if key != "long_documents"}
     given = {**(defaults or {}), **options}
+    check_length(given.get("max_length"))
     if parts := blend_parts(name, kind=kind):
         # at once: each opens a session of its own, which is most of a cold start
         with ThreadPoolExecutor(len(parts), "shortlist-load") as pool:

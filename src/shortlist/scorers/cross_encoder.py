@@ -14,6 +14,7 @@ from shortlist.inference.session import Output, Precision
 from shortlist.inference.tokens import Tokenizer
 from shortlist.passages.windows import LongDocuments, best_of
 from shortlist.protocols import Group
+from shortlist.scorers.lengths import check_length, limit_of
 from shortlist.scorers.pairs import Readings, query_ids, read_pairs
 from shortlist.scorers.report import inference_step
 from shortlist.types import Document, Query, ScoreKind, Scores, Step
@@ -69,6 +70,7 @@ class CrossEncoder:
         applied: order is decided on logits. `threads` defaults to the cores this process may use. `exact`: see
         `load_engine`.
         """
+        check_length(max_length)
         loaded = load_engine(
             name,
             head="classification",
@@ -84,11 +86,10 @@ class CrossEncoder:
             raise UnsupportedModelError(
                 f"{name} has {loaded.folder.labels} labels; a cross-encoder for ranking has one or two"
             )
-        limit = min(loaded.folder.max_length, max_length or loaded.folder.max_length)
         return cls(
             loaded.engine,
             fingerprint=loaded.fingerprint,
-            max_length=limit,
+            max_length=limit_of(loaded.folder.max_length, asked=max_length),
             long_documents=LongDocuments(long_documents),
             activation=loaded.folder.activation,
         )

@@ -13,6 +13,7 @@ from shortlist.inference.load import load_engine
 from shortlist.inference.session import Output, Precision
 from shortlist.inference.tokens import Ids, ModelInput
 from shortlist.passages.windows import LongDocuments, best_of, windows
+from shortlist.scorers.lengths import check_length
 from shortlist.scorers.report import inference_step
 from shortlist.types import QUERY_CUT, Document, Query, ScoreKind, Scores, Step, Truncation
 
@@ -57,6 +58,7 @@ class LateInteraction:
         model was trained on, at most as many as it has positions for. Other options and errors are those of
         `CrossEncoder.load`.
         """
+        check_length(max_length)
         loaded = load_engine(
             name,
             head="token_embeddings",

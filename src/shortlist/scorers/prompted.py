@@ -12,6 +12,7 @@ from shortlist.inference.engine import Inferred
 from shortlist.inference.load_language import LanguageModel
 from shortlist.inference.session import Output
 from shortlist.passages.windows import LongDocuments, best_of
+from shortlist.scorers.lengths import limit_of
 from shortlist.scorers.report import inference_step
 from shortlist.scorers.templates import PairTemplate, ReadOut
 from shortlist.scorers.writer import Writer, Written
@@ -48,8 +49,7 @@ class Prompted:
     ) -> Prompted:
         """Put a scorer together; `max_length` may only lower the model's and the template's limits."""
         how, asked = LongDocuments(long_documents), template.instruction if instruction is None else instruction
-        own = model.loaded.folder.max_length
-        limit = min(own, template.max_length, max_length or own)
+        limit = limit_of(model.loaded.folder.max_length, template.max_length, asked=max_length)
         writer = Writer(
             model.loaded.engine.tokenizer, template, max_length=limit, instruction=asked, long_documents=how
         )
