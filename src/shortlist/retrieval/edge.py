@@ -20,6 +20,7 @@ import qdrant_edge as qdrant
 
 from shortlist.errors import CorruptIndexError, StorageFullError, StoreError
 from shortlist.retrieval.filters import AnyOf, Condition, Facets
+from shortlist.retrieval.shared_lock import SharedLock
 
 ANALYZER = "qdrant-0.9 code/lower/fold/english-stop/snowball-english; bm25 k1=1.2 b=0.75"
 """How BM25 reads a text. The average length is the corpus's, kept by the engine as documents come and go.
@@ -62,6 +63,7 @@ class Shard:
 
     def __init__(self, shard: qdrant.EdgeShard, path: Path, *, dimension: int) -> None:
         self._shard, self._path, self._dimension = shard, path, dimension
+        self._lock = SharedLock()  # held alone where there is no open shard for a moment
         self._note = path / "vector_search"
         self._vector_search = VectorSearch(self._note.read_text("ascii")) if self._note.exists() else VectorSearch.EXACT
 
@@ -97,14 +99,14 @@ class Shard:
     def upsert(self, entries: Sequence[Entry]) -> None:
         """Add points, replacing those of the same id. Raises StorageFullError before anything is written."""
         _check_space(self._path, sum(len(entry.text) * 8 + 8192 for entry in entries))
-        with _translated(self._path):
+        with self._used():
             points = [_point(entry, self._vectors(entry)) for entry in entries]
             self._shard.update(qdrant.UpdateOperation.upsert_points(points))
 
     def delete(self, points: Sequence[int]) -> None:
         """Remove points; those that are not there do not matter."""
         if points:
-            with _translated(self._path):
+            with self._used():
                 self._shard.update(qdrant.UpdateOperation.delete_points(list(points)))
 
     def search_text(self, text: str, *, limit: int, conditions: Sequence[Condition] = ()) -> list[tuple[int, float]]:
@@ -112,7 +114,7 @@ class Shard:
         # lone surrogates are no UTF-8, and match no word anyway
         query = qdrant.TextQuery("text", _clean(text), _BM25)
         request = qdrant.QueryRequest(limit=limit, query=query, filter=_filter(conditions))
-        with _translated(self._path):
+        with self._used():
             return [(int(hit.id), hit.score) for hit in self._shard.query(request)]
 
     def search_vector(
@@ -125,24 +127,25 @@ class Shard:
             filter=_filter(conditions),
             params=self._params(limit),
         )
-        with _translated(self._path):
+        with self._used():
             return [(int(hit.id), hit.score) for hit in self._shard.query(request)]
 
     def count(self, conditions: Sequence[Condition] = ()) -> int:
         """Return how many points meet the conditions."""
-        with _translated(self._path):
+        with self._used():
             return self._shard.count(qdrant.CountRequest(exact=True, filter=_filter(conditions)))
 
     def points(self) -> npt.NDArray[np.int64]:
         """Return all point ids, ascending."""
-        with _translated(self._path):
-            request = qdrant.ScrollRequest(limit=max(1, self.count()), with_payload=False, with_vector=False)
+        with self._used():
+            count = self._shard.count(qdrant.CountRequest(exact=True))
+            request = qdrant.ScrollRequest(limit=max(1, count), with_payload=False, with_vector=False)
             records, _ = self._shard.scroll(request)
         return np.sort(np.array([int(record.id) for record in records], dtype=np.int64))
 
     def flush(self) -> None:
         """Write everything to disk."""
-        with _translated(self._path):
+        with self._used():
             self._shard.flush()
 
     @property
@@ -151,12 +154,17 @@ class Shard:
         return self._vector_search
 
     def optimize(self, vector_search: VectorSearch) -> None:
-        """Write full segments in their immutable form, for this way of finding vectors; blocks until done."""
+        """Write full segments in their immutable form, for this way of finding vectors; blocks until done.
+
+        Other threads search meanwhile, but for the moment in which the shard is opened in its new form.
+        """
         _check_space(self._path, folder_bytes(self._path))
-        with _translated(self._path):
-            if vector_search is not self.vector_search:
+        if vector_search is not self.vector_search:
+            with self._lock.exclusive(), _translated(self._path):
                 self._shard.close()
                 self._shard = qdrant.EdgeShard.load(str(self._path), _config(self._dimension, vector_search))
+                self._vector_search = VectorSearch.EXACT  # until there is what the new form is searched by
+        with self._used():
             self._shard.optimize()
             draft = self._note.with_suffix(".new")
             draft.write_text(vector_search.value, "ascii")
@@ -164,9 +172,15 @@ class Shard:
         self._vector_search = vector_search
 
     def close(self) -> None:
-        """Flush, and give the files back."""
-        with _translated(self._path):
+        """Flush, and give the files back, once nobody searches any more."""
+        with self._lock.exclusive(), _translated(self._path):
             self._shard.close()
+
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        """Use the open shard together with other threads."""
+        with self._lock.shared(), _translated(self._path):
+            yield
 
     def _params(self, limit: int) -> qdrant.SearchParams:
         if self.vector_search is VectorSearch.EXACT:

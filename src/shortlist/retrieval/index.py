@@ -210,10 +210,10 @@ class Index:
     def optimize(self, *, codes_from: int = CODES_FROM, graph_from: int = GRAPH_FROM) -> None:
         """Rewrite the engine's files so that they open at once and search fast; call it after much indexing.
 
-        It blocks, about as long as writing the documents took. With `codes_from` documents or more
-        it also makes codes of 4 bits a number, which are compared first and the best of them again in
-        full; with `graph_from` or more an HNSW graph over the codes, which takes minutes. Both are
-        approximate. Unoptimized, 20,000 documents take 4 s to open instead of .3.
+        It blocks, about as long as writing the documents took; other threads search meanwhile. With
+        `codes_from` documents or more it also makes codes of 4 bits a number, which are compared first and the
+        best of them again in full; with `graph_from` or more an HNSW graph over the codes, which takes minutes.
+        Both are approximate. Unoptimized, 20,000 documents take 4 s to open instead of .3.
         """
         with self._writing():
             count = self.count() if self.manifest.dimension else 0
