@@ -73,6 +73,39 @@ def test_a_query_that_was_cut_is_said_again_when_its_scores_are_kept(tmp_path: P
     assert "2 texts were cut when they were scored before" in steps[1].degradations
 
 
+@pytest.mark.parametrize("ids", ["xx", ("", ""), (QUERY_CUT, QUERY_CUT)])
+def test_what_was_cut_is_said_of_the_document_that_was_cut_whatever_the_ids(ids: Sequence[str]) -> None:
+    asked = [Document("a longer one", ids[0]), Document("one", ids[1])]
+    cached = Cached(Counting())
+    for documents in (asked, asked, asked[::-1]):
+        assert cached.score(QUERY, documents).step.truncations == (Truncation(ids[0], 5, 12),)
+    assert cached.score(QUERY, asked[1:]).step.truncations == ()
+    moved = [Document("one", "first"), Document("a longer one", "second")]
+    assert cached.score(QUERY, moved).step.truncations == (Truncation("second", 5, 12),)
+
+
+def test_a_document_with_the_id_of_the_query_is_not_taken_for_it() -> None:
+    cached = Cached(Counting())
+    cached.score(QUERY, [Document("a longer one", QUERY_CUT), Document("one", "1")])
+    assert cached.score(QUERY, [Document("one", "1")]).step.truncations == ()
+
+
+def test_equal_texts_of_one_call_were_not_cut_before() -> None:
+    step = Cached(Counting()).score(QUERY, documents("a longer one", "a longer one")).step
+    assert [one.doc_id for one in step.truncations] == ["0", "1"]
+    assert step.degradations == ()
+
+
+def test_empty_documents_are_said_again_when_their_scores_are_kept() -> None:
+    reranker = Reranker.load("shortlist-minilm-l6", score_cache="memory")
+    fresh, again, more = (
+        reranker.rank("how tall?", texts).trace.steps[-1].degradations
+        for texts in (["", " ", "", "330 metres"], ["", " ", "", "330 metres"], ["  ", "", "iron"])
+    )
+    assert fresh == again == ("3 documents are empty",)
+    assert more == ("2 documents are empty",)
+
+
 def test_groups_share_what_is_scored() -> None:
     counting = Counting()
     cached = Cached(counting)

@@ -20,7 +20,7 @@ from shortlist.server.faults import TooLargeError
 from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.models.queued import QueuedModel
 from shortlist.server.models.whole import WholeModel
-from shortlist.types import Deadline, Document, Query, Ranking, Truncation
+from shortlist.types import QUERY_CUT, Deadline, Document, Query, Ranking, Truncation
 
 NOTE = "for research only"
 WRAPPED: dict[str, Callable[[Scorer], Scorer]] = {
@@ -40,9 +40,9 @@ def candidates(*texts: str) -> Ranking:
     return Ranking.in_order(Query("how tall"), [Document(text, str(place)) for place, text in enumerate(texts)])
 
 
-def ranked_by(scorer: Scorer, *asks: Ask) -> list[Ranking]:
+def ranked_by(scorer: Scorer, *asks: Ask, remembered: int = 0) -> list[Ranking]:
     async def ask() -> list[Ranking]:
-        model = QueuedModel(scorer, remembered=0)
+        model = QueuedModel(scorer, remembered=remembered)
         found = [await model.rank(one) for one in asks]
         await model.close()
         return found
@@ -184,3 +184,14 @@ def test_a_computation_sees_the_context_of_its_request() -> None:
 
     asyncio.run(use())
     assert held.spans == ["of the request"]
+
+
+def test_what_was_cut_and_what_is_empty_is_said_again_when_the_queue_remembers_it(scorer: Scorer) -> None:
+    documents = [Document("of iron " * 600, "0"), Document("", "1"), Document("330 metres", "2")]
+    asked = Ask(Ranking.in_order(Query("how tall is it? " * 300), documents))
+    fresh, again = ranked_by(scorer, asked, asked, remembered=100)
+    (cut,), (cut_again,) = ([s.truncations for s in one.trace.steps if s.truncations] for one in (fresh, again))
+    assert {one.doc_id for one in cut} == {QUERY_CUT, "0"}
+    assert set(cut_again) == set(cut)
+    for one in (fresh, again):
+        assert any("1 documents are empty" in note for note in one.trace.degradations)

@@ -8,7 +8,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from shortlist.errors import InputError, ScoreError, StoreError
 from shortlist.protocols import Group, Scorer
 from shortlist.scorers.groups import score_groups
 from shortlist.scorers.pointwise import counted
+from shortlist.scorers.report import empty_notes
 from shortlist.scorers.score_store import Kept, ScoreStore
 from shortlist.types import QUERY_CUT, Document, Query, ScoreKind, Scores, Step, Truncation
 
@@ -120,16 +121,16 @@ class Cached:
 
     def _scored(
         self, groups: Sequence[Group], keys: Sequence[Sequence[bytes]], wanted: set[bytes], call: _Call
-    ) -> list[Scores | None]:
-        """Have the pairs of `wanted` scored, each once, and return each group's scores."""
+    ) -> list[_Fresh]:
+        """Have the pairs of `wanted` scored, each once, and return what was scored of each group."""
         places = _first_places(keys, wanted)
         asked = [number for number, chosen in enumerate(places) if chosen]
-        batch = [(groups[number][0], [groups[number][1][place] for place in places[number]]) for number in asked]
-        found: list[Scores | None] = [None] * len(groups)
+        batch = [(groups[number][0], _told_apart(groups[number][1], places[number])) for number in asked]
+        found = [_Fresh()] * len(groups)
         for number, (_, documents), scores in zip(
             asked, batch, score_groups(self.scorer, batch) if batch else [], strict=True
         ):
-            found[number] = counted(scores, len(documents))
+            found[number] = _Fresh(counted(scores, len(documents)).step, frozenset(places[number]))
             cut = {one.doc_id: (one.seen, one.total) for one in scores.step.truncations}
             for place, document, value in zip(places[number], documents, scores.values.tolist(), strict=True):
                 kept = Kept(value, scores.kind, cut.get(document.doc_id), cut.get(QUERY_CUT))
@@ -172,20 +173,33 @@ class Cached:
 
     @staticmethod
     def _result(
-        began: float, documents: Sequence[Document], keys: Sequence[bytes], fresh: Scores | None, call: _Call
+        began: float, documents: Sequence[Document], keys: Sequence[bytes], fresh: _Fresh, call: _Call
     ) -> Scores:
         values = np.asarray([call.known[key].value for key in keys], dtype=np.float32)
         kind = call.known[keys[0]].kind if keys else ScoreKind.UNKNOWN
         cut = _cuts(documents, [call.known[key] for key in keys])
-        inner = fresh.step if fresh is not None else Step("cached")
+        inner = fresh.step
         origins = [call.origins[key] for key in set(keys)]
         counts = {"documents": len(keys), "cached": len(keys) - origins.count("scored")}
         counts |= {f"cached_{name}": count for name in ("file", "shared") if (count := origins.count(name))}
-        notes = (*inner.degradations, *dict.fromkeys(call.notes))
-        if before := len(set(cut) - set(inner.truncations)):
+        notes = (*fresh.notes_of_all(documents), *dict.fromkeys(call.notes))
+        if before := _cut_before(keys, fresh, call):
             notes += (f"{before} texts were cut when they were scored before",)
         latency = (time.perf_counter() - began) * 1000
         return Scores(values, kind, Step(inner.stage, latency, {**inner.counts, **counts}, inner.facts, notes, cut))
+
+
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    """What was scored of a group now: the step that says so, and the places of the documents."""
+
+    step: Step = field(default_factory=lambda: Step("cached"))
+    places: frozenset[int] = frozenset()
+
+    def notes_of_all(self, documents: Sequence[Document]) -> tuple[str, ...]:
+        """Return the step's notes as they are for all documents of the group: the empty ones among them are counted."""
+        said = empty_notes([documents[place] for place in self.places])
+        return (*empty_notes(documents), *(note for note in self.step.degradations if note not in said))
 
 
 Origin = Literal["memory", "file", "shared", "scored"]
@@ -218,6 +232,25 @@ def _cuts(documents: Sequence[Document], kept: Sequence[Kept]) -> tuple[Truncati
     asked = () if query is None else (Truncation(QUERY_CUT, *query),)
     cut = (Truncation(d.doc_id, *one.cut) for d, one in zip(documents, kept, strict=True) if one.cut is not None)
     return (*asked, *cut)
+
+
+def _cut_before(keys: Sequence[bytes], fresh: _Fresh, call: _Call) -> int:
+    """Return how many texts were cut of which the fresh step says nothing."""
+    said = {keys[place] for place in fresh.places}
+    known = [call.known[key] for key in keys if key not in said]
+    is_query_said = any(call.known[key].query_cut is not None for key in said)
+    is_query_cut = any(one.query_cut is not None for one in known) and not is_query_said
+    return sum(one.cut is not None for one in known) + is_query_cut
+
+
+def _told_apart(documents: Sequence[Document], places: Sequence[int]) -> list[Document]:
+    """Return the documents at these places, with ids that tell what was cut of each, and of the query."""
+    some = [documents[place] for place in places]
+    if len({QUERY_CUT, *(document.doc_id for document in some)}) > len(some):
+        return some
+    return [
+        replace(document, doc_id=f"{document.doc_id} ({place})") for document, place in zip(some, places, strict=True)
+    ]
 
 
 def _first_places(keys: Sequence[Sequence[bytes]], wanted: set[bytes]) -> list[list[int]]:

@@ -23,8 +23,7 @@ def inference_step(
     long_documents: LongDocuments,
 ) -> Step:
     """Put a step together; `began` is of `time.perf_counter`, `counts` and `facts` come beside the usual ones."""
-    empty = sum(not d.full_text.strip() for d in documents)
-    notes = [f"{empty} documents are empty"] if empty else []
+    notes = list(empty_notes(documents))
     if cut:
         longest = max(cut, key=lambda t: t.total)
         notes.append(
@@ -39,3 +38,9 @@ def inference_step(
         (*notes, *degradations),
         cut,
     )
+
+
+def empty_notes(documents: Sequence[Document]) -> tuple[str, ...]:
+    """Return what a step says of documents without a text; nothing when there are none."""
+    empty = sum(not document.full_text.strip() for document in documents)
+    return (f"{empty} documents are empty",) if empty else ()

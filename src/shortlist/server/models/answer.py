@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shortlist.errors import ScoreError
+from shortlist.scorers.report import empty_notes
 from shortlist.server.scheduling.work import PairFailure, PairScore, Task
-from shortlist.types import Ranking, Step, Truncation
+from shortlist.types import QUERY_CUT, Ranking, Step, Truncation
 
 
 def ranking_of(
@@ -55,6 +56,8 @@ def _scoring_step(
     joined = _joined(task.steps)
     total, scored = len(task.outcomes), sum(isinstance(one, PairScore) for one in task.outcomes)
     notes = list(joined.degradations)
+    if not any("documents are empty" in note for note in notes):
+        notes += empty_notes(candidates.documents)
     truncations = _truncations(candidates, task, joined, cut)
     if truncations and not any("cut" in note for note in notes):
         notes.append(f"{len(truncations)} texts were cut")
@@ -77,6 +80,10 @@ def _scoring_step(
 def _truncations(candidates: Ranking, task: Task, joined: Step, cut: Sequence[Truncation]) -> tuple[Truncation, ...]:
     """Merge what was cut before, in this request's batches, and when a pair was scored for another one."""
     found = {one.doc_id: one for one in reversed(joined.truncations)}
+    scores = [outcome for outcome in task.outcomes if isinstance(outcome, PairScore)]
+    query_cut = next((score.query_cut for score in scores if score.query_cut is not None), None)
+    if query_cut is not None:
+        found.setdefault(QUERY_CUT, Truncation(QUERY_CUT, *query_cut))
     for item, outcome in zip(candidates, task.outcomes, strict=True):
         if isinstance(outcome, PairScore) and outcome.seen is not None and outcome.total is not None:
             found.setdefault(item.doc_id, Truncation(item.doc_id, outcome.seen, outcome.total))

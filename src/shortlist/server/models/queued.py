@@ -22,7 +22,7 @@ from shortlist.server.models.reading import Read, check_tokens, read, reader_of,
 from shortlist.server.scheduling.queue import DEFAULT_BOUNDS, Batch, Bounds, PairQueue
 from shortlist.server.scheduling.throughput import Throughput
 from shortlist.server.scheduling.work import Outcome, Pair, PairFailure, PairScore, Task
-from shortlist.types import Clock, Query, Ranking, Scores, Step, monotonic_ms
+from shortlist.types import QUERY_CUT, Clock, Query, Ranking, Scores, Step, monotonic_ms
 
 AT_ONCE = 2  # batches: while one runs, the next one's inputs are made
 _TYPICAL = [64] * 64
@@ -187,13 +187,15 @@ def _outcomes(groups: list[list[Pair]], scores: list[Scores]) -> tuple[list[Pair
     outcomes: list[Outcome] = []
     for group, one in zip(groups, scores, strict=True):
         cut = {truncation.doc_id: truncation for truncation in reversed(one.step.truncations)}
+        query = cut.get(QUERY_CUT)
+        query_cut = None if query is None else (query.seen, query.total)
         for pair, value in zip(group, one.values.tolist(), strict=True):
             if not np.isfinite(value):
                 outcomes.append(PairFailure(ScoreError(f"{one.step.stage} gave {value}, which is no score")))
                 continue
             found = cut.get(pair.document.doc_id)
             seen, total = (None, None) if found is None else (found.seen, found.total)
-            outcomes.append(PairScore(value, one.kind, seen, total))
+            outcomes.append(PairScore(value, one.kind, seen, total, query_cut))
     return pairs, outcomes
 
 

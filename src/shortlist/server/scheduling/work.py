@@ -14,12 +14,16 @@ OUTLIER = 4  # times the median length of its request; such a pair waits until t
 
 @dataclass(frozen=True, slots=True)
 class PairScore:
-    """One pair's score; `seen` of the document's `total` tokens were read where it was cut (else both are None)."""
+    """One pair's score; `seen` of the document's `total` tokens were read where it was cut (else both are None).
+
+    `query_cut` says the same of the query.
+    """
 
     value: float
     kind: ScoreKind
     seen: int | None = None
     total: int | None = None
+    query_cut: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
