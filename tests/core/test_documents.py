@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +20,44 @@ def test_strings_mappings_and_documents_are_taken() -> None:
     assert (first.text, first.doc_id) == ("a", "0")
     assert (second.doc_id, second.full_text, second.metadata) == ("7", "T\nb", {"year": 1999})
     assert third is own
+
+
+@pytest.mark.parametrize("doc_id", [5, None, True, 1.5, b"x", ["a"]])
+def test_a_document_s_id_must_be_a_string(doc_id: object) -> None:
+    message = rf"a document's id must be a string, not {type(doc_id).__name__}.*write it as one.*'some text'"
+    with pytest.raises(InputError, match=message):
+        Document("some text", doc_id)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("doc_id", [True, 1.5, b"x", ["a"], {}])
+def test_a_mapping_s_id_must_be_a_string_or_a_whole_number_and_the_place_is_named(doc_id: object) -> None:
+    message = rf"document 1: 'id' must be a string or a whole number, not {type(doc_id).__name__}"
+    with pytest.raises(InputError, match=message):
+        documents_of(["fine", {"text": "b", "id": doc_id}])
+
+
+def test_who_has_no_id_is_named_by_his_place_and_whole_numbers_are_written_out() -> None:
+    given: list[Any] = [
+        "a",
+        Document("b"),
+        {"text": "c", "id": None},
+        {"text": "d", "_id": ""},
+        {"text": "e", "doc_id": None, "id": "mine"},
+        {"text": "f", "id": np.int64(7)},
+        {"text": "g", "id": -1},
+    ]
+    assert [document.doc_id for document in documents_of(given)] == ["0", "1", "2", "3", "mine", "7", "-1"]
+
+
+def test_a_name_by_place_is_never_the_id_of_another() -> None:
+    given: list[Any] = ["a", {"text": "b", "id": 0}, Document("c", "#0"), {"text": "d", "id": 4}, Document("e")]
+    assert [document.doc_id for document in documents_of(given)] == ["##0", "0", "#0", "4", "#4"]
+
+
+def test_a_document_keeps_everything_else_when_it_is_named() -> None:
+    place = Place("a.md", 1, 2)
+    (named,) = documents_of([Document("a", title="T", metadata={"x": 1}, place=place)])
+    assert named == Document("a", "0", "T", {"x": 1}, place)
 
 
 def test_metadata_is_the_very_object_that_went_in() -> None:

@@ -56,6 +56,16 @@ def test_a_later_document_of_the_same_id_wins(index: Index) -> None:
     assert index.get("1").text == "damson"
 
 
+@pytest.mark.parametrize("doc_id", [5, None, True, b"x"])
+def test_an_id_that_is_no_string_is_refused(module_index: Index, doc_id: object) -> None:
+    message = rf"a document's id must be a string, not {type(doc_id).__name__}"
+    with pytest.raises(InputError, match=message):
+        module_index.get(doc_id)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=message):
+        module_index.delete(["fine", doc_id])  # type: ignore[list-item]
+    assert doc_id not in module_index
+
+
 @pytest.mark.parametrize("doc_id", ODD_IDS)
 def test_ids_may_be_any_text(module_index: Index, doc_id: str) -> None:
     index = module_index

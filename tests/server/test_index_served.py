@@ -185,6 +185,13 @@ def test_the_limits_of_our_own_format_hold_for_the_index(server: Running) -> Non
         assert other.ask("/v1/search", {**asked, "depth": 5, "rerank": False}).status == 200
 
 
+@pytest.mark.parametrize("doc_id", ["", None, 5])
+def test_what_is_added_needs_an_id_that_is_a_string(server: Running, doc_id: Any) -> None:
+    answer = server.ask("/v1/index", {"documents": [{"id": "a", "text": "x"}, {"id": doc_id, "text": "y"}]})
+    assert answer.status == 400
+    assert "$.documents[1].id" in answer.json["error"]["message"]
+
+
 def test_titles_count_among_the_characters_of_what_is_added(tmp_path: Path) -> None:
     limits = ServeSettings(
         models=("lexical:lexical",), index=str(tmp_path / "index"), writable_index=True, max_characters=100

@@ -42,6 +42,14 @@ def test_ids_and_metadata_come_back_and_duplicates_stay_distinct(server: Running
     assert "queue" in answer.headers["server-timing"]
 
 
+def test_an_empty_id_is_none_and_one_that_is_no_text_is_refused(server: Running) -> None:
+    answer = server.ask(OWN, own([{"id": "", "text": "iron"}, {"id": None, "text": "x"}])).json
+    assert [result["id"] for result in answer["results"]] == ["0", "1"]
+    refused = server.ask(OWN, own([{"id": 5, "text": "iron"}]))
+    assert refused.status == 400
+    assert "$.documents[0].id: expected a string" in refused.json["error"]["message"]
+
+
 def test_an_explanation_weighs_the_words(server: Running) -> None:
     answer = server.ask(OWN, own(["a red tower"], query="tower", explain=1)).json
     explanation = answer["results"][0]["explanation"]

@@ -33,6 +33,7 @@ from shortlist.retrieval.recovery import entry_of
 from shortlist.retrieval.rows import Row
 from shortlist.retrieval.store import Found, best_of
 from shortlist.types import Document
+from shortlist.types.document import check_id
 
 CODES_FROM = 50_000
 """Documents from which `optimize` makes 4-bit codes of the vectors: a million take a third of exact search's time."""
@@ -155,6 +156,8 @@ class Index:
         """Remove documents in one commit; an id that is not there does not matter."""
         if isinstance(doc_ids, str):
             raise InputError(f"doc_ids must be a list of ids, not the string {doc_ids!r:.80}; put it in a list")
+        for doc_id in doc_ids:
+            check_id(doc_id)
         self._write((), "", Change(forget_ids=tuple(doc_ids)))
 
     def delete_source(self, source: str) -> None:
@@ -163,6 +166,7 @@ class Index:
 
     def get(self, doc_id: str) -> Document:
         """Return a document. Raises InputError when there is none of that id."""
+        check_id(doc_id)
         if (found := self._store.find(doc_id, self.manifest.encoder)) is None:
             raise InputError(f"the index {self.path} has no document {doc_id!r}; `in` asks whether it has")
         return found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,10 @@ class DocumentVector:
 class Document:
     """A text with its id, title, metadata and place.
 
+    The id is a string; an empty one is none, and whoever ranks or stores documents needs one: see `documents_of`.
     `metadata` comes back as the very object that went in. `tokens` and `vector` were made
-    at index time; a scorer uses them only when its tokenizer or encoder is the same.
+    at index time; a scorer uses them only when its tokenizer or encoder is the same. Raises InputError for an id that
+    is no string.
     """
 
     text: str
@@ -62,6 +65,10 @@ class Document:
     tokens: TokenIds | None = field(default=None, compare=False, repr=False)
     vector: DocumentVector | None = field(default=None, compare=False, repr=False)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.doc_id, str):
+            check_id(self.doc_id, of=f" (the document begins with {self.text!r:.40})")
+
     @property
     def full_text(self) -> str:
         """Title and text as a scorer reads them: `title`, a line break, `text`."""
@@ -71,11 +78,12 @@ class Document:
     def of(cls, document: str | Mapping[str, Any] | Document, *, doc_id: str = "") -> Document:
         """Take a string or a mapping with `text` (and optionally `doc_id` or `id`, `title`, `metadata`) for a document.
 
-        Other keys of a mapping are kept as metadata when it has no `metadata` of its own.
-        `doc_id` names a document that has no id. Raises InputError for anything else.
+        Other keys of a mapping are kept as metadata when it has no `metadata` of its own. A mapping's id is a string
+        or a whole number, which is written out. `doc_id` names a document that has no id, or an empty one. Raises
+        InputError for anything else.
         """
         if isinstance(document, Document):
-            return document
+            return document if document.doc_id else replace(document, doc_id=doc_id)
         if isinstance(document, str):
             return cls(document, doc_id)
         if not isinstance(document, Mapping):
@@ -89,17 +97,53 @@ class Document:
                 f"document {doc_id or '?'}: 'text' must be a string (and 'title', if given);"
                 f" got text={type(text).__name__} with keys {sorted(map(str, document))[:8]}"
             )
-        own = document.get("doc_id", document.get("id", document.get("_id")))
-        rest = {k: v for k, v in document.items() if k not in {"text", "title", "doc_id", "id", "_id"}}
+        own = _own_id(document, doc_id)
+        rest = {k: v for k, v in document.items() if k not in {"text", "title", *_ID_FIELDS}}
         metadata = document["metadata"] if isinstance(document.get("metadata"), Mapping) else rest
-        return cls(text, str(own) if own is not None else doc_id, title, metadata)
+        return cls(text, own or doc_id, title, metadata)
 
 
 def documents_of(documents: Iterable[str | Mapping[str, Any] | Document]) -> tuple[Document, ...]:
     """Take strings, mappings or documents; those without an id are named by their place, from 0.
 
-    Raises InputError when given a single string, and names the place of a bad one.
+    Where another document has that for its id, a "#" is put before it. Raises InputError when given a single string,
+    and names the place of a bad one.
     """
     if isinstance(documents, str | bytes | Mapping):
         raise InputError("documents must be a list of documents, not a single one; put it in a list: [document]")
-    return tuple(Document.of(document, doc_id=str(i)) for i, document in enumerate(documents))
+    given = list(documents)
+    taken = {_given_id(document, place) for place, document in enumerate(given)}
+    return tuple(Document.of(document, doc_id=_free(str(place), taken)) for place, document in enumerate(given))
+
+
+def check_id(doc_id: object, *, of: str = "") -> None:
+    """Raise InputError for a document's id that is no string; `of` says which document's."""
+    if not isinstance(doc_id, str):
+        raise InputError(
+            f"a document's id must be a string, not {type(doc_id).__name__}: {doc_id!r:.80}; write it as one{of}"
+        )
+
+
+_ID_FIELDS = ("doc_id", "id", "_id")
+
+
+def _given_id(document: object, place: int) -> str:
+    if isinstance(document, Document):
+        return document.doc_id
+    return _own_id(document, str(place)) if isinstance(document, Mapping) else ""
+
+
+def _own_id(document: Mapping[str, Any], where: str) -> str:
+    """Return the id that a mapping has, the first of its fields; empty when it has none."""
+    name = next((name for name in _ID_FIELDS if document.get(name) not in (None, "")), None)
+    own = None if name is None else document[name]
+    if isinstance(own, bool) or not isinstance(own, str | Integral | None):
+        what = f"must be a string or a whole number, not {type(own).__name__}: {own!r:.80}"
+        raise InputError(f"document {where or '?'}: {name!r} {what}; write it as a string")
+    return "" if own is None else str(own)
+
+
+def _free(name: str, taken: Set[str]) -> str:
+    while name in taken:
+        name = f"#{name}"
+    return name

@@ -100,7 +100,8 @@ def read_documents(documents: At) -> tuple[OwnDocument, ...]:
     """Read documents that must have an id, for an index."""
     found = tuple(_document(item, place) for place, item in enumerate(documents.items()))
     for item in documents.items():
-        item["id"].text()
+        if not item["id"].text():
+            raise item["id"].wrong("a string that is not empty")
     return found
 
 
@@ -155,7 +156,7 @@ def _document(item: At, place: int) -> OwnDocument:
     if metadata is not None and not metadata.is_object():
         raise metadata.wrong("an object")
     return OwnDocument(
-        text_or(item.get("id"), str(place)),
+        text_or(item.get("id")) or str(place),
         item["text"].text(),
         text_or(item.get("title")),
         None if metadata is None else metadata.value,

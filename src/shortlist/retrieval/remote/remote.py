@@ -19,6 +19,7 @@ from shortlist.retrieval.remote.points import Layout, Stored, key_of, point_of
 from shortlist.retrieval.remote.terms import Analyzer
 from shortlist.retrieval.store import Found, best_of
 from shortlist.types import Document
+from shortlist.types.document import check_id
 
 _AT_ONCE = 256
 
@@ -94,11 +95,14 @@ class RemoteIndex:
         """Remove documents; an id that is not there does not matter."""
         if isinstance(doc_ids, str):
             raise InputError(f"doc_ids must be a list of ids, not the string {doc_ids!r:.80}; put it in a list")
+        for doc_id in doc_ids:
+            check_id(doc_id)
         if doc_ids:
             self._retrying(lambda: self._collection.remove([key_of(doc_id) for doc_id in doc_ids]))
 
     def get(self, doc_id: str) -> Document:
         """Return a document. Raises InputError when there is none of that id."""
+        check_id(doc_id)
         stored, _ = self._retrying(lambda: self._collection.fetch(key_of(doc_id)))
         if stored is None:
             raise InputError(f"{self.name} has no document {doc_id!r}")
