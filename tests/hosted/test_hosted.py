@@ -267,12 +267,24 @@ def test_one_bad_document_never_fails_a_request(kind: str, server_of: ServerOf) 
     scorer.close()
 
 
-def test_a_request_that_is_refused_whatever_is_in_it_fails_after_one_more_call(server_of: ServerOf) -> None:
+@pytest.mark.parametrize("others", [1, 2, 19])
+def test_the_bad_document_may_be_the_shortest(others: int, server_of: ServerOf) -> None:
+    server = server_of("cohere", refuses=lambda text: text == "!")
+    scorer = made("cohere", server)
+    scores = scorer.score(QUERY, [*(Document(f"iron {i}", str(i)) for i in range(others)), Document("!", "bad")])
+    assert scores.values.argmin() == others
+    (note,) = scores.step.degradations
+    assert note.startswith("bad was refused")
+    assert all(request["documents"] for request in server.requests)
+    scorer.close()
+
+
+def test_a_request_that_is_refused_whatever_is_in_it_fails_after_two_more_calls(server_of: ServerOf) -> None:
     server = server_of("cohere", refuses=lambda text: True)
     scorer = made("cohere", server)
     with pytest.raises(RemoteRequestError, match="a document is too long"):
         scorer.score(QUERY, [Document(f"iron {i}") for i in range(100)])
-    assert len(server.requests) == 2
+    assert len(server.requests) == 3
     scorer.close()
 
 

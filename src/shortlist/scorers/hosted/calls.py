@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from shortlist.errors import RemoteRequestError
 from shortlist.wire import RerankResponse
 
+PROBES = 2  # of the shortest documents are asked for alone, so that one bad one is not taken for a bad request
 SPARE_CALLS = 40  # finds a few bad documents among a thousand; more than a few are no exception
 
 
@@ -32,8 +33,8 @@ class Calls:
     async def run(self, batches: Sequence[Sequence[int]]) -> None:
         """Settle every batch; the first error ends the others.
 
-        Raises RemoteRequestError when the server refuses all of the documents, or the
-        shortest one of a batch alone: then it is the request that it refuses.
+        Raises RemoteRequestError when the server refuses all of the documents, or each of the
+        two shortest ones of a batch alone: then it is the request that it refuses.
         """
         gate = asyncio.Semaphore(self.concurrency)
 
@@ -58,9 +59,22 @@ class Calls:
             if len(batch) == 1:
                 self.refused[batch[0]] = error
                 return
-            shortest = min(batch, key=lambda place: len(self.texts[place]))
-            await self._spend([shortest], error)
-            await self._split([place for place in batch if place != shortest], error)
+            probed = await self._probe(sorted(batch, key=lambda place: len(self.texts[place]))[:PROBES], error)
+            rest = [place for place in batch if place not in probed]
+            if rest:
+                await self._split(rest, error)
+
+    async def _probe(self, shortest: Sequence[int], error: RemoteRequestError) -> Sequence[int]:
+        """Ask for documents alone until one is scored, and return those that were asked for; else raise the error."""
+        if not shortest:
+            raise error
+        try:
+            await self._spend(shortest[:1], error)
+        except RemoteRequestError as refusal:
+            probed = await self._probe(shortest[1:], error)
+            self.refused[shortest[0]] = refusal
+            return [shortest[0], *probed]
+        return shortest[:1]
 
     async def _split(self, batch: Sequence[int], error: RemoteRequestError) -> None:
         """Score a batch of which some document is bad, by halves."""
