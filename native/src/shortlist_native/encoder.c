@@ -298,13 +298,18 @@ void pack_bytes(const int8_t *from, int inputs, int outputs, int8_t *to) {
 
 enum { ASK_PERMISSION = 0x1023, TILE_DATA = 18 }; /* Linux, Documentation/arch/x86/xstate.rst */
 
-int can_encode(void) {
+static int has_units(void) {
     __builtin_cpu_init();
     unsigned a, b, c, d;
     if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512bw")) return 0;
     __asm__("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(7), "c"(0));
-    if (!(d & 1u << 24) || !(d & 1u << 22) || !(d & 1u << 25)) return 0; /* amx-tile, amx-bf16, amx-int8 */
-    return syscall(SYS_arch_prctl, ASK_PERMISSION, TILE_DATA) == 0;
+    return (d & 1u << 22) && (d & 1u << 24) && (d & 1u << 25); /* amx-bf16, amx-tile, amx-int8 */
+}
+
+int can_encode(void) {
+    static int known = -1;
+    if (known < 0) known = has_units() && syscall(SYS_arch_prctl, ASK_PERMISSION, TILE_DATA) == 0;
+    return known;
 }
 #else
 #include "encoder.h"
