@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from families.tiny import CONFIG, make_tensors, write_classifier, write_colbert, write_modules
-from shortlist.errors import UnsupportedModelError
+from shortlist.errors import MissingExtraError, UnsupportedModelError
 from shortlist.evaluation.agreement import agreement
 from shortlist.inference.load import load_engine
 from shortlist.inference.ready_made import Head
@@ -134,6 +135,13 @@ def test_auto_leaves_to_others_what_the_kernel_cannot_run(changes: dict[str, Any
         load_engine(model, head="classification", engine="native")
     if "model_type" not in changes:
         assert load_engine(model, head="classification").engine.facts["engine"].partition(" ")[0] != "native"
+
+
+def test_auto_does_without_the_kernel_where_its_weights_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)  # as if it were not installed
+    with pytest.raises(MissingExtraError, match="onnx is not installed"):
+        load_engine("shortlist-minilm-l6", head="classification", engine="native")
+    assert "native" not in load_engine("shortlist-minilm-l6", head="classification").engine.facts["engine"]
 
 
 def test_other_heads_and_precisions_are_other_engines(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def _open(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Se
     if runtime.engine == NATIVE or (runtime.engine == "auto" and has_kernel()):
         try:
             return _on_native(runtime, folder, weights, head)
-        except UnsupportedModelError:
+        except (MissingExtraError, UnsupportedModelError):
             if runtime.engine == NATIVE:
                 raise
     try:
