@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from shortlist._optional import require
 from shortlist.inference.batches import pad, plan_batches
+from shortlist.inference.onnxruntime import OnnxRuntimeSession
 from shortlist.inference.tokens import ModelInput
 
 Floats = npt.NDArray[np.float32]
@@ -31,21 +33,24 @@ class Peaks:
 
 def measured_peaks(graph: Path, inputs: Sequence[ModelInput], *, pad_id: int) -> Peaks:
     """Run a graph that shortlist exported on `inputs` in fp32, with ONNX Runtime."""
-    onnx, onnxruntime = require("onnx", extra="native"), require("onnxruntime", extra="all")
+    onnx = require("onnx", extra="native")
     model = onnx.load(str(graph))
     sources = _sources(model)
+    names = list(dict.fromkeys(name for pair in sources for name in pair))
     known = {output.name for output in model.graph.output}
-    for name in dict.fromkeys(name for pair in sources for name in pair):
-        if name not in known:
-            model.graph.output.append(onnx.ValueInfoProto(name=name))
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    wanted = [port.name for port in session.get_inputs()]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
     found: dict[str, Floats] = {}
+    with TemporaryDirectory() as scratch:
+        file = Path(scratch) / "model.onnx"
+        onnx.save(model, str(file))
+        session = OnnxRuntimeSession.load(file)
     for places in plan_batches([len(one) for one in inputs], token_budget=_TOKENS):
         batch = pad([inputs[place] for place in places], pad_id=pad_id)
-        names = list(dict.fromkeys(name for pair in sources for name in pair))
-        values = session.run(names, {name: getattr(batch, name) for name in wanted})
-        for name, value in zip(names, values, strict=True):
+        values = dict(
+            zip(session.outputs, session.run({name: getattr(batch, name) for name in session.inputs}), strict=True)
+        )
+        for name in names:
+            value = values[name]
             seen = value[batch.attention_mask.astype(bool)] if value.shape[1] > 1 else value[:, 0]
             peak = np.abs(seen).max(axis=0)
             found[name] = np.maximum(found[name], peak) if name in found else peak
