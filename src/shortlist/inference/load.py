@@ -220,16 +220,13 @@ def _open(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Se
 
 
 def _on_native(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Session:
-    from shortlist.inference.native import NativeSession, kernel
+    from shortlist.inference.native import NativeSession
     from shortlist.inference.native_weights import LAYOUT
 
-    kernel()  # before anything is exported
-    if folder.config.get("model_type") != "bert":
-        raise UnsupportedModelError(
-            f"the native engine runs BERT alone; {folder.name} is {folder.config.get('model_type')}"
-        )
-    has_weights = any(folder.path.glob("*.safetensors"))
-    graph = _exported(folder, weights, head) if has_weights or folder.ready_made is None else folder.ready_made
+    def graph() -> Path:
+        own = None if any(folder.path.glob("*.safetensors")) else folder.ready_made
+        return own or _exported(folder, weights, head)
+
     kind = "-int8" if runtime.precision is Precision.INT8 else ""
     return NativeSession.load(
         graph,

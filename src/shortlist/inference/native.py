@@ -15,7 +15,7 @@ from shortlist.errors import CorruptModelError, UnsupportedModelError
 from shortlist.inference.batches import Batch
 from shortlist.inference.cores import usable_cores
 from shortlist.inference.native_peaks import measured_peaks
-from shortlist.inference.native_weights import NativeWeights, packed
+from shortlist.inference.native_weights import NativeWeights, check_model, packed
 from shortlist.inference.ready_made import Head
 from shortlist.inference.session import Output, Precision
 from shortlist.inference.tokens import ModelInput
@@ -40,7 +40,7 @@ class NativeSession:
     @classmethod
     def load(
         cls,
-        graph: Path,
+        graph: Callable[[], Path],
         cache: Path,
         *,
         config: Mapping[str, Any],
@@ -51,7 +51,8 @@ class NativeSession:
     ) -> NativeSession:
         """Open a graph that shortlist exported of a BERT model for `head`; what is packed of it is kept in `cache`.
 
-        `config` is the model's, `cache` a folder that need not be there yet. AUTO is bf16. In int8 are the products
+        `config` is the model's, `cache` a folder that need not be there yet, and `graph` is asked for only when nothing
+        is kept in it. AUTO is bf16. In int8 are the products
         that read a norm's output, four of six: rows are rounded as they come, channels scaled by what they reach on
         `calibration`, which is asked for when nothing is kept yet. Raises UnsupportedModelError for other precisions,
         for a processor without AMX and for other encoders, MissingExtraError where the kernel is not installed.
@@ -61,13 +62,14 @@ class NativeSession:
             raise UnsupportedModelError(
                 f"the native engine computes in bf16 or int8; got precision={precision.value!r}"
             )
-        is_int8 = precision is Precision.INT8
+        check_model(config, head)
 
         def made() -> NativeWeights:
-            peaks = (
-                measured_peaks(graph, calibration(), pad_id=int(config.get("pad_token_id") or 0)) if is_int8 else None
-            )
-            return packed(graph, config, head, peaks)
+            file = graph()
+            if precision is not Precision.INT8:
+                return packed(file, config, head)
+            peaks = measured_peaks(file, calibration(), pad_id=int(config.get("pad_token_id") or 0))
+            return packed(file, config, head, peaks)
 
         return cls(_kept(cache, made), streams=threads or usable_cores())
 

@@ -105,12 +105,10 @@ def _mapped(file: Path) -> npt.NDArray[Any]:
     return np.load(file, mmap_mode="r") if file.is_file() else _NOTHING
 
 
-def packed(graph: Path, config: Mapping[str, Any], head: Head, peaks: Peaks | None = None) -> NativeWeights:
-    """Pack a graph that shortlist exported of a BERT classifier or bi-encoder; `config` stands beside it.
-
-    With `peaks`, the products that read them are in int8. Raises UnsupportedModelError for another graph, activation
-    or size, MissingExtraError without onnx.
-    """
+def check_model(config: Mapping[str, Any], head: Head) -> None:
+    """Raise UnsupportedModelError where a model's configuration says already that the kernel cannot run it."""
+    if config.get("model_type") != "bert":
+        raise UnsupportedModelError(f"the native engine runs BERT alone; this model is {config.get('model_type')}")
     if head == "token_embeddings":
         raise UnsupportedModelError(
             "the native engine gives one vector or the logits of a sequence, not one of each token"
@@ -120,6 +118,14 @@ def packed(graph: Path, config: Mapping[str, Any], head: Head, peaks: Peaks | No
         raise UnsupportedModelError(
             f"the native engine has no activation {activation!r}, only {', '.join(sorted(_GELU))}"
         )
+
+
+def packed(graph: Path, config: Mapping[str, Any], head: Head, peaks: Peaks | None = None) -> NativeWeights:
+    """Pack a graph that shortlist exported of a BERT classifier or bi-encoder; `config` stands beside it.
+
+    With `peaks`, the products that read them are in int8. Raises UnsupportedModelError for another graph or size,
+    MissingExtraError without onnx.
+    """
     tensors, whole = restored(graph, config)
     read = _Reader(tensors)
     sizes = _sizes(read, whole, head, is_int8=peaks is not None)
