@@ -17,6 +17,7 @@ from shortlist.inference.stages import Stages
 from shortlist.protocols import Scorer
 from shortlist.scorers.pairs import Readings, read_pairs
 from shortlist.scorers.pruning import Floats, fitted_for, survivors
+from shortlist.scorers.report import empty_notes
 from shortlist.types import Document, Query, Ranking, ScoreKind, Step
 from shortlist.types.ranking import check_top_k, descending
 
@@ -139,8 +140,7 @@ class Pruned:
         session = self._stages.sessions[0]
         stages = {f"stage_{number}": count for number, count in enumerate(reached)}
         unread, pruned = len(documents) - reached[0], len(documents) - reached[-1]
-        notes = [f"{sum(not d.full_text.strip() for d in documents)} documents are empty"]
-        notes = [] if notes[0].startswith("0 ") else notes
+        notes = list(empty_notes(documents))
         notes += [f"{len(read.truncations)} texts cut (head)"] if read.truncations else []
         notes += [f"{pruned} documents dropped at an exit, out of reach of the top"] if pruned else []
         notes += [f"{unread} of them were left unread, before the first layer"] if unread else []
