@@ -12,6 +12,7 @@ import pytest
 
 from shortlist.inference.export import Exported, export_onnx
 from shortlist.inference.export.deberta import log_buckets
+from shortlist.inference.export.mpnet import distance_buckets
 
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -63,6 +64,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "electra narrow embeddings": ("Electra", SIZES | {"embedding_size": 16}),
     "distilbert": ("DistilBert", DISTIL),
     "distilbert relu": ("DistilBert", DISTIL | {"activation": "relu"}),
+    "mpnet": ("MPNet", SIZES),
     "modernbert": ("ModernBert", SIZES | MODERN | {"num_hidden_layers": 4, "local_attention": 8}),
     "modernbert last layer local": ("ModernBert", SIZES | MODERN | {"num_hidden_layers": 3, "local_attention": 8}),
     "modernbert mean": ("ModernBert", SIZES | MODERN | {"classifier_pooling": "mean", "local_attention": 8}),
@@ -245,3 +247,11 @@ def test_minilm_keeps_its_vectors_in_half_precision(tmp_path: Path) -> None:
     expected = torch.nn.functional.normalize((hidden * weights).sum(1)).numpy()
     for run in runtimes(exported.path):
         assert (run(feed) * expected).sum(axis=1).min() > 0.9999
+
+
+def test_mpnet_puts_distances_into_the_originals_buckets() -> None:
+    from transformers.models.mpnet.modeling_mpnet import MPNetEncoder
+
+    distances = np.arange(-600, 601)
+    original = MPNetEncoder.relative_position_bucket(torch.from_numpy(distances))
+    assert np.array_equal(distance_buckets(distances), original.numpy())

@@ -13,6 +13,7 @@ from shortlist.inference.export.distilbert import DISTILBERT
 from shortlist.inference.export.electra import ELECTRA
 from shortlist.inference.export.family import Family
 from shortlist.inference.export.modernbert import MODERNBERT
+from shortlist.inference.export.mpnet import MPNET
 from shortlist.inference.export.roberta import CAMEMBERT, ROBERTA, XLM_ROBERTA
 
 FAMILIES: dict[str, Family] = {
@@ -22,6 +23,7 @@ FAMILIES: dict[str, Family] = {
     "distilbert": DISTILBERT,
     "electra": ELECTRA,
     "modernbert": MODERNBERT,
+    "mpnet": MPNET,
     "roberta": ROBERTA,
     "xlm-roberta": XLM_ROBERTA,
 }

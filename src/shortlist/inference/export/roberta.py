@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from shortlist.inference.export.bert import bert_shape
-from shortlist.inference.export.draft import INPUT_IDS, Draft
-from shortlist.inference.export.embeddings import token_types, words
+from shortlist.inference.export.draft import Draft
+from shortlist.inference.export.embeddings import counted_positions, token_types, words
 from shortlist.inference.export.family import Encoded, Family
-from shortlist.inference.export.graph import ONNX_INT64, Value
+from shortlist.inference.export.graph import Value
 from shortlist.inference.export.heads import first_features
 from shortlist.inference.export.layers import BERT_NAMES, encoder
 
@@ -15,27 +15,13 @@ def _encode(draft: Draft, first_only: bool) -> Encoded:
     shape, graph = bert_shape(draft.config), draft.graph
     padding = draft.config.integer("pad_token_id", 1, at_least=0)
     x = words(draft, "embeddings.word_embeddings.weight", width=shape.hidden)
-    table = draft.read("embeddings.position_embeddings.weight", None, shape.hidden)
-    positions = graph.rows("embeddings.position_embeddings.weight", table, _positions(draft, padding))
+    positions, max_length = counted_positions(draft, width=shape.hidden, padding=padding)
     types = draft.config.integer("type_vocab_size", 1)
     typed = token_types(draft, "embeddings.token_type_embeddings.weight", width=shape.hidden, types=types)
     x = graph.op("Add", graph.op("Add", x, typed), positions)
     x = draft.norm(x, "embeddings.LayerNorm", size=shape.hidden, epsilon=shape.epsilon)
     hidden = encoder(draft, x, shape, BERT_NAMES, first_only=first_only)
-    return Encoded(hidden, shape.hidden, len(table) - padding - 1)
-
-
-def _positions(draft: Draft, padding: int) -> Value:
-    """Count tokens that are not padding from `padding + 1`; padding itself stands at `padding`.
-
-    Counted on the ids and not on the mask, as the original does: the two differ when a text spells out the
-    padding token.
-    """
-    graph = draft.graph
-    real = graph.op("Not", graph.op("Equal", INPUT_IDS, graph.integer(padding)))
-    counted = graph.op("Cast", real, to=ONNX_INT64)  # [batch, length]
-    running = graph.op("Mul", graph.op("CumSum", counted, graph.integer(1)), counted)
-    return graph.op("Add", running, graph.integer(padding))
+    return Encoded(hidden, shape.hidden, max_length)
 
 
 def _features(draft: Draft, encoded: Encoded) -> Value:
