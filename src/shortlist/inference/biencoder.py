@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +17,7 @@ from shortlist.inference.tokens import Ids, ModelInput, Tokenizer
 from shortlist.protocols import Role, Vectors
 from shortlist.types import TokenIds
 
+_NOTHING = np.empty(0, np.int32)
 _STATIC_LENGTH = 2048  # tokens; more hardly move a mean, and a bound keeps memory bounded
 
 
@@ -41,16 +44,29 @@ class TextEngine(Protocol):
 
 
 class BiEncoder:
-    """A Sentence-BERT encoder (Reimers & Gurevych 2019): mean over the tokens, scaled to unit length.
+    """A Sentence-BERT encoder (Reimers & Gurevych 2019): one vector a text, scaled to unit length.
 
-    A text longer than `max_length` tokens is read up to there. Queries and documents are
-    encoded alike. Safe to use from several threads.
+    It is the mean over the tokens, or what the model's own modules make of them. A text longer
+    than `max_length` tokens is read up to there. `prompts` are what the model wants before a query and before a
+    document ("query: "); without them both are encoded alike. Safe to use from several threads.
     """
 
-    def __init__(self, engine: TextEngine, *, fingerprint: str, dimension: int, max_length: int = 256) -> None:
+    def __init__(
+        self,
+        engine: TextEngine,
+        *,
+        fingerprint: str,
+        dimension: int,
+        max_length: int = 256,
+        prompts: Mapping[Role, str] | None = None,
+    ) -> None:
         self._engine = engine
         self._max_length = max_length
+        self._prompts = {role: _leading(engine.tokenizer, text) for role, text in (prompts or {}).items() if text}
         self.fingerprint = f"{fingerprint}:mean:{max_length}"
+        if self._prompts:
+            said = json.dumps({role.value: text for role, text in sorted((prompts or {}).items()) if text})
+            self.fingerprint += f":{hashlib.sha256(said.encode()).hexdigest()[:8]}"
         self.dimension = dimension
 
     @classmethod
@@ -64,12 +80,14 @@ class BiEncoder:
         threads: int | None = None,
         device: str = "auto",
         exact: bool = False,
+        prompts: Mapping[Role, str] | None = None,
     ) -> BiEncoder:
         """Load a packaged name, a folder or a hub repository; see `find_model` for errors.
 
         The fingerprint leaves engine and precision out: their vectors differ by rounding
         only, and an index stays usable when it is carried to another machine. A folder with
-        static embeddings needs neither of them.
+        static embeddings needs neither of them. `prompts` are given where the model's
+        `config_sentence_transformers.json` does not say them.
         """
         if (Path(name) / CARD).is_file():
             static, fingerprint, dimension = StaticEngine.load(Path(name))
@@ -87,25 +105,33 @@ class BiEncoder:
         return cls(
             loaded.engine,
             fingerprint=loaded.folder.fingerprint(),
-            dimension=int(loaded.folder.config["hidden_size"]),
+            dimension=loaded.folder.vector_size,
             max_length=loaded.folder.max_length,
+            prompts=prompts or _prompts(loaded.folder.prompts),
         )
 
     def encode(self, texts: Sequence[str], *, role: Role) -> Vectors:
         """Return unit vectors `[texts, dimension]` in input order."""
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
-        return self.encode_ids(self._engine.tokenizer.encode(texts))
+        return self.encode_ids(self._engine.tokenizer.encode(texts), role=role)
 
-    def encode_ids(self, ids: Sequence[Ids]) -> Vectors:
+    def encode_ids(self, ids: Sequence[Ids], *, role: Role = Role.DOCUMENT) -> Vectors:
         """Return unit vectors `[texts, dimension]` of texts that are token ids already; at least one is needed."""
-        template = self._engine.tokenizer.single
-        inputs: list[ModelInput] = [template.build(one[: self.room], one[:0]) for one in ids]
+        template, prompt = self._engine.tokenizer.single, self._prompts.get(role, _NOTHING)
+        room = max(0, self._room - len(prompt))
+        inputs: list[ModelInput] = [
+            template.build(np.concatenate([prompt, one[:room]]) if len(prompt) else one[:room], one[:0]) for one in ids
+        ]
         return self._engine.run(inputs)
 
     @property
     def room(self) -> int:
-        """How many tokens of a text are read."""
+        """How many tokens of a document are read."""
+        return self._room - len(self._prompts.get(Role.DOCUMENT, _NOTHING))
+
+    @property
+    def _room(self) -> int:
         return self._max_length - self._engine.tokenizer.single.overhead
 
     @property
@@ -125,3 +151,16 @@ class BiEncoder:
     def close(self) -> None:
         """End the engine's threads."""
         self._engine.close()
+
+
+def _prompts(said: Mapping[str, str]) -> dict[Role, str]:
+    """Return prompts by role; documents are called "document" or, in older models, "passage"."""
+    return {Role.QUERY: said.get("query", ""), Role.DOCUMENT: said.get("document", said.get("passage", ""))}
+
+
+def _leading(tokenizer: Tokenizer, prompt: str) -> Ids:
+    """Return the token ids that a prompt puts before a text: what it begins with alone and with a text behind it."""
+    one, other = tokenizer.encode([prompt, f"{prompt}a"])
+    shared = min(len(one), len(other))
+    differs = np.flatnonzero(one[:shared] != other[:shared])
+    return one[: differs[0] if len(differs) else shared]

@@ -221,7 +221,9 @@ def _open(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Se
 
 def _on_native(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Session:
     from shortlist.inference.native import NativeSession
-    from shortlist.inference.native_weights import LAYOUT
+    from shortlist.inference.native_weights import LAYOUT, check_modules
+
+    check_modules(folder.modules, head)
 
     def graph() -> Path:
         own = None if any(folder.path.glob("*.safetensors")) else folder.ready_made

@@ -38,7 +38,7 @@ class ModelFolder:
         """The longest sequence in tokens, special tokens included."""
         limits = [self._json(file).get(key) for file, key in _LIMITS]
         positions = int(self.config.get("max_position_embeddings", 512))
-        if self.config.get("model_type") in {"roberta", "xlm-roberta", "camembert"}:
+        if self.config.get("model_type") in {"roberta", "xlm-roberta", "camembert", "mpnet"}:
             positions -= int(self.config.get("pad_token_id") or 0) + 1  # their positions start behind the padding id
         return min([positions, *(int(limit) for limit in limits if isinstance(limit, int) and limit > 0)])
 
@@ -58,6 +58,17 @@ class ModelFolder:
     def modules(self) -> tuple[Module, ...]:
         """The modules that sentence-transformers chains, the transformer first; none in a folder of transformers'."""
         return read_modules(self.path)
+
+    @property
+    def vector_size(self) -> int:
+        """The length of the vector that a bi-encoder gives: its last Dense module's, else the hidden size."""
+        dense = [module for module in self.modules if module.kind == "Dense"]
+        return int(dense[-1].settings.get("out_features", 0)) if dense else int(self.config["hidden_size"])
+
+    @property
+    def prompts(self) -> Mapping[str, str]:
+        """What stands before a text by its role, as sentence-transformers stores it ("query", "passage")."""
+        return {str(role): str(text) for role, text in (self.sentence_transformers.get("prompts") or {}).items()}
 
     @property
     def sentence_transformers(self) -> Mapping[str, Any]:

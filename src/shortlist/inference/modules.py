@@ -22,6 +22,16 @@ class Module:
     folder: Path
     settings: Mapping[str, Any]
 
+    @property
+    def pooling(self) -> str:
+        """How a Pooling makes one vector of a text: "mean" or "cls" where it says one of them, else what it says."""
+        said = self.settings
+        legacy = [key for key, value in said.items() if key.startswith("pooling_mode_") and value is True]
+        named = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean"}
+        mode = said.get("pooling_mode", named.get(legacy[0], legacy[0]) if len(legacy) == 1 else legacy)
+        mode = mode[0] if isinstance(mode, list) and len(mode) == 1 else mode
+        return str(mode) if self.kind == "Pooling" else ""
+
 
 def read_modules(folder: Path) -> tuple[Module, ...]:
     """Return the modules in order; none when there is no `modules.json`.

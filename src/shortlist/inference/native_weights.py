@@ -18,6 +18,7 @@ from shortlist.errors import CorruptModelError, UnsupportedModelError
 from shortlist.inference.export.graph import as_bytes
 from shortlist.inference.export.restored import restored
 from shortlist.inference.export.safetensors import Floats
+from shortlist.inference.modules import Module
 from shortlist.inference.native_peaks import Peaks
 from shortlist.inference.ready_made import Head
 
@@ -117,6 +118,16 @@ def check_model(config: Mapping[str, Any], head: Head) -> None:
     if activation not in _GELU:
         raise UnsupportedModelError(
             f"the native engine has no activation {activation!r}, only {', '.join(sorted(_GELU))}"
+        )
+
+
+def check_modules(modules: Sequence[Module], head: Head) -> None:
+    """Raise UnsupportedModelError where modules of sentence-transformers make something else of the hidden states."""
+    behind = [module.pooling or module.kind for module in modules[1:]]
+    if behind and (head != "mean_pooling" or set(behind) - {"mean", "Normalize"}):
+        raise UnsupportedModelError(
+            "the native engine gives a BERT classifier's logits or the mean over the tokens; this model has"
+            f" {', '.join(behind)} behind the encoder"
         )
 
 

@@ -174,7 +174,7 @@ def _spelled_out(raw: RawTokenizer) -> dict[int, Ids]:
     A Unigram vocabulary (T5, XLM-R) holds its special tokens among its pieces, where
     SentencePiece does not match them against a text but `tokenizers` does.
     """
-    unknown = set(raw.encode("\U0010fffd", add_special_tokens=False).ids)
+    unknown = {*raw.encode("\U0010fffd", add_special_tokens=False).ids, _unknown(raw)}
     found: dict[int, Ids] = {}
     for special, token in raw.get_added_tokens_decoder().items():
         text = raw.encode(token.content, add_special_tokens=False) if token.special else None
@@ -182,6 +182,12 @@ def _spelled_out(raw: RawTokenizer) -> dict[int, Ids]:
             letters = [raw.token_to_id(letter) for letter in token.content]
             found[special] = np.asarray([i for i in letters if i is not None], dtype=np.int32)
     return found
+
+
+def _unknown(raw: RawTokenizer) -> int | None:
+    """Return the id that words outside the vocabulary get, where the model names it."""
+    token = getattr(raw.model, "unk_token", None)  # a WordPiece or BPE model's; a Unigram one knows an id only
+    return None if token is None else raw.token_to_id(token)
 
 
 def _single_template(raw: RawTokenizer) -> Template:

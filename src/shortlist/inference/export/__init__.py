@@ -20,7 +20,7 @@ from shortlist.inference.export.saving import LARGEST_SINGLE_FILE, save, token_p
 from shortlist.inference.modules import Module, read_modules
 
 # Raised whenever the graph of the same model changes, so that a cache of exports can tell old ones.
-EXPORT_VERSION = 2
+EXPORT_VERSION = 3
 
 Head = Literal["classification", "mean_pooling", "token_embeddings"]
 
@@ -57,7 +57,7 @@ def export_onnx(
     `token_type_ids`: int64 `[batch, length]`. The output is fp32: `logits` `[batch, labels]` for
     "classification"; `embeddings` `[batch, dimension]` for "mean_pooling", the mean over the mask
     scaled to unit length; `token_embeddings` `[batch, length, dimension]`, projected and of unit length,
-    for "token_embeddings" (ColBERT). A folder of sentence-transformers modules is drawn with its
+    for "token_embeddings" (ColBERT). A folder of sentence-transformers modules is drawn with its own
     pooling and dense layers. All arithmetic is fp32; `weights` says how linear weights and tables are
     stored: "int8" is one byte a weight, with an fp32 scale a column of a matrix and a row of a table.
     Constants above `largest_single_file` bytes go to `model.onnx.data`.
@@ -105,9 +105,12 @@ def _classification(draft: Draft, family: Family, modules: Sequence[Module]) -> 
 
 def _mean_pooling(draft: Draft, family: Family, modules: Sequence[Module]) -> _Drawn:
     check_architecture(draft.config, family.architectures, use="as an encoder")
-    encoded = family.encode(draft, False)
-    vectors = unit_length(draft, mean_over_mask(draft, encoded.hidden))
-    return encoded, ("embeddings", vectors, ("batch", encoded.size))
+    if modules:
+        encoded, features, width = pooled(draft, family, modules)
+    else:
+        encoded = family.encode(draft, False)
+        features, width = mean_over_mask(draft, encoded.hidden), encoded.size
+    return encoded, ("embeddings", unit_length(draft, features), ("batch", width))
 
 
 def _token_embeddings(draft: Draft, family: Family, modules: Sequence[Module]) -> _Drawn:

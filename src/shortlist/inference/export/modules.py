@@ -27,7 +27,12 @@ def pooled(draft: Draft, family: Family, modules: Sequence[Module]) -> tuple[Enc
 
     Raises UnsupportedModelError for a module or a setting that is not known here.
     """
-    mode = _pooling_mode(modules[0])
+    mode = modules[0].pooling
+    if mode not in ("cls", "mean"):
+        raise UnsupportedModelError(
+            f"{modules[0].folder}: {modules[0].kind} with pooling_mode={mode!r} cannot be exported behind the"
+            " transformer; Pooling with 'cls' or 'mean' can"
+        )
     encoded = family.encode(draft, mode == "cls")
     x = draft.without_length(encoded.hidden) if mode == "cls" else mean_over_mask(draft, encoded.hidden)
     width = encoded.size
@@ -57,24 +62,6 @@ def projected(draft: Draft, encoded: Encoded, modules: Sequence[Module]) -> tupl
     return _times(draft, x, "linear.weight", weight), len(weight)
 
 
-def _pooling_mode(module: Module) -> str:
-    settings = module.settings
-    legacy = [key for key, value in settings.items() if key.startswith("pooling_mode_") and value is True]
-    mode = settings.get(
-        "pooling_mode",
-        {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean"}.get(
-            legacy[0] if len(legacy) == 1 else "", legacy
-        ),
-    )
-    mode = mode[0] if isinstance(mode, list) and len(mode) == 1 else mode
-    if module.kind != "Pooling" or mode not in ("cls", "mean"):
-        raise UnsupportedModelError(
-            f"{module.folder}: {module.kind} with pooling_mode={mode!r} cannot be exported behind the transformer;"
-            " Pooling with 'cls' or 'mean' can"
-        )
-    return str(mode)
-
-
 def _drawn(draft: Draft, x: Value, module: Module, width: int) -> tuple[Value, int]:
     if module.kind == "Dense":
         return _dense(draft, x, module, width)
@@ -83,7 +70,7 @@ def _drawn(draft: Draft, x: Value, module: Module, width: int) -> tuple[Value, i
         names = ("norm.weight", "norm.bias")
         scale, offset = (draft.graph.constant(f"{module.folder.name}.{n}", part.read(n, width)) for n in names)
         return draft.graph.op("LayerNormalization", x, scale, offset, axis=-1, epsilon=_EPSILON), width
-    if module.kind == "Dropout":
+    if module.kind in {"Dropout", "Normalize"}:  # where length matters, vectors are scaled at the end
         return x, width
     raise UnsupportedModelError(
         f"{module.folder}: the module {module.kind} cannot be exported; Pooling, Dense, LayerNorm and Dropout can"

@@ -1,0 +1,89 @@
+"""Bi-encoders pool, project and prompt as sentence-transformers has them do, on every engine of graphs."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shortlist.errors import UnsupportedModelError
+from shortlist.inference.biencoder import BiEncoder
+from shortlist.inference.load import available_engines
+from shortlist.inference.modules import Module
+from shortlist.inference.native_weights import check_modules
+from shortlist.protocols import Role
+from shortlist.scorers.cosine import Cosine
+from shortlist.types import Document, Query
+
+from .tiny import CONFIG, HIDDEN, make_tensors, write_classifier
+
+sentence_transformers = pytest.importorskip("sentence_transformers")
+
+TEXTS = ["the tower is 330 metres tall", "cats sleep", "how tall", "tower " * 90]
+PROMPTS = {"query": "how tall : ", "document": "made of "}
+ENGINES = [*available_engines(), "auto"]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def published(folder: Path, *, pooling: str, dense: bool = False, prompts: dict[str, str] | None = None) -> Any:
+    """Write a bi-encoder as its authors would, and return it as they run it."""
+    parts = importlib.import_module("sentence_transformers.sentence_transformer.modules")
+    encoder = {k: v for k, v in make_tensors(seed=4).items() if "pooler" not in k and "classifier" not in k}
+    write_classifier(folder / "encoder", encoder, architectures=["BertModel"])
+    modules = [parts.Transformer(str(folder / "encoder")), parts.Pooling(HIDDEN, pooling_mode=pooling)]
+    modules += [parts.Dense(HIDDEN, 24)] if dense else []
+    model = sentence_transformers.SentenceTransformer(
+        modules=[*modules, parts.Normalize()], prompts=prompts or {}, device="cpu"
+    )
+    model.max_seq_length = CONFIG["max_position_embeddings"]
+    model.save(str(folder / "model"))
+    return model
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("pooling", "dense"), [("mean", False), ("cls", False), ("mean", True)])
+def test_vectors_are_those_of_the_authors(engine: str, pooling: str, dense: bool, tmp_path: Path) -> None:
+    original = published(tmp_path, pooling=pooling, dense=dense, prompts=PROMPTS)
+    with_prompts = BiEncoder.load(
+        str(tmp_path / "model"), engine=engine, precision="auto" if engine == "auto" else "fp32"
+    )
+    for role in Role:
+        expected = original.encode(TEXTS, prompt=PROMPTS[role.value], normalize_embeddings=True)
+        found = with_prompts.encode(TEXTS, role=role)
+        assert found.shape == (len(TEXTS), with_prompts.dimension)
+        np.testing.assert_allclose(found, expected, atol=0.06 if engine == "auto" else 2e-5)
+    with_prompts.close()
+
+
+def test_a_scorer_prompts_the_query_and_the_documents_each_in_their_way(tmp_path: Path) -> None:
+    original = published(tmp_path, pooling="cls", prompts=PROMPTS)
+    scorer = Cosine.load(str(tmp_path / "model"), engine="onnxruntime")
+    scores = scorer.score(Query("cats"), [Document(text, str(i)) for i, text in enumerate(TEXTS)])
+    query, *passages = original.encode(
+        [PROMPTS["query"] + "cats", *(PROMPTS["document"] + text for text in TEXTS)], normalize_embeddings=True
+    )
+    np.testing.assert_allclose(scores.values, np.stack(passages) @ query, atol=2e-5)
+    assert scores.step.truncations[0].seen == scorer.encoder.room  # the prompt takes room from the document
+
+
+def test_other_prompts_are_another_encoder(tmp_path: Path) -> None:
+    published(tmp_path / "with", pooling="mean", prompts=PROMPTS)
+    published(tmp_path / "without", pooling="mean")
+    one, other = (BiEncoder.load(str(tmp_path / name / "model"), engine="onnxruntime") for name in ("with", "without"))
+    assert one.fingerprint != other.fingerprint
+
+
+@pytest.mark.parametrize(
+    "kinds", [{"Pooling": {"pooling_mode": "cls"}}, {"Pooling": {"pooling_mode": "mean"}, "Dense": {}}]
+)
+def test_the_kernel_leaves_other_pooling_to_the_libraries(kinds: dict[str, dict[str, Any]]) -> None:
+    modules = [Module("Transformer", Path(), {}), *(Module(kind, Path(kind), said) for kind, said in kinds.items())]
+    with pytest.raises(UnsupportedModelError, match="behind the encoder"):
+        check_modules(modules, "mean_pooling")
