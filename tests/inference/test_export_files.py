@@ -26,7 +26,8 @@ from shortlist.errors import (
     UnsupportedModelError,
 )
 from shortlist.inference.export import FAMILIES, export_onnx
-from shortlist.inference.export.graph import as_bytes, fits_half
+from shortlist.inference.export.graph import as_bytes, as_nibbles, fits_half, from_nibbles
+from shortlist.inference.export.restored import restored
 from shortlist.inference.export.safetensors import list_tensors
 
 onnx = pytest.importorskip("onnx")
@@ -340,9 +341,9 @@ def test_an_encoder_takes_every_architecture_of_its_family(tmp_path: Path) -> No
     assert export_onnx(folder, tmp_path / "out", head="mean_pooling").width == 8
 
 
-@pytest.mark.parametrize("arguments", [{"head": "ranking"}, {"head": "classification", "weights": "int4"}])
+@pytest.mark.parametrize("arguments", [{"head": "ranking"}, {"head": "classification", "weights": "int2"}])
 def test_unknown_choices_are_an_error(arguments: Any, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"ranking|int4"):
+    with pytest.raises(InputError, match=r"ranking|int2"):
         export_onnx(write_model(tmp_path), tmp_path / "out", **arguments)
 
 
@@ -420,3 +421,49 @@ def test_a_byte_is_half_a_step_off_at_most(values: npt.NDArray[np.float32], axis
     packed, scale = as_bytes(values, axis=axis)
     assert scale.shape == ((1, 7), (5, 1))[axis]
     assert (np.abs(packed * scale - values) <= scale * 0.501 + 1e-9).all()
+
+
+def in_four_bits(rng: np.random.Generator, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Weights as they are released in 4 bits: in each 32 of a row, one at -8 times the scale."""
+    numbers = rng.integers(-7, 8, (shape[0], shape[1] // 32, 32))
+    numbers[..., 5] = -8
+    scales = rng.uniform(0.004, 0.02, numbers.shape[:2]).astype(np.float16) * rng.choice([-1, 1], numbers.shape[:2])
+    values: npt.NDArray[np.float32] = (numbers * scales[..., None].astype(np.float32)).reshape(shape).astype(np.float32)
+    return values
+
+
+def test_what_was_released_in_4_bits_is_found_again() -> None:
+    values = in_four_bits(np.random.default_rng(2), (50, 128))
+    values[3, 32:64] = 0  # a block of nothing has no scale
+    halves = as_nibbles(values)
+    assert halves is not None
+    assert (halves[0].shape, halves[1].shape) == ((50, 64), (50, 4))
+    np.testing.assert_allclose(from_nibbles(*halves), values, rtol=1e-3, atol=1e-7)
+
+
+def test_other_weights_are_too_fine_for_4_bits() -> None:
+    assert as_nibbles(np.random.default_rng(2).normal(size=(50, 128)).astype(np.float32)) is None
+
+
+def test_4_bit_storage_changes_nothing_of_what_was_in_4_bits(tmp_path: Path) -> None:
+    rng, tensors = np.random.default_rng(4), make_tensors()
+    wide: Tensors = {}
+    for name, values in tensors.items():
+        width = {8: 128, 12: 192}
+        shape = tuple(width.get(size, size) for size in values.shape)
+        is_matrix = len(shape) == 2 and "position" not in name and "token_type" not in name and shape[0] > 1
+        wide[name] = in_four_bits(rng, shape) if is_matrix else rng.normal(size=shape).astype(np.float32) * 0.1
+    words = "bert.embeddings.word_embeddings.weight"
+    wide[words] = in_four_bits(rng, (200, 128))
+    folder = write_model(tmp_path, wide, hidden_size=128, intermediate_size=192, vocab_size=200)
+    packed, full = (
+        export_onnx(folder, tmp_path / weights, head="classification", weights=weights)
+        for weights in ("int4", "float32")
+    )
+    assert packed.path.stat().st_size < 0.25 * full.path.stat().st_size
+    np.testing.assert_allclose(logits(packed.path), logits(full.path), atol=2e-3)
+    compiled = openvino.Core().compile_model(str(packed.path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    np.testing.assert_allclose(compiled(FEED)[0], logits(full.path), atol=2e-3)
+    again, _ = restored(packed.path, CONFIG)
+    for name in (words, QUERY, "bert.encoder.layer.0.output.dense.weight"):
+        np.testing.assert_allclose(again[name], wide[name], rtol=2e-3, atol=1e-6)

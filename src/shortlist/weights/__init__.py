@@ -1,8 +1,9 @@
-"""The models in the wheel, each a folder with its card and checksums."""
+"""The models in the wheel, and in packages of their own, each a folder with its card and checksums."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +12,12 @@ from typing import Any
 
 from shortlist.errors import CorruptModelError
 
-_ROOT = Path(__file__).parent
+_PACKAGES = ("shortlist.weights", "shortlist_multilingual")
 
 
 @dataclass(frozen=True, slots=True)
 class PackagedModel:
-    """A model folder inside the package and its card (`card.json`)."""
+    """A model folder inside a package and its card (`card.json`)."""
 
     name: str
     folder: Path
@@ -40,13 +41,18 @@ class PackagedModel:
 
 
 def packaged_models() -> tuple[PackagedModel, ...]:
-    """List the packaged models by name."""
-    return tuple(_read(card.parent) for card in sorted(_ROOT.glob("*/card.json")))
+    """List the packaged models, those of the wheel first, by name."""
+    return tuple(_read(card.parent) for root in _roots() for card in sorted(root.glob("*/card.json")))
 
 
 def find_packaged(name: str) -> PackagedModel | None:
     """Return the packaged model of that name, or None when there is none."""
     return next((model for model in packaged_models() if model.name == name), None)
+
+
+def _roots() -> list[Path]:
+    found = [importlib.util.find_spec(package) for package in _PACKAGES]
+    return [Path(place) for spec in found if spec for place in spec.submodule_search_locations or ()]
 
 
 def _read(folder: Path) -> PackagedModel:

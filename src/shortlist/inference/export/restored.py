@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from shortlist._optional import require
 from shortlist.errors import UnsupportedModelError
+from shortlist.inference.export.graph import from_nibbles
 from shortlist.inference.export.safetensors import Floats
 
 _TURNED = (".query.weight", ".key.weight", ".value.weight", "dense.weight", "classifier.weight")
@@ -34,9 +35,14 @@ def restored(file: Path, config: Mapping[str, Any]) -> tuple[dict[str, Floats], 
 
 
 def _unpacked(arrays: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[Any]:
-    """Return a constant's values: int8 ones times their scales (`inference.export.graph`), others as they are."""
-    scale = arrays.get(name + _SCALE)
-    return arrays[name] if scale is None else arrays[name].astype(np.float32) * scale
+    """Return a constant's values: those of 8 and 4 bits times their scales (`inference.export.graph`), others as is."""
+    values, scale = arrays[name], arrays.get(name + _SCALE)
+    if scale is None:
+        return values
+    if values.dtype == np.uint8:
+        by_row = len(values) == len(scale)  # a table; the weights of a linear layer are turned around
+        return from_nibbles(values, scale) if by_row else from_nibbles(values.T, scale.T).T
+    return np.asarray(values.astype(np.float32) * scale)
 
 
 def checkpoint_of(
