@@ -12,6 +12,7 @@ import pytest
 from shortlist.errors import UnsupportedModelError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.inference.load import available_engines
+from shortlist.inference.models import ModelFolder
 from shortlist.inference.modules import Module
 from shortlist.inference.native_weights import check_modules
 from shortlist.protocols import Role
@@ -78,6 +79,12 @@ def test_other_prompts_are_another_encoder(tmp_path: Path) -> None:
     published(tmp_path / "without", pooling="mean")
     one, other = (BiEncoder.load(str(tmp_path / name / "model"), engine="onnxruntime") for name in ("with", "without"))
     assert one.fingerprint != other.fingerprint
+
+
+def test_prompts_that_the_files_do_not_say_are_known_by_the_name() -> None:
+    e5 = ModelFolder("intfloat/multilingual-e5-small", Path("nowhere"), {})
+    assert e5.prompts == {"query": "query: ", "document": "passage: "}
+    assert ModelFolder("intfloat/multilingual-e5-small-of-mine", Path("nowhere"), {}).prompts == {}
 
 
 @pytest.mark.parametrize(

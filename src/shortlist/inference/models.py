@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shortlist.catalogue import find_entry, nearest_names
+from shortlist.catalogue import find_entry, known_prompts, nearest_names
 from shortlist.errors import CorruptModelError, ModelNotFoundError, UnsupportedModelError
 from shortlist.inference.complete import check_complete
 from shortlist.inference.hub import CODE_FILES, MODEL_FILES, SETTINGS_FILES, fetch, is_hub_id, stored_folder
@@ -67,8 +67,12 @@ class ModelFolder:
 
     @property
     def prompts(self) -> Mapping[str, str]:
-        """What stands before a text by its role, as sentence-transformers stores it ("query", "passage")."""
-        return {str(role): str(text) for role, text in (self.sentence_transformers.get("prompts") or {}).items()}
+        """What stands before a text by its role, as sentence-transformers stores it ("query", "passage").
+
+        Where the files do not say it, it is what the catalogue knows of this name.
+        """
+        said = {str(role): str(text) for role, text in (self.sentence_transformers.get("prompts") or {}).items()}
+        return said if any(said.values()) else known_prompts(self.name)
 
     @property
     def sentence_transformers(self) -> Mapping[str, Any]:

@@ -65,9 +65,9 @@ class Graph:
             unscaled = self.as_float(self.constant(name, packed))
             return self.op("Mul", unscaled, self.constant(f"{name}.scale", scale))
         if (halves := self._as_nibbles(values.T)) is not None:
-            packed, scale = (np.ascontiguousarray(part.T) for part in halves)
-            scales = self.constant(f"{name}.scale", scale)  # [blocks, outputs]
-            return self._unpacked(self.constant(name, packed), scales, values.shape, axis=0)
+            numbers, scales = (np.ascontiguousarray(part.T) for part in halves)  # [.., outputs]
+            bytes_, by_block = self.constant(name, numbers), self.constant(f"{name}.scale", scales)
+            return self._unpacked(bytes_, by_block, values.shape, axis=0)
         return self.as_float(self.constant(name, self._stored(name, values)))
 
     def rows(self, name: str, table: Floats, ids: Value) -> Value:
@@ -77,9 +77,9 @@ class Graph:
             unscaled = self.as_float(self.op("Gather", self.constant(name, packed), ids, axis=0))
             return self.op("Mul", unscaled, self.op("Gather", self.constant(f"{name}.scale", scale), ids, axis=0))
         if (halves := self._as_nibbles(table)) is not None:
-            packed = self.op("Gather", self.constant(name, halves[0]), ids, axis=0)
-            scales = self.op("Gather", self.constant(f"{name}.scale", halves[1]), ids, axis=0)
-            return self._unpacked(packed, scales, (0, 0, table.shape[1]), axis=2)
+            looked_up = self.op("Gather", self.constant(name, halves[0]), ids, axis=0)
+            by_block = self.op("Gather", self.constant(f"{name}.scale", halves[1]), ids, axis=0)
+            return self._unpacked(looked_up, by_block, (0, 0, table.shape[1]), axis=2)
         return self.as_float(self.op("Gather", self.constant(name, self._stored(name, table)), ids, axis=0))
 
     def as_float(self, value: Value) -> Value:
@@ -138,7 +138,10 @@ def as_nibbles(values: Floats) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.fl
         return None
     half = values.shape[1] // 2
     numbers = (found + 8).astype(np.uint8).reshape(values.shape)
-    return numbers[:, :half] | numbers[:, half:] << 4, scale[..., 0]
+    packed: npt.NDArray[np.uint8] = np.bitwise_or(
+        numbers[:, :half], np.left_shift(numbers[:, half:], 4), dtype=np.uint8
+    )
+    return packed, scale[..., 0]
 
 
 def from_nibbles(packed: npt.NDArray[np.uint8], scales: npt.NDArray[np.float16]) -> Floats:
