@@ -13,9 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from shortlist.inference.load import available_engines
+from shortlist.inference.load import available_engines, has_kernel
 from shortlist.inference.models import find_model
+from shortlist.inference.processor import processor_features
 
+RUNS = [(engine, "auto") for engine in available_engines()]
+if has_kernel() and {"amx_bf16", "amx_int8"} <= processor_features():
+    RUNS += [("native", "auto"), ("native", "int8")]  # int8 measures its channels in a session of ONNX Runtime
 MODEL = find_model("all-minilm-l6-v2").path / "model.onnx"
 
 SWITCHED_OFF = """
@@ -47,7 +51,7 @@ import openvino_telemetry  # others may still have it
 RUN_AND_WAIT = """
 import sys, time
 import shortlist
-reranker = shortlist.Reranker.load("shortlist-l6", engine=sys.argv[1], threads=1)
+reranker = shortlist.Reranker.load("shortlist-l6", engine=sys.argv[1], precision=sys.argv[2], threads=1)
 reranker.rank("how tall is it", ["330 metres", "of iron"])
 time.sleep(15)
 """
@@ -92,11 +96,11 @@ def proxy() -> Iterator[tuple[dict[str, str], list[bytes]]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", available_engines())
-def test_a_process_that_ranks_asks_for_no_address(engine: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("engine", "precision"), RUNS)
+def test_a_process_that_ranks_asks_for_no_address(engine: str, precision: str, tmp_path: Path) -> None:
     with proxy() as (environ, asked):
         environ |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-        subprocess.run([sys.executable, "-c", RUN_AND_WAIT, engine], check=True, timeout=300, env=environ)
+        subprocess.run([sys.executable, "-c", RUN_AND_WAIT, engine, precision], check=True, timeout=300, env=environ)
     assert asked == []
     assert not (tmp_path / ".cache" / "Microsoft").exists()
 
