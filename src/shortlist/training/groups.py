@@ -24,9 +24,10 @@ class Group:
 
     `teacher` holds one score a passage: what it is measured in is the loss's affair (its
     temperature). As mined it is the bi-encoder's cosine, in -1..1, and `lexical` holds the
-    BM25 scores, 0 or more; `ensemble` makes one teacher of the two. Without a teacher it is
-    empty. `labels`, in 0..1, are given where the first is not the only relevant one. `offset`
-    is what the other parts of a blend add to the score of each passage.
+    BM25 scores, 0 or more, `others` the cosines of further bi-encoders, a row each; `ensemble`
+    makes one teacher of all. Without a teacher it is empty. `labels`, in 0..1, are given where
+    the first is not the only relevant one. `offset` is what the other parts of a blend add to
+    the score of each passage.
     """
 
     query: str
@@ -36,6 +37,7 @@ class Group:
     lexical: tuple[float, ...] = ()
     labels: tuple[float, ...] = ()
     offset: tuple[float, ...] = ()
+    others: tuple[tuple[float, ...], ...] = ()
 
     @property
     def relevance(self) -> tuple[float, ...]:
@@ -58,5 +60,7 @@ def read_groups(path: Path) -> Iterator[Group]:
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
-            extra = (tuple(row.get(name, ())) for name in ("lexical", "labels", "offset"))
-            yield Group(row["query"], tuple(row["passages"]), tuple(row["teacher"]), row["source"], *extra)
+            lexical, labels, offset = (tuple(row.get(name, ())) for name in ("lexical", "labels", "offset"))
+            others = tuple(map(tuple, row.get("others", ())))
+            known = (row["query"], tuple(row["passages"]), tuple(row["teacher"]), row["source"])
+            yield Group(*known, lexical, labels, offset, others)

@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 from transformers import BertConfig, BertForSequenceClassification
 
 EXIT_HEADS = "exit_heads.safetensors"
@@ -93,8 +92,17 @@ def _layer(layer: nn.Module, queries: Tensor, hidden: Tensor, allowed: Tensor) -
     def split(x: Tensor) -> Tensor:  # [batch, length, dim] -> [batch, heads, length, dim / heads]
         return x.unflatten(-1, (heads, -1)).transpose(1, 2)
 
-    context = scaled_dot_product_attention(
+    context = _attend(
         split(attention.query(queries)), split(attention.key(hidden)), split(attention.value(hidden)), allowed
     )
     attended = layer.attention.output(context.transpose(1, 2).flatten(2), queries)
     return layer.output(layer.intermediate(attended), attended)
+
+
+def _attend(queries: Tensor, keys: Tensor, values: Tensor, allowed: Tensor) -> Tensor:
+    """Attend by plain products: on a CPU torch's fused attention is slower, most of all its gradient in bf16."""
+    scores = (queries * queries.shape[-1] ** -0.5) @ keys.mT  # [batch, heads, queries, length]
+    scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
+    with torch.autocast("cpu", enabled=False):  # which would make fp32 of bf16 here, at twice the time
+        shares = scores.softmax(-1)
+    return shares @ values

@@ -5,15 +5,16 @@ from __future__ import annotations
 import gzip
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
+from shortlist.protocols import Role
 from shortlist.training.augment import vary
 from shortlist.training.cloze import cloze_pairs
 from shortlist.training.code_pairs import code_pairs
-from shortlist.training.ensemble import Weights, fit, taught
+from shortlist.training.ensemble import fit, taught
 from shortlist.training.groups import Group, Pair
 from shortlist.training.leakage import Seen
 from shortlist.training.mining import Encode, Mining, mine
@@ -34,6 +35,15 @@ class Source:
     characters: int
     short: int = 0
     cloze: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """A bi-encoder that teaches beside the packaged one; `prompts` where its own files do not say them."""
+
+    name: str
+    licence: str
+    prompts: Mapping[Role, str] = field(default_factory=dict)
 
 
 # Families share one pool of passages, so that negatives come from the same kind of text.
@@ -69,7 +79,32 @@ CODE_PACKAGES = {
     "asyncio": "PSF-2.0",
     "logging": "PSF-2.0",
 }
-CODE_QUERIES = 3000
+TEACHERS = (
+    Teacher("sentence-transformers/all-mpnet-base-v2", "Apache-2.0"),
+    Teacher("intfloat/multilingual-e5-small", "MIT", {Role.QUERY: "query: ", Role.DOCUMENT: "passage: "}),
+)
+
+CODE, CODE_QUERIES = "python_code", 3000
+# What further teachers read: general questions and long passages first, weak pairs in small measure.
+DRAWN = {
+    "nq_qed": 5000,
+    "squad_nqg": 2500,
+    "wiki_abstracts": 600,
+    "nq_qed_cloze": 200,
+    "wiki_abstracts_cloze": 500,
+    "medquad": 1500,
+    "pubmedqa": 700,
+    "covid_faqs": 100,
+    "medquad_cloze": 200,
+    "pubmedqa_cloze": 300,
+    "tldr": 300,
+    "powershell_docs": 300,
+    "k8s_docs": 500,
+    "rust_book": 100,
+    "scitldr": 1200,
+    "scitldr_cloze": 300,
+    CODE: 800,
+}
 LICENCES: dict[str, str] = {source.name: source.licence for family in FAMILIES for source in family} | {
     f"docstrings of {name}": licence for name, licence in CODE_PACKAGES.items()
 }
@@ -108,25 +143,39 @@ def read_pairs(data: Path, source: Source, *, seed: int = 0) -> list[Pair]:
 def packaged_groups(
     data: Path, encode: Encode, *, mining: Mining, seen: Seen, tell: Callable[[str], None], seed: int = 0
 ) -> Iterator[Group]:
-    """Mine the groups of every family in turn; what an evaluation collection shows is left out.
-
-    The teacher is the ensemble of cosine and BM25 that explains the family's labels best.
-    """
+    """Mine the groups of every family in turn; what an evaluation collection shows is left out."""
     rng = random.Random(seed)
     for chosen, distractors in _families(data, seed):
         clear = [pair for pair in chosen if not (seen.query(pair.query) or seen.passage(pair.passage))]
         others = [text for text in distractors if not seen.passage(text)]
         tell(f"{len(chosen)} pairs, {len(chosen) - len(clear)} of them seen in evaluation; {len(others)} distractors")
         asked = [replace(pair, query=vary(pair.query, rng)) for pair in clear]
-        groups = list(mine(asked, others, encode, mining))
-        weights = _weights(groups)
-        tell(f"teacher of {groups[0].source} and its family: {weights}")
-        yield from taught(groups, weights)
+        yield from mine(asked, others, encode, mining)
 
 
-def _weights(groups: Sequence[Group]) -> Weights:
-    """Cloze questions share words with their passages by making, so labels of real questions decide."""
-    return fit([group for group in groups if not group.source.endswith("_cloze")])
+def drawn(groups: Sequence[Group], *, seed: int = 0) -> list[Group]:
+    """Draw the groups that further teachers read: `DRAWN` of each source, or as many as there are."""
+    shuffled, left = list(groups), dict(DRAWN)
+    random.Random(seed).shuffle(shuffled)
+    chosen = []
+    for group in shuffled:
+        if left[group.source] > 0:
+            left[group.source] -= 1
+            chosen.append(group)
+    return chosen
+
+
+def by_ensemble(groups: Sequence[Group], *, tell: Callable[[str], None]) -> Iterator[Group]:
+    """Teach each family's groups by the ensemble of their teachers that explains the family's labels best.
+
+    Cloze questions share words with their passages by making, so labels of real questions decide.
+    """
+    for family in (*FAMILIES, None):
+        names = {source.name for source in family} if family else {CODE}
+        ours = [group for group in groups if group.source.removesuffix("_cloze") in names]
+        weights = fit([group for group in ours if not group.source.endswith("_cloze")])
+        tell(f"teacher of {', '.join(sorted(names))}: {weights}")
+        yield from taught(ours, weights)
 
 
 def unasked_pairs(data: Path, *, seed: int = 0) -> Iterator[tuple[str, list[Pair]]]:
