@@ -34,7 +34,8 @@ _ABOUT = {
     "bi-encoder": "one vector a text, for the first stage",
     "token-bm25": "BM25 over word pieces, a part of a blend",
 }
-_HEADER = f"   {'name':<37}  {'size':>4}  {'reads':>6}  {'languages':<9}  licence"
+_LANGUAGES = 9  # letters; `shortlist models NAME` lists them all
+_HEADER = f"   {'name':<37}  {'size':>4}  {'reads':>6}  {'languages':<{_LANGUAGES}}  licence"
 _LEGEND = "* is on this machine   - cannot be run   ! not for commercial use   ? not stated"
 
 
@@ -94,9 +95,11 @@ def _print_all(entries: Sequence[Entry]) -> None:
 def _row(entry: Entry) -> str:
     mark = "-" if entry.unsupported else "*" if not entry.hub or is_fetched(entry.hub) else " "
     languages = ", ".join(entry.languages).replace("multilingual", "many")
+    if len(languages) > _LANGUAGES:
+        languages = str(len(entry.languages))
     warning = "!" if not entry.commercial else "?" if entry.licence_note else " "
     size, reads = written_size(entry.parameters), str(entry.max_length or "any")
-    cells = f"{mark}{warning} {entry.name:<37}  {size:>4}  {reads:>6}  {languages:<9}  {entry.licence}"
+    cells = f"{mark}{warning} {entry.name:<37}  {size:>4}  {reads:>6}  {languages:<{_LANGUAGES}}  {entry.licence}"
     return cells.rstrip()
 
 

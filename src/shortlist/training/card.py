@@ -11,7 +11,15 @@ from typing import Any
 
 def write_card(folder: Path, content: Mapping[str, Any]) -> None:
     """Write `card.json` with the checksums of the files beside it."""
-    kept = (".onnx", ".safetensors", ".npy", "config.json", "sentence_transformers.json", "tokenizer.json")
+    kept = (
+        ".onnx",
+        ".safetensors",
+        ".npy",
+        "config.json",
+        "sentence_transformers.json",
+        "tokenizer.json",
+        "exits.json",
+    )
     files = [file for file in sorted(folder.iterdir()) if file.name.endswith(kept)]
     sums = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     card = json.dumps({**content, "sha256": sums}, indent=1, ensure_ascii=False)
