@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shortlist.protocols import Role, Vectors
 from shortlist.training.augment import vary
 from shortlist.training.cloze import cloze_pairs
 from shortlist.training.code_pairs import code_pairs
-from shortlist.training.ensemble import Weights, fit, taught
-from shortlist.training.groups import Group
+from shortlist.training.ensemble import Weights, fit, heard, taught
+from shortlist.training.groups import Group, read_groups, write_groups
 from shortlist.training.leakage import Seen
+from shortlist.training.packaged import DRAWN, FAMILIES, by_ensemble, drawn
 
 PASSAGE = (
     "The tower was built by a French engineer. It stood as the tallest building of the whole world for forty years. "
@@ -57,6 +61,55 @@ def test_the_fit_is_where_no_small_step_raises_the_likelihood() -> None:
 def test_taught_groups_carry_the_sum_of_both_teachers() -> None:
     group = Group("q", ("a", "b"), (0.5, 0.25), "s", (2.0, 4.0))
     assert taught([group], Weights(20, 0.5))[0].teacher == (11.0, 7.0)
+
+
+class Counted:
+    """An encoder of letters: a text's vector says how often it holds `a`, and that it is `b`'s the less."""
+
+    fingerprint, dimension = "letters", 2
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, Role]] = []
+
+    def encode(self, texts: Sequence[str], *, role: Role) -> Vectors:
+        self.seen += [(text, role) for text in texts]
+        vectors = np.asarray([[text.count("a") + 0.01, text.count("b")] for text in texts], np.float32)
+        return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
+
+
+def test_a_further_encoder_reads_each_passage_once_and_is_heard_where_it_knows() -> None:
+    rng, encoder = np.random.default_rng(1), Counted()
+    made = [
+        Group("a", ("aaa", "bb", "b", "ab"), tuple(rng.normal(0.3, 0.1, 4)), "s", tuple(rng.uniform(0, 10, 4)))
+        for _ in range(100)
+    ]
+    asked = heard(made, [encoder])
+    assert len([1 for _, role in encoder.seen if role is Role.DOCUMENT]) == 4
+    assert asked[0].others[0] == pytest.approx((1, 0.01, 0.01, 0.71), abs=0.02)
+    weights = fit(asked)
+    assert weights.others[0] > 5 * weights.cosine
+    assert all(np.argmax(group.teacher) == 0 for group in taught(asked, weights))
+
+
+def test_groups_keep_what_further_teachers_said(tmp_path: Path) -> None:
+    group = Group("q", ("a", "b"), (0.5, 0.25), "s", (2.0, 4.0), others=((0.1, 0.2), (0.3, 0.4)))
+    assert write_groups([group], tmp_path / "groups.jsonl.gz") == 1
+    assert list(read_groups(tmp_path / "groups.jsonl.gz")) == [group]
+
+
+def test_of_each_source_so_many_groups_are_drawn_and_each_family_has_a_teacher_of_its_own() -> None:
+    rng = np.random.default_rng(2)
+    everything = [
+        Group(f"{source} {i}", ("p", "n"), (0.4, float(rng.normal(0.3, 0.1))), source, (1.0, 0.0))
+        for source in DRAWN
+        for i in range(120)
+    ]
+    chosen = drawn(everything)
+    counts = Counter(group.source for group in chosen)
+    assert counts == {source: min(120, wanted) for source, wanted in DRAWN.items()}
+    told: list[str] = []
+    assert len(list(by_ensemble(chosen, tell=told.append))) == len(chosen)
+    assert len(told) == len(FAMILIES) + 1
 
 
 def test_a_query_leaks_whatever_its_case_and_punctuation() -> None:
