@@ -62,8 +62,8 @@ class ModelFolder:
     @property
     def vector_size(self) -> int:
         """The length of the vector that a bi-encoder gives: its last Dense module's, else the hidden size."""
-        dense = [module for module in self.modules if module.kind == "Dense"]
-        return int(dense[-1].settings.get("out_features", 0)) if dense else int(self.config["hidden_size"])
+        dense = self._last_dense
+        return int(dense.settings.get("out_features", 0)) if dense else int(self.config["hidden_size"])
 
     @property
     def prompts(self) -> Mapping[str, str]:
@@ -95,12 +95,15 @@ class ModelFolder:
     @property
     def labels(self) -> int:
         """How many labels a classification head has, by the configuration."""
-        dense = [module for module in self.modules if module.kind == "Dense"]
-        if dense:
-            return int(dense[-1].settings.get("out_features", 1))
+        if dense := self._last_dense:
+            return int(dense.settings.get("out_features", 1))
         if "num_labels" in self.config:
             return int(self.config["num_labels"])
         return len(self.config.get("id2label") or {0: "LABEL_0", 1: "LABEL_1"})
+
+    @property
+    def _last_dense(self) -> Module | None:
+        return next((module for module in reversed(self.modules) if module.kind == "Dense"), None)
 
     def fingerprint(self) -> str:
         """Identify the model by name and a hash of sizes and of evenly spaced blocks of the files.
