@@ -5,7 +5,8 @@
 
 The steps can be run one at a time with --steps mine, teach, train, average or package; each starts from
 what the one before left in the work folder. Two seeds can train beside each other, in a process each.
-What ships was started from the weights before, which stand in this repository's history (commit 7b1925e).
+What ships was started from the weights before, which stand in this repository's history (commit 7b1925e): name a folder
+of theirs by --start, since without it training goes on from the present ones.
 """
 
 from __future__ import annotations
