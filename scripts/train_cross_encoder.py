@@ -72,7 +72,7 @@ def mine(data: Path, work: Path) -> None:
 def teach(work: Path, teachers: Sequence[Teacher]) -> None:
     """Have an ensemble of the first stage and of further bi-encoders teach some of the mined groups."""
     groups = drawn(list(read_groups(work / "groups.jsonl.gz")))
-    encoders = [BiEncoder.load(teacher.name, prompts=teacher.prompts) for teacher in teachers]
+    encoders = [BiEncoder.load(teacher.name) for teacher in teachers]
     print(write_groups(by_ensemble(heard(groups, encoders), tell=print), work / "taught.jsonl.gz"), "groups taught")
 
 

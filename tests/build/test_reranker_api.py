@@ -105,6 +105,23 @@ def test_empty_documents_come_last_and_are_counted(packaged: Reranker) -> None:
     assert any("2 documents are empty" in text for text in ranking.trace.degradations)
 
 
+@pytest.mark.parametrize(
+    ("query", "texts", "whose"),
+    [
+        (QUESTION, ["ベルリン", "柏林是德国首都和最大的城市", TEXTS[1]], "1 documents"),
+        ("ราคาเท่าไร", TEXTS, "the query"),
+        ("😀", ["😀 🎉", TEXTS[1]], "the query and 1 documents"),
+        (QUESTION, [*TEXTS, "Wie hoch ist der Turm in Paris?", "Какова высота башни?", ""], None),
+    ],
+)
+def test_texts_that_the_vocabulary_does_not_hold_are_counted(
+    packaged: Reranker, query: str, texts: list[str], whose: str | None
+) -> None:
+    notes = [note for note in packaged.rank(query, texts).trace.degradations if "vocabulary" in note]
+    said = f"a third or more of the words of {whose} are unknown to the model's vocabulary"
+    assert [note.partition(": ")[2] for note in notes] == ([said] if whose else [])
+
+
 def test_ten_thousand_documents_are_one_call(lexical: Reranker) -> None:
     texts = [f"document {i}" for i in range(10_000)]
     ranking = lexical.rank("document 7777", texts)

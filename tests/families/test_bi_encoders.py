@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,16 @@ def test_prompts_that_the_files_do_not_say_are_known_by_the_name() -> None:
     e5 = ModelFolder("intfloat/multilingual-e5-small", Path("nowhere"), {})
     assert e5.prompts == {"query": "query: ", "document": "passage: "}
     assert ModelFolder("intfloat/multilingual-e5-small-of-mine", Path("nowhere"), {}).prompts == {}
+
+
+def test_a_mean_without_the_prompt_is_refused_where_there_is_a_prompt(tmp_path: Path) -> None:
+    for name, prompts in (("with", PROMPTS), ("without", None)):
+        published(tmp_path / name, pooling="mean", prompts=prompts)
+        settings = tmp_path / name / "model/1_Pooling/config.json"
+        settings.write_text(json.dumps(json.loads(settings.read_text()) | {"include_prompt": False}))
+    with pytest.raises(UnsupportedModelError, match="leaves its prompt out of the mean"):
+        BiEncoder.load(str(tmp_path / "with/model"), engine="onnxruntime")
+    BiEncoder.load(str(tmp_path / "without/model"), engine="onnxruntime").close()
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import difflib
 import functools
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from shortlist._toml import tomllib
 
 _FILE = Path(__file__).with_name("models.toml")
 

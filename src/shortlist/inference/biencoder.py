@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from shortlist.errors import UnsupportedModelError
 from shortlist.inference.load import load_engine
 from shortlist.inference.session import Precision
 from shortlist.inference.static import CARD, StaticEngine
@@ -102,12 +103,19 @@ class BiEncoder:
             device=device,
             exact=exact,
         )
+        asked = prompts or _prompts(loaded.folder.prompts)
+        if any(asked.values()) and any(module.leaves_prompt_out for module in loaded.folder.modules):
+            loaded.engine.close()
+            raise UnsupportedModelError(
+                f"{name} leaves its prompt out of the mean over the tokens (include_prompt: false), which is not done"
+                " here; take a bi-encoder whose prompt counts"
+            )
         return cls(
             loaded.engine,
             fingerprint=loaded.folder.fingerprint(),
             dimension=loaded.folder.vector_size,
             max_length=loaded.folder.max_length,
-            prompts=prompts or _prompts(loaded.folder.prompts),
+            prompts=asked,
         )
 
     def encode(self, texts: Sequence[str], *, role: Role) -> Vectors:

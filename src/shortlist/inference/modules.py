@@ -32,6 +32,11 @@ class Module:
         mode = mode[0] if isinstance(mode, list) and len(mode) == 1 else mode
         return str(mode) if self.kind == "Pooling" else ""
 
+    @property
+    def leaves_prompt_out(self) -> bool:
+        """Whether a Pooling averages over the tokens behind the prompt only."""
+        return self.pooling == "mean" and self.settings.get("include_prompt") is False
+
 
 def read_modules(folder: Path) -> tuple[Module, ...]:
     """Return the modules in order; none when there is no `modules.json`.

@@ -74,6 +74,7 @@ class Tokenizer:
         raw.encode_special_tokens = True
         self._raw = raw
         self._spelled = _spelled_out(raw)
+        self._unknown = _unknown(raw)
         self.fingerprint = fingerprint
         self.pad_id = pad_id
         self.single = _single_template(raw)
@@ -118,6 +119,11 @@ class Tokenizer:
         if not self._spelled or not np.isin(ids, list(self._spelled)).any():
             return ids
         return np.concatenate([self._spelled.get(i, np.asarray([i], np.int32)) for i in ids.tolist()])
+
+    def unknown_share(self, ids: Ids) -> float:
+        """Return the share of the ids, in 0..1, that stand for words which the vocabulary does not hold."""
+        unknown = 0 if self._unknown is None else int(np.count_nonzero(ids == self._unknown))
+        return unknown / max(1, len(ids))
 
     def ids_of(self, documents: Sequence[Document]) -> list[Ids]:
         """Return each document's token ids, whole: those stored at index time where this tokenizer made them."""
@@ -185,9 +191,12 @@ def _spelled_out(raw: RawTokenizer) -> dict[int, Ids]:
 
 
 def _unknown(raw: RawTokenizer) -> int | None:
-    """Return the id that words outside the vocabulary get, where the model names it."""
-    token = getattr(raw.model, "unk_token", None)  # a WordPiece or BPE model's; a Unigram one knows an id only
-    return None if token is None else raw.token_to_id(token)
+    """Return the id that words outside the vocabulary get, if any."""
+    token = getattr(raw.model, "unk_token", None)
+    if token is not None:
+        return raw.token_to_id(token)
+    special = raw.get_added_tokens_decoder()  # a Unigram model names none: a letter that no vocabulary holds tells
+    return next((i for i in raw.encode("\U0010fffd", add_special_tokens=False).ids if i in special), None)
 
 
 def _single_template(raw: RawTokenizer) -> Template:

@@ -141,7 +141,7 @@ class CrossEncoder:
             counts={"pairs": len(reading.inputs), "tokens": sum(len(i) for i in reading.inputs)},
             engine=self._engine,
             facts={"model": self.fingerprint, **self._activation},
-            degradations=inferred.degradations,
+            degradations=(*reading.notes, *inferred.degradations),
             cut=reading.truncations,
             long_documents=self._long_documents,
         )

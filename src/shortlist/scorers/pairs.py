@@ -11,14 +11,20 @@ from shortlist.inference.tokens import Ids, ModelInput, Tokenizer
 from shortlist.passages.windows import LongDocuments, windows
 from shortlist.types import QUERY_CUT, Document, Query, Truncation
 
+FOREIGN = 1 / 3  # of a text's token ids; what a model says of such a text is about the rest of it
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Readings:
-    """The model's inputs for the documents of a query, the place of the document that each is of, and what was cut."""
+    """The model's inputs for the documents of a query, the place of the document that each is of, and what was cut.
+
+    `notes` say which texts the model cannot know much of.
+    """
 
     inputs: Sequence[ModelInput]
     owners: Sequence[int]
     truncations: tuple[Truncation, ...]
+    notes: tuple[str, ...] = ()
 
 
 def query_ids(
@@ -52,7 +58,8 @@ def read_pairs(
     inputs: list[ModelInput] = []
     owners: list[int] = []
     truncations = [cut] if cut else []
-    for place, (document, ids) in enumerate(zip(documents, tokenizer.ids_of(documents), strict=True)):
+    whole = tokenizer.ids_of(documents)
+    for place, (document, ids) in enumerate(zip(documents, whole, strict=True)):
         readings = windows(len(ids), room, long_documents, doc_id=document.doc_id)
         for spans in readings:
             inputs.append(template.build(first, np.concatenate([ids[a:b] for a, b in spans])))
@@ -60,4 +67,14 @@ def read_pairs(
         seen = sum(b - a for a, b in readings[0]) if len(readings) == 1 else len(ids)
         if seen < len(ids):
             truncations.append(Truncation(document.doc_id, seen, len(ids)))
-    return Readings(inputs, owners, tuple(truncations))
+    return Readings(inputs, owners, tuple(truncations), _foreign_notes(tokenizer, first, whole))
+
+
+def _foreign_notes(tokenizer: Tokenizer, query: Ids, documents: Sequence[Ids]) -> tuple[str, ...]:
+    """Return what a step says of texts in a script, or of signs, that the model's vocabulary does not hold."""
+    foreign = sum(tokenizer.unknown_share(ids) >= FOREIGN for ids in documents)
+    who = ["the query"] if tokenizer.unknown_share(query) >= FOREIGN else []
+    who += [f"{foreign} documents"] if foreign else []
+    return (
+        (f"a third or more of the words of {' and '.join(who)} are unknown to the model's vocabulary",) if who else ()
+    )

@@ -140,7 +140,7 @@ class Pruned:
         session = self._stages.sessions[0]
         stages = {f"stage_{number}": count for number, count in enumerate(reached)}
         unread, pruned = len(documents) - reached[0], len(documents) - reached[-1]
-        notes = list(empty_notes(documents))
+        notes = [*empty_notes(documents), *read.notes]
         notes += [f"{len(read.truncations)} texts cut (head)"] if read.truncations else []
         notes += [f"{pruned} documents dropped at an exit, out of reach of the top"] if pruned else []
         notes += [f"{unread} of them were left unread, before the first layer"] if unread else []

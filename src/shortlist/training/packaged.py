@@ -5,12 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from shortlist.protocols import Role
 from shortlist.training.augment import vary
 from shortlist.training.cloze import cloze_pairs
 from shortlist.training.code_pairs import code_pairs
@@ -39,11 +38,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
-    """A bi-encoder that teaches beside the packaged one; `prompts` where its own files do not say them."""
+    """A bi-encoder that teaches beside the packaged one."""
 
     name: str
     licence: str
-    prompts: Mapping[Role, str] = field(default_factory=dict)
 
 
 # Families share one pool of passages, so that negatives come from the same kind of text.
@@ -81,7 +79,7 @@ CODE_PACKAGES = {
 }
 TEACHERS = (
     Teacher("sentence-transformers/all-mpnet-base-v2", "Apache-2.0"),
-    Teacher("intfloat/multilingual-e5-small", "MIT", {Role.QUERY: "query: ", Role.DOCUMENT: "passage: "}),
+    Teacher("multilingual-e5-small", "MIT"),  # as packaged in multilingual/
 )
 
 CODE, CODE_QUERIES = "python_code", 3000

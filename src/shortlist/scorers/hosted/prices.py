@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shortlist._toml import tomllib
 from shortlist.errors import SettingsError
 from shortlist.wire import Usage
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _PACKAGED = Path(__file__).with_name("prices.toml")
 _UNITS = {"1000 search units": 1_000, "1000000 tokens": 1_000_000}
