@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,25 @@ from shortlist.catalogue import find_entry, known_prompts, nearest_names
 from shortlist.errors import CorruptModelError, ModelNotFoundError, UnsupportedModelError
 from shortlist.inference.complete import check_complete
 from shortlist.inference.hub import CODE_FILES, MODEL_FILES, SETTINGS_FILES, fetch, is_hub_id, stored_folder
+from shortlist.inference.identity import content_hash
 from shortlist.inference.modules import Module, read_json, read_modules
 from shortlist.weights import find_packaged, packaged_models
 
 _READY_MADE = ("model.onnx", "onnx/model.onnx", "openvino_model.xml", "openvino/openvino_model.xml")
-_SAMPLES, _BLOCK = 64, 1 << 16
+_WEIGHTS = {".onnx", ".safetensors", ".bin", ".xml"}
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """A model's files on disk, with its `config.json` and the name it was asked for by."""
+    """A model's files on disk, with its `config.json` and the name it was asked for by.
+
+    `checksums` are SHA-256 by file, of those that were verified.
+    """
 
     name: str
     path: Path
     config: Mapping[str, Any]
+    checksums: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ready_made(self) -> Path | None:
@@ -106,29 +111,27 @@ class ModelFolder:
         return next((module for module in reversed(self.modules) if module.kind == "Dense"), None)
 
     def fingerprint(self) -> str:
-        """Identify the model by name and a hash of sizes and of evenly spaced blocks of the files.
+        """Identify the model by name and a hash of its weights and its tokenizer; see `content_hash`.
 
         What `config.json` says of loose weights (windows, epsilons, heads) is part of it; a ready-made graph holds it.
         """
         digest = hashlib.sha256()
         for module in self.modules:  # the same weights behind another pooling are another model
             digest.update(json.dumps([module.kind, dict(module.settings)], sort_keys=True).encode())
-        files = [
-            f for f in self.path.rglob("*") if f.suffix in {".onnx", ".safetensors", ".bin", ".xml"} and f.is_file()
-        ]
+        files = [file for file in self.path.rglob("*") if _tells(file) and file.is_file()]
         if any(file.suffix in {".safetensors", ".bin"} for file in files):
             digest.update(json.dumps(dict(self.config), sort_keys=True).encode())
         for file in sorted(files):
-            size = file.stat().st_size
-            digest.update(f"{file.relative_to(self.path)}:{size};".encode())
-            with file.open("rb") as content:
-                for sample in range(_SAMPLES):
-                    content.seek(max(0, size - _BLOCK) * sample // (_SAMPLES - 1))
-                    digest.update(content.read(_BLOCK))
+            place = file.relative_to(self.path).as_posix()
+            digest.update(f"{place}:{self.checksums.get(place) or content_hash(file)};".encode())
         return f"{self.path.name if Path(self.name).is_dir() else self.name}@{digest.hexdigest()[:12]}"
 
     def _json(self, file: str) -> Mapping[str, Any]:
         return _read_json(self.path / file) if (self.path / file).is_file() else {}
+
+
+def _tells(file: Path) -> bool:
+    return file.suffix in _WEIGHTS or file.name == "tokenizer.json"
 
 
 _LIMITS = (
@@ -152,7 +155,7 @@ def find_model(
     packaged = find_packaged(name)
     if packaged is not None:
         packaged.verify()
-        return ModelFolder(name, packaged.folder, _read_json(packaged.folder / "config.json"))
+        return ModelFolder(name, packaged.folder, _read_json(packaged.folder / "config.json"), packaged.card["sha256"])
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _opened(name, folder)

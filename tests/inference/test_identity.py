@@ -1,0 +1,55 @@
+"""A model's fingerprint: what is kept under it must never be another model's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from shortlist.inference.identity import content_hash
+from shortlist.inference.models import find_model
+from shortlist.settings import DEFAULT_ENCODER
+
+
+def tensors() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {
+        "words": rng.normal(size=(3000, 512)).astype(np.float32),  # 6 MB, before the small ones
+        "layer.query": rng.normal(size=(384, 384)).astype(np.float32),
+        "norm": np.ones(384, np.float32),
+        "out_proj": rng.normal(size=(1, 384)).astype(np.float32),
+    }
+
+
+@pytest.mark.parametrize("changed", ["words", "layer.query", "norm", "out_proj"])
+def test_every_tensor_of_large_safetensors_counts(changed: str, tmp_path: Path) -> None:
+    for name, factor in (("before", 1), ("after", -1), ("again", 1)):
+        made = tensors()
+        made[changed] = made[changed] * factor
+        save_file(made, tmp_path / f"{name}.safetensors")
+    before, after, again = (content_hash(tmp_path / f"{name}.safetensors") for name in ("before", "after", "again"))
+    assert before == again != after
+
+
+def test_another_file_is_read_whole(tmp_path: Path) -> None:
+    content = bytearray(np.random.default_rng(0).bytes(5_000_000))
+    (tmp_path / "model.onnx").write_bytes(content)
+    assert content_hash(tmp_path / "model.onnx") == hashlib.sha256(content).hexdigest()
+    content[3_141_592] ^= 1
+    (tmp_path / "other.onnx").write_bytes(content)
+    assert content_hash(tmp_path / "other.onnx") == hashlib.sha256(content).hexdigest()
+
+
+def test_a_copy_of_a_packaged_model_is_the_same_model_and_with_another_tokenizer_it_is_not(tmp_path: Path) -> None:
+    packaged = find_model(DEFAULT_ENCODER)
+    copy = shutil.copytree(packaged.path, tmp_path / "copy")
+    assert find_model(str(copy)).fingerprint().partition("@")[2] == packaged.fingerprint().partition("@")[2]
+    tokenizer = json.loads((copy / "tokenizer.json").read_text())
+    tokenizer["normalizer"]["lowercase"] = False
+    (copy / "tokenizer.json").write_text(json.dumps(tokenizer))
+    assert find_model(str(copy)).fingerprint().partition("@")[2] != packaged.fingerprint().partition("@")[2]
