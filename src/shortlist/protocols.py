@@ -9,7 +9,18 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from shortlist.types import Completion, Deadline, Decision, Document, Likelihood, Prompt, Query, Ranking, Scores
+from shortlist.types import (
+    Completion,
+    Deadline,
+    Decision,
+    Document,
+    Likelihood,
+    Prompt,
+    Query,
+    Ranking,
+    Scores,
+    Truncation,
+)
 
 Vectors = npt.NDArray[np.float32]
 
@@ -117,6 +128,15 @@ class Encoder(Protocol):
 
     def encode(self, texts: Sequence[str], *, role: Role) -> Vectors:
         """Return vectors `[texts, dimension]` of unit length, in input order."""
+        ...
+
+
+@runtime_checkable
+class CuttingEncoder(Encoder, Protocol):
+    """An encoder that reads so much of a query and no more, and says so."""
+
+    def query_cut(self, text: str) -> Truncation | None:
+        """Return what is left out of a query, in tokens; None when it is read to its end."""
         ...
 
 

@@ -19,6 +19,7 @@ from shortlist.protocols import Scorer
 from shortlist.scorers.blend import Blend
 from shortlist.scorers.cached import Cached
 from shortlist.scorers.cosine import Cosine
+from shortlist.scorers.licensed import Licensed
 from shortlist.settings import Settings
 from shortlist.types import DocumentVector, Query
 
@@ -68,6 +69,10 @@ def store_of(scorer: Scorer) -> Store | None:
     return lambda document: replace(document, tokens=encoder.tokenize([document.full_text])[0], vector=vector)
 
 
+def _uncached(scorer: Scorer) -> Scorer:
+    return _uncached(scorer.scorer) if isinstance(scorer, (Cached, Licensed)) else scorer
+
+
 def level_of(
     name: str, scorer: Scorer, *, threads: int | None = None, may_probe: bool = False, folder: Path | None = None
 ) -> Level:
@@ -79,7 +84,7 @@ def level_of(
     changes = record.staleness(Machine.here()) if record is not None else ()
     if record is not None and not changes:
         return Level(scorer, record.cost, name, stored=record.stored)
-    cost = probe(scorer.scorer if isinstance(scorer, Cached) else scorer) if may_probe else None
+    cost = probe(_uncached(scorer)) if may_probe else None
     if record is None:
         return Level(scorer, cost, name)
     note = f"the calibration of {name} is stale ({'; '.join(changes)}): run `shortlist calibrate {name}`"

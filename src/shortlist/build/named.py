@@ -15,6 +15,7 @@ from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline import Breaker, CheapFirst, Fallback
 from shortlist.protocols import AsyncScorer
 from shortlist.scorers.cached import Cached
+from shortlist.scorers.licensed import Licensed
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.scorers.score_store import ScoreStore
 from shortlist.settings import Settings
@@ -79,7 +80,10 @@ def _remembering(reranker: protocols.Reranker, where: str) -> protocols.Reranker
     if not isinstance(reranker, Pointwise) or is_remote(reranker):
         return reranker
     store = None if where == "memory" else ScoreStore(None if where == "disk" else Path(where).expanduser())
-    return Pointwise(Cached(reranker.scorer, store=store))
+    scorer = reranker.scorer
+    if isinstance(scorer, Licensed):  # what is remembered stands under the licence too
+        return Pointwise(scorer.over(Cached(scorer.scorer, store=store)))
+    return Pointwise(Cached(scorer, store=store))
 
 
 def pointwise_of(reranker: protocols.Reranker) -> Pointwise | None:

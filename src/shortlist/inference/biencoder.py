@@ -16,7 +16,7 @@ from shortlist.inference.session import Precision
 from shortlist.inference.static import CARD, StaticEngine
 from shortlist.inference.tokens import Ids, ModelInput, Tokenizer
 from shortlist.protocols import Role, Vectors
-from shortlist.types import TokenIds
+from shortlist.types import QUERY_CUT, TokenIds, Truncation
 
 _NOTHING = np.empty(0, np.int32)
 _STATIC_LENGTH = 2048  # tokens; more hardly move a mean, and a bound keeps memory bounded
@@ -127,7 +127,7 @@ class BiEncoder:
     def encode_ids(self, ids: Sequence[Ids], *, role: Role = Role.DOCUMENT) -> Vectors:
         """Return unit vectors `[texts, dimension]` of texts that are token ids already; at least one is needed."""
         template, prompt = self._engine.tokenizer.single, self._prompts.get(role, _NOTHING)
-        room = max(0, self._room - len(prompt))
+        room = self._room_for(role)
         inputs: list[ModelInput] = [
             template.build(np.concatenate([prompt, one[:room]]) if len(prompt) else one[:room], one[:0]) for one in ids
         ]
@@ -136,11 +136,16 @@ class BiEncoder:
     @property
     def room(self) -> int:
         """How many tokens of a document are read."""
-        return self._room - len(self._prompts.get(Role.DOCUMENT, _NOTHING))
+        return self._room_for(Role.DOCUMENT)
 
-    @property
-    def _room(self) -> int:
-        return self._max_length - self._engine.tokenizer.single.overhead
+    def query_cut(self, text: str) -> Truncation | None:
+        """Return what is left out of a query, in tokens; None when it is read to its end."""
+        total, room = len(self._engine.tokenizer.encode([text])[0]), self._room_for(Role.QUERY)
+        return Truncation(QUERY_CUT, room, total) if total > room else None
+
+    def _room_for(self, role: Role) -> int:
+        room = self._max_length - self._engine.tokenizer.single.overhead - len(self._prompts.get(role, _NOTHING))
+        return max(0, room)
 
     @property
     def tokenizer(self) -> Tokenizer:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from shortlist.errors import IndexMismatchError, InputError, RateLimitedError, RemoteUnavailableError
-from shortlist.protocols import Encoder, Retriever, Role
+from shortlist.protocols import CuttingEncoder, Encoder, Retriever, Role
 from shortlist.retrieval.filters import Where
 from shortlist.retrieval.fusion import reciprocal_rank_fusion
 from shortlist.retrieval.store import Found, Searchable
@@ -68,7 +68,15 @@ class Dense:
         step = _step("dense", start, depth, found)
         facts = {"encoder": self.encoder.fingerprint, "search": self.index.vector_search}
         counts = {**step.counts, "encode_us": int((encoded - start) * 1e6)}
-        return _ranking(query, found, ScoreKind.SIMILARITY, replace(step, counts=counts, facts={**facts, **step.facts}))
+        step = replace(step, counts=counts, facts={**facts, **step.facts})
+        return _ranking(query, found, ScoreKind.SIMILARITY, self._cut_told(step, query))
+
+    def _cut_told(self, step: Step, query: Query) -> Step:
+        cut = self.encoder.query_cut(query.text) if isinstance(self.encoder, CuttingEncoder) else None
+        if cut is None:
+            return step
+        note = f"the query was cut by the bi-encoder: read {cut.seen} of {cut.total} tokens"
+        return replace(step, degradations=(*step.degradations, note), truncations=(*step.truncations, cut))
 
     def _check_encoder(self) -> None:
         made_with = self.index.manifest.encoder

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -126,12 +127,12 @@ class Cached:
         places = _first_places(keys, wanted)
         asked = [number for number, chosen in enumerate(places) if chosen]
         batch = [(groups[number][0], _told_apart(groups[number][1], places[number])) for number in asked]
-        found = [_Fresh()] * len(groups)
+        found = [_Fresh(Step("cached", facts={"model": self.fingerprint}))] * len(groups)
         for number, (_, documents), scores in zip(
             asked, batch, score_groups(self.scorer, batch) if batch else [], strict=True
         ):
             found[number] = _Fresh(counted(scores, len(documents)).step, frozenset(places[number]))
-            cut = {one.doc_id: (one.seen, one.total) for one in scores.step.truncations}
+            cut = _by_document(scores.step.truncations)
             for place, document, value in zip(places[number], documents, scores.values.tolist(), strict=True):
                 kept = Kept(value, scores.kind, cut.get(document.doc_id), cut.get(QUERY_CUT))
                 call.know(keys[number][place], kept, "scored")
@@ -151,11 +152,14 @@ class Cached:
         with self._lock:
             self._hits += call.hits
             for key, kept in call.known.items():
+                if not math.isfinite(kept.value):  # an error to whoever asked, and to be asked again
+                    continue
                 self._known[key] = kept
                 self._known.move_to_end(key)
             while len(self._known) > self._size:
                 self._known.popitem(last=False)
-        new = {key: kept for key, kept in call.known.items() if call.origins[key] == "scored"}
+        scored = ((key, kept) for key, kept in call.known.items() if call.origins[key] == "scored")
+        new = {key: kept for key, kept in scored if math.isfinite(kept.value)}
         if self._store is not None and new:
             try:
                 self._store.put(new)
@@ -193,7 +197,7 @@ class Cached:
 class _Fresh:
     """What was scored of a group now: the step that says so, and the places of the documents."""
 
-    step: Step = field(default_factory=lambda: Step("cached"))
+    step: Step
     places: frozenset[int] = frozenset()
 
     def notes_of_all(self, documents: Sequence[Document]) -> tuple[str, ...]:
@@ -224,6 +228,16 @@ class _Call:
         """Count the pairs by where their scores came from."""
         counted = Counter(self.origins.values())
         return Hits(counted["memory"], counted["file"], counted["shared"], counted["scored"])
+
+
+def _by_document(truncations: Iterable[Truncation]) -> dict[str, tuple[int, int]]:
+    """Return what was cut by document; of several scorers' readings, the one that saw the smaller share."""
+    cut: dict[str, tuple[int, int]] = {}
+    for one in truncations:
+        seen, total = cut.get(one.doc_id, (1, 1))
+        if one.seen * total < seen * one.total or one.doc_id not in cut:
+            cut[one.doc_id] = (one.seen, one.total)
+    return cut
 
 
 def _cuts(documents: Sequence[Document], kept: Sequence[Kept]) -> tuple[Truncation, ...]:

@@ -26,7 +26,8 @@ class Cosine:
     def __init__(self, encoder: BiEncoder, *, query_map: Vectors | None = None) -> None:
         self._encoder, self._query_map = encoder, query_map
         self._asked: tuple[tuple[str, ...], Vectors] = ((), np.zeros((0, encoder.dimension), np.float32))
-        self.fingerprint = f"cosine:{encoder.fingerprint}"
+        how = [encoder.facts[name] for name in ("engine", "precision") if name in encoder.facts]
+        self.fingerprint = ":".join(["cosine", encoder.fingerprint, *how])
         if query_map is not None:
             self.fingerprint += f" mapped {hashlib.sha256(query_map.tobytes()).hexdigest()[:12]}"
 
@@ -62,9 +63,9 @@ class Cosine:
         queries = self._queries(tuple(query.text for query, _ in groups))  # [groups, dimension]
         found: list[Scores] = []
         done = 0
-        for (_, some), query in zip(groups, queries, strict=True):
+        for (asked, some), query in zip(groups, queries, strict=True):
             here = slice(done, done + len(some))
-            step = self._step(began, some, ids[here], sum(is_fresh[here]))
+            step = self._step(began, asked, some, ids[here], sum(is_fresh[here]))
             found.append(Scores(cosines(vectors[here], query), ScoreKind.SIMILARITY, step))
             done += len(some)
         return found
@@ -78,17 +79,20 @@ class Cosine:
             self._asked = (texts, vectors)
         return vectors
 
-    def _step(self, began: float, documents: Sequence[Document], ids: Sequence[Ids], fresh: int) -> Step:
-        room = self._encoder.room
-        cut = tuple(Truncation(d.doc_id, room, len(i)) for d, i in zip(documents, ids, strict=True) if len(i) > room)
-        notes = (f"{len(cut)} texts cut by the bi-encoder at {room} tokens",) if cut else ()
+    def _step(self, began: float, query: Query, documents: Sequence[Document], ids: Sequence[Ids], fresh: int) -> Step:
+        room, query_cut = self._encoder.room, self._encoder.query_cut(query.text)
+        cut = [Truncation(d.doc_id, room, len(i)) for d, i in zip(documents, ids, strict=True) if len(i) > room]
+        notes = [f"{len(cut)} texts cut by the bi-encoder at {room} tokens"] if cut else []
+        if query_cut is not None:
+            notes.append(f"the query was cut by the bi-encoder: read {query_cut.seen} of {query_cut.total} tokens")
+            cut.insert(0, query_cut)
         return Step(
             "cosine",
             (time.perf_counter() - began) * 1000,
             {"documents": len(documents), "encoded": fresh},
             {"model": self._encoder.fingerprint, **self._encoder.facts},
-            notes,
-            cut,
+            tuple(notes),
+            tuple(cut),
         )
 
     def _vectors(self, documents: Sequence[Document], ids: Sequence[Ids]) -> tuple[Vectors, list[bool]]:

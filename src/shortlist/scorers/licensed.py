@@ -21,6 +21,10 @@ class Licensed:
         """The scorer's own: the scores are the same."""
         return self.scorer.fingerprint
 
+    def over(self, scorer: Scorer) -> Licensed:
+        """Say the same of another scorer."""
+        return Licensed(scorer, self._note)
+
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return the scorer's scores, `[documents]` in input order."""
         scores = self.scorer.score(query, documents)
