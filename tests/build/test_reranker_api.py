@@ -15,6 +15,7 @@ from shortlist import Document, Reranker
 from shortlist.errors import InputError, ModelNotFoundError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.settings import Settings
+from shortlist.types import QUERY_CUT
 
 QUESTION = "how tall is the tower?"
 TEXTS = ["It is of iron.", "The tower is 330 m tall.", "Cats sleep most of the day."]
@@ -120,6 +121,14 @@ def test_texts_that_the_vocabulary_does_not_hold_are_counted(
     notes = [note for note in packaged.rank(query, texts).trace.degradations if "vocabulary" in note]
     said = f"a third or more of the words of {whose} are unknown to the model's vocabulary"
     assert [note.partition(": ")[2] for note in notes] == ([said] if whose else [])
+
+
+@pytest.mark.parametrize("model", ["all-minilm-l6-v2", "shortlist-l6"])
+def test_a_query_that_the_bi_encoder_does_not_read_to_its_end_is_said(model: str) -> None:
+    ranking = Reranker(model, engine="onnxruntime").rank("how tall is the tower? " * 50, TEXTS)
+    (cut,) = [cut for step in ranking.trace.steps for cut in step.truncations]
+    assert (cut.doc_id, cut.seen) == (QUERY_CUT, 254)
+    assert any(f"read 254 of {cut.total} tokens" in note for note in ranking.trace.degradations)
 
 
 def test_ten_thousand_documents_are_one_call(lexical: Reranker) -> None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("httpx2")
@@ -26,6 +27,7 @@ from shortlist.protocols import AsyncScorer
 from shortlist.scorers.hosted.providers import PROVIDERS, load_hosted
 from shortlist.scorers.hosted.scorer import Hosted
 from shortlist.testing import Reply, RerankServer
+from shortlist.testing.serving import word_overlap
 from shortlist.types import ScoreKind
 from shortlist.wire import DIALECTS
 
@@ -276,6 +278,32 @@ def test_the_bad_document_may_be_the_shortest(others: int, server_of: ServerOf) 
     (note,) = scores.step.degradations
     assert note.startswith("bad was refused")
     assert all(request["documents"] for request in server.requests)
+    scorer.close()
+
+
+@pytest.mark.parametrize("others", [2, 10])
+def test_the_bad_documents_may_be_the_shortest_ones(others: int, server_of: ServerOf) -> None:
+    server = server_of("cohere", refuses=lambda text: len(text) == 1)
+    scorer = made("cohere", server)
+    documents = [Document("!", "bad"), Document("?", "worse"), *(Document(f"iron {i}", str(i)) for i in range(others))]
+    scores = scorer.score(QUERY, documents)
+    assert set(np.argsort(scores.values, kind="stable")[:2].tolist()) == {0, 1}
+    assert [note.split(",")[0] for note in scores.step.degradations] == ["bad was refused", "worse was refused"]
+    scorer.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "floor"), [("uncalibrated sigmoid", -10_000), ("similarity", -1), ("log likelihood", -10_000)]
+)
+def test_what_was_not_scored_stands_below_scores_of_every_kind(kind: str, floor: float, server_of: ServerOf) -> None:
+    server = server_of(
+        "vllm", refuses=lambda text: text == "bad", relevance=lambda query, text: word_overlap(query, text) - 0.9
+    )
+    scorer = made("vllm", server, score_kind=kind)
+    scores = scorer.score(QUERY, [*DOCUMENTS[:2], Document("bad"), Document(" \u200b\n")])
+    assert scores.values[-2:].tolist() == [floor, floor]
+    assert floor < scores.values[:2].min() < 0
+    assert "1 documents are empty: not sent" in scores.step.degradations[0]
     scorer.close()
 
 

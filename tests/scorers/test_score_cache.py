@@ -6,16 +6,20 @@ import multiprocessing
 import sqlite3
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from shortlist.build.named import _remembering
 from shortlist.build.reranker import Reranker
 from shortlist.errors import ScoreError, StoreError
 from shortlist.scorers.cached import Cached, Hits
+from shortlist.scorers.licensed import Licensed
+from shortlist.scorers.pointwise import Pointwise
 from shortlist.scorers.score_store import Kept, ScoreStore
-from shortlist.types import QUERY_CUT, Document, Query, ScoreKind, Scores, Step, Truncation
+from shortlist.types import QUERY_CUT, Document, Query, Ranking, ScoreKind, Scores, Step, Truncation
 
 QUERY = Query("how tall?")
 
@@ -104,6 +108,40 @@ def test_empty_documents_are_said_again_when_their_scores_are_kept() -> None:
     )
     assert fresh == again == ("3 documents are empty",)
     assert more == ("2 documents are empty",)
+
+
+def test_of_two_readings_of_a_document_the_shorter_one_is_kept() -> None:
+    class Twice(Counting):
+        def score(self, query: Query, documents: Sequence[Document]) -> Scores:
+            scores = super().score(query, documents)
+            longer = [replace(one, seen=8) for one in scores.step.truncations]
+            return replace(scores, step=replace(scores.step, truncations=(*scores.step.truncations, *longer)))
+
+    cached = Cached(Twice())
+    cached.score(QUERY, documents("a longer one"))
+    assert cached.score(QUERY, documents("a longer one")).step.truncations == (Truncation("0", 5, 12),)
+
+
+def test_what_is_no_number_is_not_kept(tmp_path: Path) -> None:
+    class Flickering(Counting):
+        def score(self, query: Query, documents: Sequence[Document]) -> Scores:
+            scores = super().score(query, documents)
+            return replace(scores, values=scores.values * (np.nan if len(self.asked) == 1 else 1))
+
+    store = ScoreStore(tmp_path / "scores.sqlite")
+    cached = Cached(Flickering(), store=store)
+    assert np.isnan(cached.score(QUERY, documents("one")).values).all()
+    assert len(store) == 0
+    assert cached.score(QUERY, documents("one")).values.tolist() == [1]
+
+
+def test_a_licence_and_the_model_are_named_whoever_knew_the_scores() -> None:
+    remembering = _remembering(Pointwise(Licensed(Counting(), "not for sale")), "memory")
+    candidates = Ranking.from_scores(QUERY, documents("one", "three"), [2.0, 1.0], kind=ScoreKind.BM25, stage="bm25")
+    fresh, again = (remembering.rerank(candidates).trace.steps[-1] for _ in range(2))
+    assert again.counts["cached"] == 2
+    assert again.facts == {"model": "counting", "licence": "not for sale"}
+    assert fresh.degradations == again.degradations == ("not for sale",)
 
 
 def test_groups_share_what_is_scored() -> None:

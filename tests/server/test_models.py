@@ -27,7 +27,7 @@ WRAPPED: dict[str, Callable[[Scorer], Scorer]] = {
     "plain": lambda scorer: scorer,
     "cached": Cached,
     "licensed": lambda scorer: Licensed(scorer, NOTE),
-    "both": lambda scorer: Cached(Licensed(scorer, NOTE)),
+    "both": lambda scorer: Licensed(Cached(scorer), NOTE),
 }
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from shortlist.errors import RemoteRequestError
 from shortlist.wire import RerankResponse
 
-PROBES = 2  # of the shortest documents are asked for alone, so that one bad one is not taken for a bad request
 SPARE_CALLS = 40  # finds a few bad documents among a thousand; more than a few are no exception
 
 
@@ -33,8 +32,8 @@ class Calls:
     async def run(self, batches: Sequence[Sequence[int]]) -> None:
         """Settle every batch; the first error ends the others.
 
-        Raises RemoteRequestError when the server refuses all of the documents, or each of the
-        two shortest ones of a batch alone: then it is the request that it refuses.
+        Raises RemoteRequestError when the server refuses all of the documents, or the shortest one of a
+        batch and the one of middle length alone: then it is the request that it refuses.
         """
         gate = asyncio.Semaphore(self.concurrency)
 
@@ -59,22 +58,23 @@ class Calls:
             if len(batch) == 1:
                 self.refused[batch[0]] = error
                 return
-            probed = await self._probe(sorted(batch, key=lambda place: len(self.texts[place]))[:PROBES], error)
+            by_length = sorted(batch, key=lambda place: len(self.texts[place]))
+            probed = await self._probe([by_length[0], by_length[len(batch) // 2]], error)
             rest = [place for place in batch if place not in probed]
             if rest:
                 await self._split(rest, error)
 
-    async def _probe(self, shortest: Sequence[int], error: RemoteRequestError) -> Sequence[int]:
+    async def _probe(self, likely: Sequence[int], error: RemoteRequestError) -> Sequence[int]:
         """Ask for documents alone until one is scored, and return those that were asked for; else raise the error."""
-        if not shortest:
+        if not likely:
             raise error
         try:
-            await self._spend(shortest[:1], error)
+            await self._spend(likely[:1], error)
         except RemoteRequestError as refusal:
-            probed = await self._probe(shortest[1:], error)
-            self.refused[shortest[0]] = refusal
-            return [shortest[0], *probed]
-        return shortest[:1]
+            probed = await self._probe(likely[1:], error)
+            self.refused[likely[0]] = refusal
+            return [likely[0], *probed]
+        return likely[:1]
 
     async def _split(self, batch: Sequence[int], error: RemoteRequestError) -> None:
         """Score a batch of which some document is bad, by halves."""

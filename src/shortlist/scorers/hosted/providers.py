@@ -23,8 +23,8 @@ class Provider:
 
     `base_url` is empty where everyone runs their own, whose address then stands in the
     model's place. `template` holds what every request says. `listwise` names models whose
-    scores depend on the other documents of a call, with how many a call takes. `limits` are
-    of models that have others than the dialect says. `prices` is its table in a price list.
+    scores depend on the other documents of a call, with how many a call takes. `limits` and `kinds` (of
+    scores) are of models that have others than the dialect says. `prices` is its table in a price list.
     """
 
     dialect: str
@@ -33,6 +33,7 @@ class Provider:
     template: RerankRequest
     listwise: Mapping[str, int] = field(default_factory=dict)
     limits: Mapping[str, Limits] = field(default_factory=dict)
+    kinds: Mapping[str, ScoreKind] = field(default_factory=dict)
     prices: str = ""
     refuses: Callable[[int, str], bool] = lambda status, message: False
 
@@ -72,6 +73,7 @@ PROVIDERS: Mapping[str, Provider] = {
         ("JINA_API_KEY",),
         replace(_SAYS_NOTHING, return_documents=False),
         listwise={"jina-reranker-v3": 64},
+        kinds={"jina-reranker-v3": ScoreKind.SIMILARITY},
         prices="jina",
     ),
     "tei": Provider("tei", "", ("TEI_API_KEY",), replace(_SAYS_NOTHING, truncate=True, raw_scores=True)),
@@ -138,7 +140,7 @@ def load_hosted(
         replace(limits, documents=documents_per_call or stated),
         concurrency=concurrency,
         is_listwise=listwise is not None,
-        score_kind=None if score_kind is None else ScoreKind(score_kind),
+        score_kind=provider.kinds.get(model) if score_kind is None else ScoreKind(score_kind),
     )
     return Hosted(client, dialect, asking, price=find_price(provider.prices or kind, model, file=prices))
 

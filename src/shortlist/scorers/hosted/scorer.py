@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,7 +17,8 @@ from shortlist.transport import Bridge, Client
 from shortlist.types import Document, Query, ScoreKind, Scores, Step
 from shortlist.wire import Dialect, Limits, RerankRequest, RerankResponse, Usage, WireDocument
 
-_FLOOR = {ScoreKind.LOGIT: -10_000.0, ScoreKind.UNKNOWN: -10_000.0}  # below any logit; a probability's floor is 0
+_LEAST = {ScoreKind.CALIBRATED_PROBABILITY: 0.0, ScoreKind.UNCALIBRATED_SIGMOID: 0.0, ScoreKind.SIMILARITY: -1.0}
+_BELOW_ALL = -10_000.0  # of scores without a least one, and of those that go below what their kind should
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,9 @@ class Hosted:
     """Scores by a server that speaks one of the dialects. Safe to use from several threads and event loops.
 
     All documents are asked for, and only `Ranking` orders them. What has no text is not
-    sent and gets the floor (0 of a probability, -10,000 of a logit), and so does a
+    sent and gets the floor (0 of a probability, -1 of a cosine, -10,000 of a logit), and so does a
     document that the server refuses while it takes others: one bad document never fails
-    a request. Both are in the step's degradations.
+    a request, but for a listwise model. Both are in the step's degradations.
     """
 
     def __init__(self, client: Client, dialect: Dialect, asking: Asking, *, price: Price | None = None) -> None:
@@ -89,7 +91,7 @@ class Hosted:
         began = time.perf_counter()
         limits = self._asking.limits
         asked = sendable(query.text, Limits())
-        whole = {place: d.full_text for place, d in enumerate(documents) if d.full_text.strip()}
+        whole = {place: d.full_text for place, d in enumerate(documents) if _is_visible(d.full_text)}
         texts = {place: sendable(text, limits) for place, text in whole.items()}
         parts = list(batches(asked, texts, limits))
         if self._asking.is_listwise and len(parts) > 1:
@@ -106,9 +108,9 @@ class Hosted:
         sent = _Sent(Calls(ask, texts, self._asking.concurrency, spare), asked, texts)
         sent.cut = [documents[place].doc_id for place in texts if len(texts[place]) < len(whole[place])]
         await sent.calls.run(parts)
-        floor = _FLOOR.get(self._kind, 0.0)
+        floor = _floor(self._kind, sent.calls.scores.values())
         values = [sent.calls.scores.get(place, floor) for place in range(len(documents))]
-        return Scores(np.asarray(values, dtype=np.float32), self._kind, self._step(began, documents, sent))
+        return Scores(np.asarray(values, dtype=np.float32), self._kind, self._step(began, documents, sent, floor))
 
     async def _ask(self, query: str, texts: Sequence[str], sent: _Sent, deadline: float) -> RerankResponse:
         documents = tuple(map(WireDocument, texts))
@@ -123,7 +125,7 @@ class Hosted:
                 f"{self._client.base_url}{path} did not answer in the format of {self._dialect.name}: {error}"
             ) from error
 
-    def _step(self, began: float, documents: Sequence[Document], sent: _Sent) -> Step:
+    def _step(self, began: float, documents: Sequence[Document], sent: _Sent, floor: float) -> Step:
         usage = _total([response.usage for response in sent.calls.responses])
         counts = {"documents": len(documents), "calls": len(sent.calls.responses), "attempts": sent.attempts}
         billed = {"total_tokens": usage.total_tokens, "search_units": usage.search_units}
@@ -138,11 +140,11 @@ class Hosted:
             (time.perf_counter() - began) * 1000,
             counts | {name: count for name, count in billed.items() if count is not None},
             {name: text for name, text in facts.items() if text},
-            tuple(self._notes(documents, sent)),
+            tuple(self._notes(documents, sent, floor)),
         )
 
-    def _notes(self, documents: Sequence[Document], sent: _Sent) -> list[str]:
-        calls, floor = sent.calls, _FLOOR.get(self._kind, 0.0)
+    def _notes(self, documents: Sequence[Document], sent: _Sent, floor: float) -> list[str]:
+        calls = sent.calls
         notes = [f"the server warns: {text}" for response in calls.responses for text in response.warnings]
         if empty := len(documents) - len(sent.texts):
             notes.append(f"{empty} documents are empty: not sent, scored {floor:g}")
@@ -162,6 +164,16 @@ class Hosted:
         if self._asking.is_listwise:
             notes.append("listwise: a document's score depends on the others it was sent with")
         return notes
+
+
+def _is_visible(text: str) -> bool:
+    """Whether a text is more than spaces and signs without a shape, of which servers make nothing."""
+    return any(unicodedata.category(letter)[0] not in "CZ" for letter in text)
+
+
+def _floor(kind: ScoreKind, scores: Collection[float]) -> float:
+    least = _LEAST.get(kind, _BELOW_ALL)
+    return least if min(scores, default=least) >= least else _BELOW_ALL
 
 
 def _total(usages: Sequence[Usage]) -> Usage:
