@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from shortlist.errors import IndexMismatchError, IndexNotFoundError, InputError, RemoteUnavailableError, StoreError
+from shortlist.errors import (
+    IndexMismatchError,
+    IndexNotFoundError,
+    InputError,
+    RemoteRequestError,
+    RemoteUnavailableError,
+    StoreError,
+)
 from shortlist.retrieval import BM25, Dense, Hybrid, Index
 from shortlist.retrieval.remote import Address, RemoteIndex, Retrying, push
 from shortlist.retrieval.remote.engine import Server
@@ -157,6 +164,65 @@ def test_a_second_push_takes_the_place_of_the_first_in_one_step(remote: tuple[Se
     assert (second.replaced, second.documents) == (first.collection, 301)
     assert not server.has(first.collection)
     assert [d.doc_id for d, _ in RemoteIndex(server, address.name).search_text("new", depth=3).hits] == ["new"]
+
+
+def test_an_open_index_goes_on_with_what_was_pushed_in_its_place(
+    remote: tuple[Server, Address], tmp_path: Path
+) -> None:
+    server, address = remote
+    encoder = HashingEncoder()
+    with Index.open(make(tmp_path / "i", 30), read_only=True) as index:
+        push(index, server, address, retrying=PATIENTLY)
+    there = RemoteIndex(server, address.name, encoder=encoder, retrying=PATIENTLY)
+    assert there.count() == 30
+    with Index.open(tmp_path / "i", encoder=encoder) as index:
+        index.upsert([Document("new wing", "new")])
+    with Index.open(tmp_path / "i", read_only=True) as index:
+        push(index, server, address, retrying=PATIENTLY)
+    assert [document.doc_id for document, _ in there.search_text("new", depth=3).hits] == ["new"]
+    other = HashingEncoder(dimension=32)
+    with Index.create(tmp_path / "other", encoder=other) as index:
+        index.upsert([Document("new wing", "new")])
+    with Index.open(tmp_path / "other", read_only=True) as index:
+        push(index, server, address, retrying=PATIENTLY)
+    with pytest.raises(IndexMismatchError, match="was made with the encoder 'hashing-32'"):
+        there.search_text("new", depth=3)
+
+
+class UndroppableServer:
+    """A server that refuses to drop anything while `refuses`, and keeps what it was asked to drop."""
+
+    def __init__(self, server: Server) -> None:
+        self.server, self.refuses, self.dropped = server, True, list[str]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.server, name)
+
+    def drop(self, name: str) -> None:
+        if self.refuses:
+            raise RemoteRequestError("no right to drop")
+        self.dropped.append(name)
+        self.server.drop(name)
+
+
+def test_what_a_name_stands_for_is_never_dropped(remote: tuple[Server, Address], tmp_path: Path) -> None:
+    server, address = remote
+    stubborn = UndroppableServer(server)
+    folder = make(tmp_path / "i", 20)
+    with Index.open(folder, read_only=True) as index:
+        push(index, server, address, retrying=PATIENTLY)
+    for number in range(3):
+        with Index.open(folder, encoder=HashingEncoder()) as index:
+            index.upsert([Document("new wing", f"new{number}")])
+        with Index.open(folder, read_only=True) as index, pytest.raises(RemoteRequestError, match="no right"):
+            push(index, stubborn, address, retrying=PATIENTLY)
+        assert RemoteIndex(server, address.name).count() == 21 + number
+        assert list(folder.glob("push-*")) == []
+    stubborn.refuses, in_use = False, server.behind(address.name)
+    with Index.open(folder, read_only=True) as index:
+        pushed = push(index, stubborn, address, retrying=PATIENTLY)
+    assert stubborn.dropped == [in_use]
+    assert RemoteIndex(server, address.name).count() == pushed.documents == 23
 
 
 def test_what_must_not_be_overwritten_is_refused(remote: tuple[Server, Address], tmp_path: Path) -> None:

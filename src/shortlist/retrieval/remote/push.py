@@ -86,9 +86,9 @@ def push(
     again(lambda: server.finish(state.collection))
     _check(index, collection, file, again)
     again(lambda: server.point(address.name, state.collection))
+    file.unlink(missing_ok=True)  # done: from here on the checkpoint would name a collection that is in use
     if before is not None and before != state.collection and not keep_old:
         again(lambda: server.drop(before))
-    file.unlink(missing_ok=True)
     return Pushed(str(address), state.collection, state.documents, resumed_at, before or "")
 
 
@@ -124,7 +124,8 @@ def _load(
 def _resumed(index: Index, server: Server, address: Address, file: Path, again: Retrying) -> Checkpoint:
     """Return the checkpoint to go on from: the file's when it is of this index as it is now, else a new one."""
     fresh = Checkpoint(str(address), f"{address.name}_{index.revision}_{index.count()}", index.revision)
-    if again(lambda: server.behind(address.name))[0] == fresh.collection:
+    in_use = again(lambda: server.behind(address.name))[0]
+    if in_use == fresh.collection:
         fresh = replace(fresh, collection=f"{fresh.collection}_b")
     try:
         old = Checkpoint(**json.loads(file.read_text(encoding="utf-8")))
@@ -135,7 +136,7 @@ def _resumed(index: Index, server: Server, address: Address, file: Path, again: 
     is_there = old.address == fresh.address and again(lambda: server.has(old.collection))[0]
     if is_there and old.revision == fresh.revision:
         return old
-    if is_there:  # the index has changed since: what was brought there is of no use
+    if is_there and old.collection != in_use:  # the index has changed since: what was brought there is of no use
         again(lambda: server.drop(old.collection))
     return fresh
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 
 import numpy as np
@@ -247,6 +248,12 @@ def _translated(name: str) -> Iterator[None]:
         raise RateLimitedError(f"{name} has too much to do: {error}") from error
     except exceptions.UnexpectedResponse as error:
         said = error.content.decode("utf-8", "replace") if error.content else error.reason_phrase
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            raise IndexNotFoundError(f"{name}: {said}; make it with `shortlist index push`") from error
         raise failure_of(error.status_code or 500, said, url=name, key_hint="set QDRANT_API_KEY") from error
     except exceptions.ResponseHandlingException as error:
         raise RemoteUnavailableError(f"{name} cannot be reached or is too slow: {error}") from error
+    except ValueError as error:  # of the local mode
+        if "not found" not in str(error):
+            raise
+        raise IndexNotFoundError(f"{name}: {error}; make it with `shortlist index push`") from error

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from shortlist.errors import IndexMismatchError, InputError
+from shortlist.errors import IndexMismatchError, IndexNotFoundError, InputError
 from shortlist.protocols import Encoder
 from shortlist.retrieval.documents import Manifest
 from shortlist.retrieval.filters import Where, parse
@@ -23,9 +24,14 @@ from shortlist.types.document import check_id
 
 _AT_ONCE = 256
 
+_Result = TypeVar("_Result")
+
 
 class RemoteIndex:
     """Documents of one collection, with BM25 and vector search; any thread may use it.
+
+    `name` may be an alias. What it stands for is looked up when the index is opened, and again when that collection is
+    gone because another was pushed in its place: then what follows is of that one, whose encoder must be the same.
 
     A writing call is not one commit: an engine takes batches of points, each whole, and a
     failure in between leaves the first ones written. The call can simply be made again.
@@ -44,15 +50,14 @@ class RemoteIndex:
     ) -> None:
         self._server, self._encoder, self._tokenize = server, encoder, tokenize
         self._retrying = retrying or Retrying()
-        self._collection, _ = self._retrying(lambda: server.open(name))
+        self._asked_for, self._clock_ns = name, clock_ns
         self._analyzer = Analyzer()
-        self._clock_ns = clock_ns
-        _check_encoder(self._collection, encoder)
+        self._real, self._collection = self._opened()
 
     @property
     def name(self) -> str:
-        """The engine's address and the collection."""
-        return self._collection.name
+        """The engine's address and the collection, or the alias that it was asked for by."""
+        return f"{self._server.name}/{self._asked_for}"
 
     @property
     def layout(self) -> Layout:
@@ -89,7 +94,7 @@ class RemoteIndex:
         ]
         for start in range(0, len(points), _AT_ONCE):
             batch = points[start : start + _AT_ONCE]
-            self._retrying(lambda batch=batch: self._collection.write(batch))  # type: ignore[misc]
+            self._call(lambda collection, batch=batch: collection.write(batch))  # type: ignore[misc]
 
     def delete(self, doc_ids: Sequence[str]) -> None:
         """Remove documents; an id that is not there does not matter."""
@@ -98,12 +103,12 @@ class RemoteIndex:
         for doc_id in doc_ids:
             check_id(doc_id)
         if doc_ids:
-            self._retrying(lambda: self._collection.remove([key_of(doc_id) for doc_id in doc_ids]))
+            self._call(lambda collection: collection.remove([key_of(doc_id) for doc_id in doc_ids]))
 
     def get(self, doc_id: str) -> Document:
         """Return a document. Raises InputError when there is none of that id."""
         check_id(doc_id)
-        stored, _ = self._retrying(lambda: self._collection.fetch(key_of(doc_id)))
+        stored, _ = self._call(lambda collection: collection.fetch(key_of(doc_id)))
         if stored is None:
             raise InputError(f"{self.name} has no document {doc_id!r}")
         return stored.document(self.manifest.encoder)
@@ -111,7 +116,7 @@ class RemoteIndex:
     def count(self, where: Where | None = None) -> int:
         """Return how many documents there are, or how many meet a filter (see `filters`)."""
         conditions = parse(where)
-        return self._retrying(lambda: self._collection.count(conditions))[0]
+        return self._call(lambda collection: collection.count(conditions))[0]
 
     def search_text(self, text: str, *, depth: int, where: Where | None = None) -> Found:
         """Return at most `depth` documents with BM25 scores, best first: those that share a word with the text."""
@@ -119,7 +124,7 @@ class RemoteIndex:
         if not len(counts):
             return Found((), {"store": self.name})
         return self._found(
-            lambda limit: self._collection.search_terms(counts, limit=limit, conditions=conditions), depth
+            lambda collection, limit: collection.search_terms(counts, limit=limit, conditions=conditions), depth
         )
 
     def search_vector(self, vector: npt.NDArray[np.float32], *, depth: int, where: Where | None = None) -> Found:
@@ -129,7 +134,7 @@ class RemoteIndex:
             raise InputError(f"{self.name} holds vectors of {wanted or 'no'} numbers, not {vector.shape}")
         conditions = parse(where)
         return self._found(
-            lambda limit: self._collection.search_vector(vector, limit=limit, conditions=conditions), depth
+            lambda collection, limit: collection.search_vector(vector, limit=limit, conditions=conditions), depth
         )
 
     def close(self) -> None:
@@ -144,12 +149,29 @@ class RemoteIndex:
     ) -> None:
         self.close()
 
-    def _found(self, search: Callable[[int], list[Stored]], depth: int) -> Found:
+    def _opened(self) -> tuple[str, Collection]:
+        real = self._retrying(lambda: self._server.behind(self._asked_for))[0] or self._asked_for
+        collection, _ = self._retrying(lambda: self._server.open(real))
+        _check_encoder(collection, self._encoder, self.name)
+        return real, collection
+
+    def _call(self, call: Callable[[Collection], _Result]) -> tuple[_Result, int]:
+        """Return what the collection says, and how often it failed before; the one in its place if it is gone."""
+        real, collection = self._real, self._collection
+        try:
+            return self._retrying(lambda: call(collection))
+        except IndexNotFoundError:
+            if self._retrying(lambda: self._server.behind(self._asked_for))[0] in {None, real}:
+                raise
+        self._real, self._collection = self._opened()
+        return self._retrying(lambda: call(self._collection))
+
+    def _found(self, search: Callable[[Collection, int], list[Stored]], depth: int) -> Found:
         failed = 0
 
         def ask(limit: int) -> list[Stored]:
             nonlocal failed
-            found, failures = self._retrying(lambda: search(limit))
+            found, failures = self._call(lambda collection: search(collection, limit))
             failed += failures
             return found
 
@@ -159,11 +181,11 @@ class RemoteIndex:
         return Found(hits, {"store": self.name}, again)
 
 
-def _check_encoder(collection: Collection, encoder: Encoder | None) -> None:
+def _check_encoder(collection: Collection, encoder: Encoder | None, name: str) -> None:
     manifest = collection.layout.manifest
     if encoder is not None and (encoder.fingerprint, encoder.dimension) != (manifest.encoder, manifest.dimension):
         made_with = f"{manifest.encoder or 'none'!r} ({manifest.dimension} numbers)"
         raise IndexMismatchError(
-            f"{collection.name} was made with the encoder {made_with}, but {encoder.fingerprint!r}"
+            f"{name} was made with the encoder {made_with}, but {encoder.fingerprint!r}"
             f" ({encoder.dimension}) was given; use the first, or push another index"
         )
