@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shortlist.errors import InputError
 from shortlist.ingest import (
     Event,
     FileRead,
@@ -250,3 +251,35 @@ def test_events_of_unreadable_folders_keep_their_sources(tmp_path: Path) -> None
     known = {"x/a.md": Fingerprint(1, 1, "s")}
     assert plan([], known, roots=[""], held=[held.source]).removed == ()
     assert plan([], known, roots=[""]).removed == ("x/a.md",)
+
+
+def test_a_source_has_one_name_whichever_links_lead_to_it(tmp_path: Path) -> None:
+    write(tmp_path / "real/docs" / "a.txt", "wings")
+    write(tmp_path / "real/docs" / "sub/b.txt", "soup")
+    (tmp_path / "link").symlink_to("real")
+    ledger = Ledger()
+    for way, base in (("real", "real"), ("link", "real"), ("link", "link"), ("real", "link")):
+        ledger.commit(ingest([tmp_path / way / "docs"], ledger.known, base=tmp_path / base))
+        assert sorted(ledger.known) == ["docs/a.txt", "docs/sub/b.txt"]
+
+
+def test_what_is_skipped_is_skipped_whichever_links_lead_to_it(tmp_path: Path) -> None:
+    write(tmp_path / "real/docs" / "a.txt", "wings")
+    write(tmp_path / "real/docs" / "index/b.txt", "soup")
+    (tmp_path / "link").symlink_to("real/docs")
+    for way, skip in (("link", "real/docs/index"), ("real/docs", "link/index")):
+        events = list(ingest([tmp_path / way], {}, base=tmp_path, skip=[tmp_path / skip]))
+        assert [event.source for event in reads(events)] == [f"{way}/a.txt"]
+
+
+def test_a_path_that_is_gone_takes_with_it_what_is_known_of_it(tmp_path: Path) -> None:
+    write(tmp_path / "docs/a.txt", "wings")
+    write(tmp_path / "docs/sub/b.txt", "soup")
+    write(tmp_path / "kept.txt", "heat")
+    ledger = Ledger()
+    ledger.commit(ingest([tmp_path], ledger.known, base=tmp_path))
+    (tmp_path / "docs").rename(tmp_path / "manual")
+    with pytest.raises(InputError, match="there is no file or folder"):
+        ingest([tmp_path / "dosc"], ledger.known, base=tmp_path)
+    ledger.commit(ingest([tmp_path / "manual", tmp_path / "docs"], ledger.known, base=tmp_path))
+    assert sorted(ledger.known) == ["kept.txt", "manual/a.txt", "manual/sub/b.txt"]

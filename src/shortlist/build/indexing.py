@@ -53,18 +53,20 @@ def index_paths(
 ) -> IndexingReport:
     """Bring the index at `index_path` up to date with files and folders; it is made when there is none.
 
-    Only new and changed files are read; each is one commit, so an interrupted run keeps
+    Only new and changed files are read; what is gone from a path is removed, and a path that is gone with all that
+    is known of it. Each file is one commit, so an interrupted run keeps
     what it did and the next one goes on from there. `base` is what sources are named
     relative to (default: the folder that `index_path` is in; a name must not depend on the
     current folder, or files would be indexed again under another one). `watch` sees every
     event, after its commit.
     """
-    roots = checked_paths(paths)  # a misspelt path must not leave an empty index behind
+    if not index_path.exists():
+        checked_paths(paths)  # a misspelt path must not leave an empty index behind
     report = IndexingReport()
     with closing(load_encoder(settings or Settings())) as encoder, _opened(index_path, encoder) as index:
         report.recovery = index.recovery
         known = {path: _fingerprint(source) for path, source in index.sources().items()}
-        for event in ingest(roots, known, base=base or index_path.absolute().parent, skip=[index_path]):
+        for event in ingest(paths, known, base=base or index_path.absolute().parent, skip=[index_path]):
             _commit(index, event, report, known)
             if watch is not None:
                 watch(event)

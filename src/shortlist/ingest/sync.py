@@ -20,7 +20,7 @@ from shortlist.ingest.events import (
     Problem,
     SkipReason,
 )
-from shortlist.ingest.plan import plan
+from shortlist.ingest.plan import is_below, plan
 from shortlist.ingest.recipe import DEFAULT_RECIPE, Recipe
 from shortlist.ingest.source import Reader, SourceFile, fingerprint
 from shortlist.ingest.walk import FoundFile, checked_paths, skipped, source_name, walk
@@ -43,10 +43,12 @@ def ingest(
     Sources are paths relative to `base`. Yields what was passed over while searching, then
     FilesFound, then one event a file (a large one: several FileRead), then FileRemoved.
     Files are read as the iterator advances, so whatever was committed stays valid when it
-    is abandoned. Raises InputError at once when a path does not exist; a file that cannot
-    be read is an event, never an error.
+    is abandoned. A path that is gone, with what is known at or below it, is removed. Raises InputError at once when
+    there is nothing of a path here or there; a file that cannot be read is an event, never an error.
     """
-    roots = checked_paths(paths)
+    roots = checked_paths(
+        paths, is_known=lambda path: any(is_below(source, [source_name(path, Path(base))]) for source in known)
+    )
     return _events(roots, known, Path(base), recipe, tuple(Path(path) for path in skip))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,17 +29,28 @@ class FoundFile:
     mtime_ns: int
 
 
-def checked_paths(paths: Iterable[str | os.PathLike[str]]) -> tuple[Path, ...]:
-    """Return the paths, or raise InputError when there are none or one does not exist."""
+def checked_paths(
+    paths: Iterable[str | os.PathLike[str]], *, is_known: Callable[[Path], bool] = lambda path: False
+) -> tuple[Path, ...]:
+    """Return the paths, or raise InputError when there are none or one neither exists nor `is_known` from before.
+
+    Links on the way to a path are followed, so that its files have one name whichever way it is reached by; what
+    the path itself ends in is kept, link or not.
+    """
     if isinstance(paths, str | os.PathLike):
         raise InputError(f"paths must be a list, not a single one; put it in a list: [{os.fspath(paths)!r}]")
-    checked = tuple(Path(path) for path in paths)
-    if not checked:
+    given = tuple(map(Path, paths))
+    if not given:
         raise InputError("there is no path to read; name at least one file or folder")
-    for path in checked:
-        if not os.path.lexists(path):
+    for path in given:
+        if not os.path.lexists(path) and not is_known(_reached(path)):
             raise InputError(f"there is no file or folder {printable(path)!r}; check the spelling, or leave it out")
-    return checked
+    return tuple(map(_reached, given))
+
+
+def _reached(path: Path) -> Path:
+    absolute = Path(os.path.abspath(path))
+    return Path(os.path.realpath(absolute.parent)) / absolute.name
 
 
 def printable(path: str | os.PathLike[str]) -> str:
@@ -49,7 +60,7 @@ def printable(path: str | os.PathLike[str]) -> str:
 
 def source_name(path: Path, base: Path) -> str:
     """Return the name of a path in an index: relative to `base`, absolute if outside; `base` itself is ''."""
-    absolute, base = Path(os.path.abspath(path)), Path(os.path.abspath(base))
+    absolute, base = Path(os.path.abspath(path)), Path(os.path.realpath(base))
     inside = absolute.relative_to(base) if absolute.is_relative_to(base) else absolute
     return "" if absolute == base else printable(inside)
 
@@ -63,7 +74,7 @@ def walk(paths: Sequence[Path], *, base: Path, skip: Sequence[Path] = ()) -> Ite
     lead to was found before. Of a BEIR folder only the corpus is taken. Files without a
     reader and folders that cannot be read are reported.
     """
-    walker = _Walker(base, {os.path.abspath(path) for path in skip})
+    walker = _Walker(base, {os.path.realpath(path) for path in skip})
     for path in paths:
         yield from walker.named(path)
     yield from walker.linked()
@@ -80,7 +91,7 @@ class _Folder:
 class _Walker:
     def __init__(self, base: Path, skip: set[str]) -> None:
         self._base = base
-        self._skip = skip
+        self._skip, self._skip_names = skip, {os.path.basename(path) for path in skip}
         self._seen: set[tuple[int, int]] = set()  # device and inode
         self._links: list[_Folder] = []
 
@@ -89,7 +100,7 @@ class _Walker:
         rules = IgnoreRules.above(Path(os.path.abspath(path)))
         if os.path.isdir(path):
             yield from self._below(_Folder(path, rules))
-        else:
+        elif os.path.lexists(path):
             yield from self._file(path, _beir_format(path) or format_of(path.name) or PLAIN)
 
     def linked(self) -> Iterator[FoundFile | FileSkipped]:
@@ -135,7 +146,9 @@ class _Walker:
         is_folder = os.path.isdir(path)
         if path.name.startswith(".") or rules.ignores(path, is_folder=is_folder):
             return
-        if os.path.abspath(path) in self._skip or (is_folder and path.name in _SKIPPED_FOLDERS):
+        if is_folder and path.name in _SKIPPED_FOLDERS:
+            return
+        if path.name in self._skip_names and os.path.realpath(path) in self._skip:
             return
         if os.path.islink(path):
             self._links.append(_Folder(path, rules))
