@@ -248,8 +248,18 @@ def test_a_dialect_may_have_limits_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"\xff", b"[]", b'{"query": NaN}', b"[" * 100_000, {"query": " ", "documents": ["d"]}, own([])],
-    ids=["empty", "cut", "no text", "a list", "NaN", "deep", "blank query", "no documents"],
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"[]",
+        b'{"query": NaN}',
+        b'{"query": "q", "documents": [{"text": "d", "metadata": {"n": -1e400}}]}',
+        b"[" * 100_000,
+        {"query": " ", "documents": ["d"]},
+        own([]),
+    ],
+    ids=["empty", "cut", "no text", "a list", "NaN", "1e400", "deep", "blank query", "no documents"],
 )
 def test_a_bad_body_is_the_clients_mistake(server: Running, body: Any) -> None:
     answer = server.ask(OWN, body, method="POST")

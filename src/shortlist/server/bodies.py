@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -27,9 +28,9 @@ async def read_json(request: Request, settings: ServeSettings) -> Any:
 
 
 def parsed(content: bytes) -> Any:
-    """Parse JSON in UTF-8; NaN and infinity are none. Raises RefusedError that says where it ends to be JSON."""
+    """Parse JSON in UTF-8; NaN, infinity and 1e400 are none. Raises RefusedError that says where it ends to be JSON."""
     try:
-        return json.loads(content.decode("utf-8"), parse_constant=_no_constant)
+        return json.loads(content.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
         raise RefusedError(Fault.INVALID, f"the body is no JSON: {why:.200}") from error
@@ -52,3 +53,10 @@ async def _read(request: Request, most: int) -> bytes:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits:.40} is too large for a number")
+    return number
