@@ -190,6 +190,7 @@ def test_keys_are_wanted_and_limited(tmp_path: Path) -> None:
         ({"Host": "evil.example"}, 401),
         ({"Origin": "https://evil.example"}, 401),
         ({"Origin": "null"}, 401),
+        ({"Origin": "http://["}, 401),
         ({"Host": "localhost:1"}, 200),
         ({"Origin": "http://127.0.0.1:9", "Host": "127.0.0.1:9"}, 200),
     ],

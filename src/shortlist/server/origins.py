@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from starlette.datastructures import Headers
 
 from shortlist.server.faults import RefusedError
@@ -35,7 +33,7 @@ def check_host(headers: Headers, settings: ServeSettings, *, has_keys: bool) -> 
 def check_origin(headers: Headers, settings: ServeSettings) -> None:
     """Refuse a page of another origin that the settings do not name."""
     origin = headers.get("origin")
-    if origin is None or origin in settings.cors_origins or urlsplit(origin).netloc == headers.get("host"):
+    if origin is None or origin in settings.cors_origins or origin.partition("://")[2] == headers.get("host"):
         return
     raise RefusedError(
         Fault.UNAUTHENTICATED, f"pages of {origin!r:.80} may not ask; add the origin to `cors_origins` if they should"
