@@ -70,6 +70,13 @@ def test_errors_have_the_status_and_the_shape_of_the_dialect(server: Running, pa
         ("/rerank", {"query": "q", "texts": ["a"]}, "tei"),
         ("/rerank", {"query": "q", "documents": ["a"]}, "infinity"),
         ("/rerank", {"query": "q", "documents": ["a"], "top_n": 0}, "vllm"),
+        ("/v1/rerank", {"query": "q", "documents": ["a"], "top_n": 0}, "vllm"),
+        (
+            "/v1/rerank",
+            {"query": "q", "documents": [{"title": "a"}], "rank_fields": ["title"], "top_n": 0},
+            "cohere-v1",
+        ),
+        ("/v2/rerank", {"model": "m", "query": "q", "documents": ["a"], "top_n": 0}, "vllm"),
         ("/rerank", {"query": "q", "documents": ["a"], "use_activation": False}, "vllm"),
         ("/v2/rerank", {"model": "m", "query": "q", "documents": ["a"]}, "cohere-v2"),
         ("/v2/rerank", {"query": "q", "documents": ["a"], "truncation_side": "left"}, "vllm"),
@@ -81,6 +88,12 @@ def test_errors_have_the_status_and_the_shape_of_the_dialect(server: Running, pa
 def test_shared_paths_are_told_apart_by_fields(path: str, body: Any, name: str) -> None:
     assert path in SHARED or path in PREFIXED
     assert dialect_of(path, body).name == name
+
+
+@pytest.mark.parametrize("path", ["/v1/rerank", "/rerank", "/v2/rerank"])
+def test_a_top_n_of_0_asks_for_all_where_vllm_may_be_meant(server: Running, path: str) -> None:
+    answer = server.ask(path, {"model": "overlap", "query": "iron", "documents": ["x", "iron"], "top_n": 0})
+    assert [result["index"] for result in answer.json["results"]] == [1, 0]
 
 
 def test_raw_scores_are_the_models_own(server: Running) -> None:

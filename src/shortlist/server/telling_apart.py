@@ -4,12 +4,12 @@
 |---|---|---|
 | `/v1/rerank` | `top_k` or `truncation` | voyage |
 | | `rank_fields`, `max_chunks_per_doc`, or a document that is an object without `text` | cohere-v1 |
-| | one that only vLLM has, such as `truncate_prompt_tokens` | vllm |
+| | one that only vLLM has, such as `truncate_prompt_tokens`, or `top_n` 0 | vllm |
 | | else | jina |
 | `/rerank` | `texts` | tei |
 | | one that only vLLM has, an object for a document, or `top_n` 0 | vllm |
 | | else | infinity |
-| `/v2/rerank` | one that only vLLM has | vllm |
+| `/v2/rerank` | one that only vLLM has, or `top_n` 0 | vllm |
 | | else | cohere-v2 |
 
 Under a dialect's prefix (`/cohere/v2/rerank`, `/voyage/v1/rerank`) nothing is guessed.
@@ -91,7 +91,7 @@ def _by_fields(path: str, body: Any) -> str:
             return "cohere-v1"
         if said & _OF_VOYAGE:
             return "voyage"
-    if path == "/rerank" and (objects or body_value(body, "top_n") == 0):
+    if body_value(body, "top_n") == 0 or (path == "/rerank" and objects):
         return "vllm"
     return SHARED[path]
 
