@@ -149,6 +149,16 @@ def test_equal_pairs_of_two_requests_are_scored_once_for_both() -> None:
     assert other.is_over
 
 
+def test_a_text_that_is_there_twice_is_scored_once_and_shared_with_no_other_request() -> None:
+    queue = queue_of(clock=FakeClock())
+    one, other = (Task(Query("q"), [Document("same", str(i)) for i in range(3)], [10] * 3) for _ in range(2))
+    queue.add(one)
+    queue.add(other)
+    assert sum(len(batch.pairs) for batch in drained(queue)) == 1
+    assert (one.shared, other.shared) == (0, 3)
+    assert len(set(one.outcomes)) == 1
+
+
 def test_a_pair_in_a_running_batch_is_shared_too() -> None:
     queue = queue_of(clock=FakeClock())
     queue.add(task_of(10, name="same"))

@@ -100,6 +100,7 @@ def test_a_budget_that_is_spent_gives_what_there_is_and_says_so() -> None:
         assert answer.status == 200
         assert answer.json["partial"] is True
         assert (answer.json["unscored"], answer.json["score_kind"]) == (2, "reciprocal rank")
+        assert [step["stage"] for step in answer.json["trace"]] == ["queue", "scoring"]
         assert "0 of 2" in answer.headers["x-shortlist-degraded"]
 
 

@@ -53,7 +53,7 @@ def _queue_step(task: Task) -> Step:
 def _scoring_step(
     candidates: Ranking, task: Task, failures: dict[int, Exception], now_ms: float, cut: Sequence[Truncation]
 ) -> Step:
-    joined = _joined(task.steps)
+    joined = _joined(task)
     total, scored = len(task.outcomes), sum(isinstance(one, PairScore) for one in task.outcomes)
     notes = list(joined.degradations)
     if not any("documents are empty" in note for note in notes):
@@ -93,10 +93,11 @@ def _truncations(candidates: Ranking, task: Task, joined: Step, cut: Sequence[Tr
     return tuple(found.values())
 
 
-def _joined(steps: Sequence[Step]) -> Step:
+def _joined(task: Task) -> Step:
     """One step of all batches: facts are the last one's, notes are kept once each."""
+    steps = task.steps
     if not steps:
-        return Step("cached")
+        return Step("cached" if task.cached else "scoring")
     return Step(
         steps[-1].stage,
         0.0,

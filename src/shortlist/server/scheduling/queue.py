@@ -143,7 +143,7 @@ class PairQueue:
                 pair = Pair(key, task.query, task.documents[place], task.lengths[place])
                 self._open[key] = pair
                 self.waiting_tokens += pair.tokens
-            else:
+            elif pair.takers[0][0] is not task:
                 task.shared += 1
             pair.takers.append((task, place))
             fresh += 1
