@@ -14,6 +14,7 @@ import pytest
 
 from server.fakes import Overlap
 from server.running import Running, running, state_with, waited_for
+from shortlist.errors import ScoreError
 from shortlist.server.keys import new_key, read_keys
 from shortlist.server.scheduling.queue import Bounds
 from shortlist.server.settings import ServeSettings
@@ -233,6 +234,20 @@ def test_no_other_model_is_asked_what_is_too_large() -> None:
     with running(state_with(scorers, settings=limits, fallback=("other",))) as server:
         assert server.ask(OWN, own(["d"], query="q")).status == 200
         assert server.ask(OWN, own(["d " * 50], query="q")).status == 413
+
+
+def test_the_model_that_answers_is_the_one_that_is_named() -> None:
+    def down(query: str, text: str) -> float:
+        raise ScoreError("down")
+
+    scorers = {"one": Overlap(down), "other": Overlap()}
+    with running(state_with(scorers, fallback=("other",))) as server:
+        for path, more in ((OWN, {"explain": 1}), ("/jina/v1/rerank", {}), ("/shortlist/v1/explain", {})):
+            answer = server.ask(path, own(["iron"], model="one", **more))
+            assert (answer.json["model"], answer.headers["x-shortlist-model"]) == ("other", "other"), path
+        metrics = server.ask("/metrics").content.decode()
+    assert 'shortlist_documents_total{model="other"}' in metrics
+    assert '_total{model="one"}' not in metrics
 
 
 def test_a_dialect_may_have_limits_of_its_own() -> None:

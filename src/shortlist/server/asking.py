@@ -57,9 +57,9 @@ async def ranked(state: State, name: str, ask: Ask, notes: Notes, *, first_stage
     """
     notes.documents = len(ask.candidates)
     top_k = None if first_stage_weight else ask.top_k  # what is to be added to must all be there
-    first = _Awaited(state, name, ask)
+    first = _Awaited(state, name, ask, notes)
     if state.fallback:
-        others = [(one, _Awaited(state, one, ask)) for one in state.fallback if one != name]
+        others = [(one, _Awaited(state, one, ask, notes)) for one in state.fallback if one != name]
         ranking = await Fallback([(name, first), *others]).arerank(ask.candidates, top_k=top_k)
     else:
         ranking = await first.arerank(ask.candidates, top_k=top_k)
@@ -71,15 +71,18 @@ async def ranked(state: State, name: str, ask: Ask, notes: Notes, *, first_stage
 
 @dataclass(frozen=True, slots=True)
 class _Awaited:
-    """A served model as a reranker that a fallback chain can await."""
+    """A served model as a reranker that a fallback chain can await; once it has answered the notes name it."""
 
     state: State
     name: str
     ask: Ask
+    notes: Notes
 
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         raise InputError("a served model can only be awaited")
 
     async def arerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         async with self.state.pool.lease(self.name) as served:
-            return await served.rank(replace(self.ask, candidates=candidates, top_k=top_k))
+            ranking = await served.rank(replace(self.ask, candidates=candidates, top_k=top_k))
+        self.notes.model = self.name
+        return ranking

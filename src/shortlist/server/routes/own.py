@@ -42,10 +42,12 @@ async def explain(request: Request) -> Response:
     asked = await _asked(request)
     if len(asked.documents) != 1:
         raise RefusedError(Fault.INVALID, "$.documents: one document is explained at a time")
-    name = served_name(state, asked.model, notes)
+    served_name(state, asked.model, notes)
     ask = _ask(request, state, notes, asked)
-    made = await until_gone(request, _explanation(state, name, ask, ask.candidates.documents[0], notes))
-    return json_reply({"model": name, **made})
+    apart = _apart(notes)
+    made = await until_gone(request, _explanation(state, ask, ask.candidates.documents[0], apart))
+    notes.tokens, notes.model = apart.tokens, apart.model
+    return json_reply({"model": notes.model, **made})
 
 
 async def _asked(request: Request) -> OwnRequest:
@@ -75,20 +77,25 @@ async def _answer(state: State, name: str, ask: Ask, asked: OwnRequest, notes: N
     if not asked.truncate and any(step.truncations for step in ranking.trace.steps):
         raise RefusedError(Fault.INVALID, "a document is longer than the model reads; shorten it, or let it be cut")
     made = encode_ranking(ranking, asked.documents, returns_documents=asked.returns_documents)
+    apart = _apart(notes)
     for place, item in enumerate(ranking.items[: asked.explain]):
-        made["results"][place]["explanation"] = await _explanation(state, name, ask, item.document, notes)
+        made["results"][place]["explanation"] = await _explanation(state, ask, item.document, apart)
+    notes.tokens += apart.tokens
     unknown = [note for note in notes.degradations if note not in made["degradations"]]
     made["degradations"] = [*unknown, *made["degradations"]]
-    return {"id": notes.request_id, "model": name, "tokens": notes.tokens, **made}
+    return {"id": notes.request_id, "model": notes.model, "tokens": notes.tokens, **made}
 
 
-async def _explanation(state: State, name: str, ask: Ask, document: Document, notes: Notes) -> dict[str, Any]:
+def _apart(notes: Notes) -> Notes:
+    """Return notes for explanations: their copies' truncations and cache hits are not the answer's."""
+    return Notes(notes.request_id, model=notes.model)
+
+
+async def _explanation(state: State, ask: Ask, document: Document, notes: Notes) -> dict[str, Any]:
     parts = parts_of(document.text)
     candidates = without_each(ask.candidates.query, document, parts)
     again = replace(ask, candidates=candidates, top_k=None, priority=ask.priority + 1, progress=None)
-    apart = Notes(notes.request_id)  # the copies' truncations and cache hits are not the answer's
-    found = weighed(parts, await ranked(state, name, again, apart))
-    notes.tokens += apart.tokens
+    found = weighed(parts, await ranked(state, notes.model, again, notes))
     shown = [{"start": part.start, "end": part.end, "weight": part.weight} for part in found]
     return {"method": METHOD, "parts": shown}
 

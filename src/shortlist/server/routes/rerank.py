@@ -46,7 +46,7 @@ async def rerank(request: Request) -> Response:
     ranking = await until_gone(request, ranked(state, name, ask, notes))
     if asked.truncate is False:
         _check_whole(ranking)
-    response = _response(dialect, asked, ranking, name, notes)
+    response = _response(dialect, asked, ranking, notes)
     return json_reply(dialect.encode_response(response), headers=_headers(dialect, ranking, asked))
 
 
@@ -65,7 +65,7 @@ def _check_whole(ranking: Ranking) -> None:
             )
 
 
-def _response(dialect: Dialect, asked: RerankRequest, ranking: Ranking, name: str, notes: Notes) -> RerankResponse:
+def _response(dialect: Dialect, asked: RerankRequest, ranking: Ranking, notes: Notes) -> RerankResponse:
     scores = shown_scores(ranking, is_raw=bool(asked.raw_scores) and dialect.raw_score_kind is not None)
     returns = dialect.returns_documents if asked.return_documents is None else asked.return_documents
     results = [
@@ -77,7 +77,7 @@ def _response(dialect: Dialect, asked: RerankRequest, ranking: Ranking, name: st
     units = -(-len(asked.documents) // _UNIT)
     return RerankResponse(
         tuple(results),
-        model=name,
+        model=notes.model,
         response_id=f"rerank-{notes.request_id}",
         created=int(time.time()),
         usage=Usage(notes.tokens, units),
