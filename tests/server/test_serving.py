@@ -250,6 +250,20 @@ def test_the_model_that_answers_is_the_one_that_is_named() -> None:
     assert '_total{model="one"}' not in metrics
 
 
+def test_a_body_is_measured_by_the_limit_of_its_dialect_on_a_shared_path_too() -> None:
+    limits = {"jina": {"max_body_bytes": 1024}, "voyage": {"max_body_bytes": 4096}}
+    with running(state_with(settings=ServeSettings(max_body_bytes=2048, limits=limits))) as server:
+        for size, more, status in (
+            (500, {}, 200),
+            (1500, {}, 413),
+            (1500, {"max_chunks_per_doc": 1}, 200),
+            (3000, {"max_chunks_per_doc": 1}, 413),
+            (3000, {"top_k": 1}, 200),
+            (5000, {"top_k": 1}, 413),
+        ):
+            assert server.ask("/v1/rerank", own(["d" * size], model="m", **more)).status == status, (size, more)
+
+
 def test_a_dialect_may_have_limits_of_its_own() -> None:
     limits = {"voyage": {"max_documents": 2, "max_tokens": 40}, "jina": {"max_body_bytes": 300}}
     with running(state_with(settings=ServeSettings(limits=limits))) as server:

@@ -15,16 +15,20 @@ from shortlist.wire import Fault
 
 
 async def read_json(request: Request, settings: ServeSettings) -> Any:
-    """Read the body; raises RefusedError when it is too large, too slow, or no JSON, GoneError when it ends early."""
+    """Read the body as JSON; raises as `read_body` and `parsed` do."""
+    return parsed(await read_body(request, settings))
+
+
+async def read_body(request: Request, settings: ServeSettings) -> bytes:
+    """Read the body; raises RefusedError when it is too large or too slow, GoneError when it ends early."""
     try:
-        content = await asyncio.wait_for(_read(request, settings.max_body_bytes), settings.body_timeout_s)
+        return await asyncio.wait_for(_read(request, settings.max_body_bytes), settings.body_timeout_s)
     except asyncio.TimeoutError as error:
         raise RefusedError(
             Fault.INVALID, f"the body did not arrive within {settings.body_timeout_s:g} s; send it at once"
         ) from error
     except ClientDisconnect as error:
         raise GoneError("the client closed the connection within the body") from error
-    return parsed(content)
 
 
 def parsed(content: bytes) -> Any:
@@ -36,17 +40,21 @@ def parsed(content: bytes) -> Any:
         raise RefusedError(Fault.INVALID, f"the body is no JSON: {why:.200}") from error
 
 
+def check_body(length: int, most: int) -> None:
+    """Raise TooLargeError when a body has more than so many bytes."""
+    if length > most:
+        raise TooLargeError(f"the body has more than {most:,} bytes; send fewer documents at a time")
+
+
 async def _read(request: Request, most: int) -> bytes:
-    too_large = TooLargeError(f"the body has more than {most:,} bytes; send fewer documents at a time")
     length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > most:
-        raise too_large
+    if length.isdigit():
+        check_body(int(length), most)
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
-        if size > most:
-            raise too_large
+        check_body(size, most)
         parts.append(part)
     return b"".join(parts)
 

@@ -72,6 +72,11 @@ def usual(path: str) -> Dialect | None:
     return DIALECTS[name] if name is not None else None
 
 
+def possible(path: str) -> tuple[str, ...]:
+    """Return the names of all dialects that a request to one of `PATHS` may be of."""
+    return (PREFIXED[path],) if path in PREFIXED else OF_SHARED.get(path, (SHARED[path],))
+
+
 def dialect_of(path: str, body: Any) -> Dialect:
     """Return the dialect of a request to one of `PATHS`."""
     return DIALECTS[PREFIXED[path] if path in PREFIXED else _by_fields(path, body)]

@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shortlist.server.asking import check_size, ranked, served_name
-from shortlist.server.bodies import read_json
+from shortlist.server.bodies import check_body, parsed, read_body
 from shortlist.server.faults import RefusedError
 from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.notes import Notes
 from shortlist.server.published import shown_scores
 from shortlist.server.replies import budget_of, json_reply, notes_of, state_of, until_gone
-from shortlist.server.telling_apart import PREFIXED, dialect_of
+from shortlist.server.telling_apart import dialect_of, possible
 from shortlist.types import Document, Query, Ranking
 from shortlist.wire import Dialect, Fault, RerankRequest, RerankResponse, RerankResult, Usage
 
@@ -26,11 +26,14 @@ async def rerank(request: Request) -> Response:
     """Answer a rerank request in the dialect that it came in."""
     state, notes = state_of(request), notes_of(request)
     path = request.url.path
-    body = await read_json(request, state.settings.of(PREFIXED.get(path, "")))  # elsewhere only the body tells
+    widest = max(map(state.settings.of, possible(path)), key=lambda settings: settings.max_body_bytes)
+    content = await read_body(request, widest)
+    body = parsed(content)
     dialect = dialect_of(path, body)
     notes.dialect = dialect.name
-    asked = dialect.decode_request(body)
     limits = state.settings.of(dialect.name)
+    check_body(len(content), limits.max_body_bytes)
+    asked = dialect.decode_request(body)
     documents = [Document(one.text, str(place)) for place, one in enumerate(asked.documents)]
     check_size(limits, asked.query, documents)
     name = served_name(state, asked.model, notes)
