@@ -211,9 +211,9 @@ def test_a_named_origin_may_ask() -> None:
 
 
 def test_limits_are_kept_and_named() -> None:
-    limits = ServeSettings(max_body_bytes=2000, max_documents=3, max_document_characters=100, max_query_characters=50)
+    limits = ServeSettings(max_body_bytes=2000, max_documents=3, max_query_characters=50)
     with running(state_with(settings=limits)) as server:
-        for body in (b"x" * 3000, own(["d"] * 4), own(["x" * 200]), own(["d"], query="q" * 60)):
+        for body in (b"x" * 3000, own(["d"] * 4), own(["d"], query="q" * 60)):
             answer = server.ask(OWN, body)
             assert answer.status == 413
             assert answer.json["error"]["kind"] == "too large"
@@ -222,10 +222,36 @@ def test_limits_are_kept_and_named() -> None:
 
 def test_a_title_counts_among_the_characters_of_its_document() -> None:
     with running(state_with(settings=ServeSettings(max_document_characters=100))) as server:
-        assert server.ask(OWN, own([{"text": "x", "title": "t" * 98}])).status == 200
-        answer = server.ask(OWN, own([{"text": "x", "title": "t" * 99}]))
+        whole, cut = (own([{"text": "x", "title": "t" * length}], truncate=False) for length in (98, 99))
+        assert server.ask(OWN, whole).status == 200
+        answer = server.ask(OWN, cut)
         assert answer.status == 413
         assert "document 0 has 101 characters" in answer.json["error"]["message"]
+
+
+def test_a_document_that_is_too_long_is_cut_and_fails_no_request() -> None:
+    long = "x " * 60 + "iron"
+    scorer = Overlap()
+    with running(state_with({"overlap": scorer}, settings=ServeSettings(max_document_characters=100))) as server:
+        answer = server.ask(OWN, own(["tall", {"text": long, "title": "t"}], return_documents=True))
+        assert [result["index"] for result in answer.json["results"]] == [0, 1]
+        assert answer.json["results"][1]["document"] == {"text": long, "title": "t"}
+        note = "1 documents have more than 100 characters, and were cut there; the first is 1"
+        assert answer.json["degradations"] == [f"limits: {note}"]
+        assert note in answer.headers["x-shortlist-degraded"]
+        assert max(len(text) for call in scorer.calls for text in call) == 98, "with the title and its line break 100"
+        assert server.ask("/tei/rerank", {"query": "iron", "texts": [long, "x"]}).json[0]["index"] == 0
+
+
+@pytest.mark.parametrize(("side", "order"), [("right", [0, 1]), ("left", [1, 0])])
+def test_a_document_that_is_too_long_keeps_the_end_that_was_asked_for(side: str, order: list[int]) -> None:
+    documents = ["iron " + "x" * 200, "x" * 200 + " iron"]
+    with running(state_with(settings=ServeSettings(max_document_characters=100))) as server:
+        answer = server.ask("/vllm/rerank", own(documents, query="iron", truncation_side=side))
+        assert [result["index"] for result in answer.json["results"]] == order
+        refused = {"query": "iron", "truncate": False}
+        assert server.ask("/tei/rerank", {**refused, "texts": documents}).status == 413
+        assert server.ask(OWN, {**refused, "documents": documents}).status == 413
 
 
 def test_no_other_model_is_asked_what_is_too_large() -> None:

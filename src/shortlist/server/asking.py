@@ -13,7 +13,7 @@ from shortlist.server.models.asked import Ask
 from shortlist.server.notes import Notes
 from shortlist.server.settings import ServeSettings
 from shortlist.server.state import State
-from shortlist.types import Document, Ranking
+from shortlist.types import Document, Query, Ranking, Step
 from shortlist.wire import Fault
 
 
@@ -34,6 +34,40 @@ def check_size(settings: ServeSettings, query: str, documents: Sequence[Document
         )
     if sum(map(len, texts)) > settings.max_characters:
         raise TooLargeError(f"the documents have more than {settings.max_characters} characters together")
+
+
+def candidates_of(
+    settings: ServeSettings,
+    query: str,
+    documents: Sequence[Document],
+    *,
+    truncates: bool = True,
+    keeps_end: bool = False,
+) -> Ranking:
+    """Return a request's documents as candidates; one that is too long is cut, at its end or its start, and noted.
+
+    Raises as `check_size` does, for a document too when it must not be cut.
+    """
+    most = settings.max_document_characters
+    long = [one.doc_id for one in documents if len(one.full_text) > most] if truncates else []
+    if long:
+        documents = [_cut(one, most, keeps_end=keeps_end) for one in documents]
+    check_size(settings, query, documents)
+    candidates = Ranking.in_order(Query(query), documents)
+    if not long:
+        return candidates
+    note = f"{len(long)} documents have more than {most} characters, and were cut there; the first is {long[0]}"
+    return candidates.traced(Step("limits", 0.0, {"documents": len(documents), "cut": len(long)}, {}, (note,)))
+
+
+def _cut(document: Document, most: int, *, keeps_end: bool) -> Document:
+    """Shorten a text until it has at most so many characters with its title; a title as long as that is cut, too."""
+    if len(document.full_text) <= most:
+        return document
+    title = document.title[: max(0, most - 1)]
+    room = max(0, most - len(title) - 1) if title else most
+    text = document.text[-room:] if keeps_end and room else document.text[:room]
+    return replace(document, text=text, title=title)
 
 
 def served_name(state: State, asked: str, notes: Notes) -> str:

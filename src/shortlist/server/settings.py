@@ -38,10 +38,11 @@ class ServeSettings:
     file gives no others (0: no limit), `hosts` that a browser may know a loopback server by,
     `cors_origins` of pages elsewhere.
     How much: the `max_*` of a request (`max_tokens` of all its pairs, as far as the model reads them; 0: no
-    limit), in `limits` other ones for a dialect (`[serve.limits.voyage]`; "shortlist" is our own),
-    `max_waiting_pairs` and `max_wait_ms` of a model's queue, `batch_tokens`, `cached_pairs`. `header_timeout_s`
-    and `body_timeout_s` are for a request to arrive, `write_timeout_s` for a client that has stopped to read,
-    `keep_alive_s` for an idle connection, `drain_s` for what runs at the end.
+    limit), which is refused when it has more, only that a document to be ranked is cut at `max_document_characters`;
+    in `limits` other ones for a dialect (`[serve.limits.voyage]`; "shortlist" is our own), `max_waiting_pairs` and
+    `max_wait_ms` of a model's queue, `batch_tokens`, `cached_pairs`. `header_timeout_s` and `body_timeout_s` are for a
+    request to arrive, `write_timeout_s` for a client that has stopped to read, `keep_alive_s` for an idle connection,
+    `drain_s` for what runs at the end.
     `log_format` is "json" or "text"; `telemetry` sends OpenTelemetry spans.
     """
 

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from shortlist.server.asking import check_size, ranked, served_name
+from shortlist.server.asking import candidates_of, ranked, served_name
 from shortlist.server.bodies import read_json
 from shortlist.server.explaining import METHOD, parts_of, weighed, without_each
 from shortlist.server.faults import RefusedError, reason_of
@@ -18,7 +18,7 @@ from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.notes import Notes
 from shortlist.server.replies import budget_of, json_bytes, json_reply, notes_of, own_limits, state_of, until_gone
 from shortlist.server.state import State
-from shortlist.types import Document, Query, Ranking
+from shortlist.types import Document, Ranking
 from shortlist.wire import Fault
 from shortlist.wire.own import OwnRequest, decode_request, encode_ranking
 
@@ -57,9 +57,8 @@ async def _asked(request: Request) -> OwnRequest:
 def _ask(request: Request, state: State, notes: Notes, asked: OwnRequest) -> Ask:
     documents = [Document(one.text, str(place), one.title) for place, one in enumerate(asked.documents)]
     limits = own_limits(request)
-    check_size(limits, asked.query, documents)
     return Ask(
-        Ranking.in_order(Query(asked.query), documents),
+        candidates_of(limits, asked.query, documents, truncates=asked.truncate),
         top_k=asked.top_k,
         deadline=budget_of(request, asked.budget_ms, state.clock),
         client=notes.client,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shortlist.server.asking import check_size, ranked, served_name
+from shortlist.server.asking import candidates_of, ranked, served_name
 from shortlist.server.bodies import check_body, parsed, read_body
 from shortlist.server.faults import RefusedError
 from shortlist.server.models.asked import Ask, Cuts
@@ -16,7 +16,7 @@ from shortlist.server.notes import Notes
 from shortlist.server.published import shown_scores
 from shortlist.server.replies import budget_of, json_reply, notes_of, state_of, until_gone
 from shortlist.server.telling_apart import dialect_of, possible
-from shortlist.types import Document, Query, Ranking
+from shortlist.types import Document, Ranking
 from shortlist.wire import Dialect, Fault, RerankRequest, RerankResponse, RerankResult, Usage
 
 _UNIT = 100  # documents of one query that Cohere bills together
@@ -35,15 +35,18 @@ async def rerank(request: Request) -> Response:
     check_body(len(content), limits.max_body_bytes)
     asked = dialect.decode_request(body)
     documents = [Document(one.text, str(place)) for place, one in enumerate(asked.documents)]
-    check_size(limits, asked.query, documents)
+    cuts = _cuts(asked)
+    candidates = candidates_of(
+        limits, asked.query, documents, truncates=asked.truncate is not False, keeps_end=cuts.keeps_end
+    )
     name = served_name(state, asked.model, notes)
     ask = Ask(
-        Ranking.in_order(Query(asked.query), documents),
+        candidates,
         top_k=asked.top_k if dialect.name != "vllm-score" else None,
         deadline=budget_of(request, None, state.clock),
         client=notes.client,
         priority=asked.priority or 0,
-        cuts=_cuts(asked),
+        cuts=cuts,
         max_tokens=limits.max_tokens,
     )
     ranking = await until_gone(request, ranked(state, name, ask, notes))
