@@ -173,6 +173,7 @@ def test_a_budget_that_is_gone_leaves_the_given_order() -> None:
     clock.now_ms += 60
     ranking = Budgeted([Level(scorer, PAIR)]).rerank_within(given_ranking(5), deadline=deadline, top_k=3)
     assert (ranking.doc_ids, ranking.stage, ranking.unscored) == (("0", "1", "2"), "first", 5)
+    assert not any(item.is_scored for item in ranking)
     assert scorer.chunks == []
     assert ranking.trace.degradations[-1] == "budget: 10 ms over the budget of 50 ms"
 

@@ -66,7 +66,9 @@ def test_a_deadline_is_shared_by_the_stages() -> None:
     assert (within(80).doc_ids, within(80).unscored) == (("4", "5", "3", "2", "1", "0"), 1)
     only_first = within(60)
     assert (only_first.doc_ids, only_first.stage, only_first.unscored) == (("5", "4", "3", "2", "1", "0"), "up", 3)
+    assert all(item.is_scored for item in only_first)
     assert (within(5).doc_ids, within(5).stage, within(5).unscored) == (CANDIDATES.doc_ids, "first", 9)
+    assert not any(item.is_scored for item in within(5))
 
 
 def test_stages_that_make_no_sense_are_refused() -> None:

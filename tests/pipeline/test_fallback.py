@@ -84,7 +84,7 @@ def test_the_next_one_is_asked_and_the_trace_says_why(rerank: Callable[..., Rank
 def test_when_all_fail_the_given_order_stands_with_every_reason(rerank: Callable[..., Ranking]) -> None:
     chain = Fallback([("hosted", Failing(RateLimitedError("busy"))), ("local", Failing(ScoreError("nan")))])
     ranking = rerank(chain, 1)
-    assert ranking.doc_ids == ("a",)
+    assert (ranking.doc_ids, ranking[0].is_scored) == (("a",), False)
     assert ranking.trace.degradations == (
         "fallback: hosted failed, so local was asked: RateLimitedError: busy",
         "fallback: local failed, so the bm25 order stands: ScoreError: nan",

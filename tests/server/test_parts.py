@@ -132,6 +132,13 @@ def test_published_scores_are_within_0_and_1_and_never_rise(values: list[float],
     assert shown == sorted(shown, reverse=True)
 
 
+@pytest.mark.parametrize("is_raw", [True, False])
+def test_published_scores_are_all_the_lowest_when_nothing_was_scored(is_raw: bool) -> None:
+    given = Ranking.in_order(Query("q"), [Document("d", str(place)) for place in range(3)])
+    unscored = given.partly_reordered((), kind=given.score_kind, stage=given.stage)
+    assert shown_scores(unscored, is_raw=is_raw) == [0.0] * 3
+
+
 def pool_with(loads: list[str], **options: object) -> ModelPool:
     async def load(name: str) -> Served:
         loads.append(name)

@@ -101,6 +101,7 @@ def test_a_budget_that_is_spent_gives_what_there_is_and_says_so() -> None:
         assert answer.status == 200
         assert answer.json["partial"] is True
         assert (answer.json["unscored"], answer.json["score_kind"]) == (2, "reciprocal rank")
+        assert [result["score"] for result in answer.json["results"]] == [None, None]
         assert [step["stage"] for step in answer.json["trace"]] == ["queue", "scoring"]
         assert "0 of 2" in answer.headers["x-shortlist-degraded"]
 
@@ -124,7 +125,7 @@ def test_the_budget_may_stand_in_a_header_of_any_dialect() -> None:
         scorer.gate.clear()
         answer = server.ask("/jina/v1/rerank", own(["x", "iron"]), headers={"X-Shortlist-Budget-Ms": "50"})
         scorer.gate.set()
-        assert [result["index"] for result in answer.json["results"]] == [0, 1]
+        assert [(result["index"], result["relevance_score"]) for result in answer.json["results"]] == [(0, 0), (1, 0)]
         assert server.ask(OWN, own(["x"]), headers={"X-Shortlist-Budget-Ms": "soon"}).status == 400
 
 
@@ -274,6 +275,18 @@ def test_the_model_that_answers_is_the_one_that_is_named() -> None:
         metrics = server.ask("/metrics").content.decode()
     assert 'shortlist_documents_total{model="other"}' in metrics
     assert '_total{model="one"}' not in metrics
+
+
+def test_when_every_model_fails_no_document_has_a_score() -> None:
+    def down(query: str, text: str) -> float:
+        raise ScoreError("down")
+
+    with running(state_with({"one": Overlap(down), "other": Overlap(down)}, fallback=("other",))) as server:
+        answer = server.ask(OWN, own(["x", "iron"])).json
+        assert [(result["index"], result["score"]) for result in answer["results"]] == [(0, None), (1, None)]
+        assert (answer["partial"], "the given order stands" in answer["degradations"][-1]) == (False, True)
+        jina = server.ask("/jina/v1/rerank", own(["x", "iron"])).json["results"]
+        assert [result["relevance_score"] for result in jina] == [0, 0]
 
 
 def test_a_body_is_measured_by_the_limit_of_its_dialect_on_a_shared_path_too() -> None:

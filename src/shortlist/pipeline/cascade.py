@@ -30,7 +30,7 @@ class Cascade:
 
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`."""
-        ranking = replace(candidates, unscored=0)
+        ranking = replace(candidates.as_unscored(), unscored=0)
         for reranker, depth in self._stages:
             first = _first(ranking, depth)
             ranking = _then(ranking, first, reranker.rerank(first))
@@ -41,7 +41,7 @@ class Cascade:
 
         Raises InputError when one of the rerankers keeps no deadline.
         """
-        ranking = replace(candidates, unscored=0)
+        ranking = replace(candidates.as_unscored(), unscored=0)
         for reranker, depth in self._stages:
             first = _first(ranking, depth)
             ranking = _then(ranking, first, timed(reranker).rerank_within(first, deadline=deadline))
@@ -51,7 +51,8 @@ class Cascade:
 def _then(ranking: Ranking, first: Ranking, done: Ranking) -> Ranking:
     """Return a stage's ranking of the `first` ones before the rest of the ranking that it was given."""
     # without time, or where the stage failed, the order before stands, all of it, with its scores
-    following = replace(ranking, trace=done.trace) if done.items == first.items else done.before_rest_of(ranking)
+    stands = [item.history for item in done] == [item.history for item in first]
+    following = replace(ranking, trace=done.trace) if stands else done.before_rest_of(ranking)
     return replace(following, unscored=ranking.unscored + done.unscored)
 
 

@@ -37,8 +37,7 @@ class Chosen:
     def put_together(self, read: Ranking) -> Ranking:
         """Put the unread behind those read; when a deadline let none be read, the cheap order stands."""
         if self.by_cheap is not None and read.unscored and read.unscored == len(self.to_read):
-            items = tuple(replace(item, is_scored=False) for item in self.by_cheap)
-            return replace(self.by_cheap, items=items, trace=read.trace, unscored=len(items))
+            return replace(self.by_cheap.as_unscored(), trace=read.trace, unscored=len(self.by_cheap))
         return read.before_rest_of(replace(self.to_read, items=(*self.to_read.items, *self.unread)))
 
 

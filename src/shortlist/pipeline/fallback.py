@@ -88,7 +88,7 @@ class _Failures:
 
     def given_order(self, top_k: int | None) -> Ranking:
         """Return the candidates' own order, with a step for what failed."""
-        return self.candidates.head(top_k).traced(self._step(f"the {self.candidates.stage} order stands"))
+        return self.candidates.head(top_k).as_unscored().traced(self._step(f"the {self.candidates.stage} order stands"))
 
     def _step(self, instead: str) -> Step:
         followers = [f"{name} was asked" for name, _ in self.reasons[1:]] + [instead]

@@ -31,7 +31,12 @@ _INTO_UNIT: Mapping[ScoreKind, Callable[[float], float]] = {
 
 
 def shown_scores(ranking: Ranking, *, is_raw: bool) -> list[float]:
-    """Return the ranking's scores, or their map into 0..1; what is a probability or a share already stays."""
+    """Return the ranking's scores, or their map into 0..1; what is a probability or a share already stays.
+
+    When no document was scored all have 0.
+    """
+    if not any(item.is_scored for item in ranking):
+        return [0.0] * len(ranking)
     scores = [item.score for item in ranking]
     if is_raw:
         return scores

@@ -46,7 +46,7 @@ class ScoredDocument:
     """A document with its score, its rank from 1, and where it stood before.
 
     Where `is_scored` is false the last stage did not come to it, and `score` is only the
-    lowest that it gave, so that scores still descend.
+    lowest that it gave, so that scores still descend; where it came to none, those before it stand.
     """
 
     document: Document
@@ -157,17 +157,21 @@ class Ranking:
         """Sort the documents at `places`, from 0 (else the first ones), one a score; the others follow in this order.
 
         This is what reranking to a smaller depth gives: scores of two stages are never
-        compared. Without any scores only the steps are new. Raises as `from_scores` does.
+        compared. Without any scores order and scores stand, and no document is scored. Raises as `from_scores` does.
         """
         values = np.asarray(scores, dtype=np.float32)  # [scored]
         chosen = range(len(values)) if places is None else places
         head = replace(self, items=tuple(self.items[place] for place in chosen))
         others = sorted(set(range(len(self))) - set(chosen))
         if not len(values):
-            return replace(self.head(top_k).traced(*steps), unscored=len(others))
+            return replace(self.head(top_k).as_unscored().traced(*steps), unscored=len(others))
         first = head.reordered(values, kind=kind, stage=stage, steps=steps)
         candidates = replace(self, items=(*head.items, *(self.items[place] for place in others)))
         return replace(first.before_rest_of(candidates), unscored=len(others)).head(top_k)
+
+    def as_unscored(self) -> Ranking:
+        """Say of every document that the last stage did not come to it; order and scores stand."""
+        return replace(self, items=tuple(replace(item, is_scored=False) for item in self.items))
 
     def before_rest_of(self, candidates: Ranking) -> Ranking:
         """Put behind these documents, the first ones of `candidates` in a new order, those that came after them."""
