@@ -63,3 +63,21 @@ def test_rerankers_results_keep_ids_and_equal_texts_apart() -> None:
     assert [one.doc_id for one in again] == [1, 2, 0]
     with pytest.raises(InputError, match="3 documents came with 1 doc_ids"):
         ranker.rank("tower", TEXTS, doc_ids=["a"])
+
+
+def test_rerankers_documents_keep_what_they_have_unless_it_is_given_anew() -> None:
+    ranker = rerankers.Reranker("lexical", kind="lexical")
+    plain, named = rerankers.Document(TEXTS[0]), rerankers.Document(TEXTS[1], "b", {"n": 1, "text": "hidden"})
+    assert (plain.doc_id, rerankers.Document("x", metadata=None).metadata) == (None, {})
+    found = ranker.rank("tower", [plain, named])
+    assert [(one.doc_id, one.text) for one in found] == [("b", TEXTS[1]), (0, TEXTS[0])]
+    assert (found[0].document, found[0].n) == (named, 1)
+    again = ranker.rank("tower", (plain, named), doc_ids=np.array([4, 5]), metadata=[{"n": 2}, {"n": 3}])
+    assert [(one.doc_id, one.n) for one in again] == [(5, 3), (4, 2)]
+    assert (named.doc_id, named.metadata["n"]) == ("b", 1)
+    assert [one.doc_id for one in ranker.rank("tower", named)] == ["b"]
+    assert [one.doc_id for one in ranker.rank("tower", named, doc_ids=["c"])] == ["c"]
+    with pytest.raises(InputError, match="2 documents came with 0 doc_ids"):
+        ranker.rank("tower", TEXTS[:2], doc_ids=[])
+    with pytest.raises(AttributeError, match="nowhere"):
+        found[0].nowhere  # noqa: B018, reading it is what fails

@@ -29,11 +29,14 @@ class Reranker:
     def rank(
         self,
         query: str,
-        docs: str | Sequence[Any],
+        docs: str | Document | Sequence[str | Document],
         doc_ids: Sequence[str | int] | None = None,
         metadata: Sequence[Mapping[str, Any]] | None = None,
     ) -> RankedResults:
-        """Return every document, best first. Raises InputError when there are more or fewer ids than documents."""
+        """Return every document, best first; ids and metadata given here replace those of Documents.
+
+        Raises InputError when there are more or fewer of them than documents.
+        """
         given = _given(docs, doc_ids, metadata)
         return _results(query, given, reranked(self._reranker, query, [document.text for document in given]))
 
@@ -41,18 +44,23 @@ class Reranker:
         """Return the score of one text."""
         return reranked(self._reranker, query, [doc])[0][1]
 
-    async def rank_async(self, query: str, docs: Sequence[Any], doc_ids: Sequence[str | int] | None = None) -> Any:
+    async def rank_async(
+        self, query: str, docs: str | Document | Sequence[str | Document], doc_ids: Sequence[str | int] | None = None
+    ) -> RankedResults:
         """Return what `rank` does, without blocking the event loop."""
         given = _given(docs, doc_ids, None)
         return _results(query, given, await areranked(self._reranker, query, [document.text for document in given]))
 
 
 def _given(docs: Any, doc_ids: Any, metadata: Any) -> list[Document]:
-    texts = [docs] if isinstance(docs, str) else list(docs)
-    ids, about = doc_ids or list(range(len(texts))), metadata or [{}] * len(texts)
-    if not len(ids) == len(about) == len(texts):
-        raise InputError(f"{len(texts)} documents came with {len(ids)} doc_ids and {len(about)} metadata")
-    return [Document(t, i, m) if isinstance(t, str) else t for t, i, m in zip(texts, ids, about, strict=True)]
+    listed = [docs] if isinstance(docs, str | Document) else docs
+    given = [Document(one) if isinstance(one, str) else one for one in listed]
+    own = [place if one.doc_id is None else one.doc_id for place, one in enumerate(given)]
+    ids = own if doc_ids is None else list(doc_ids)
+    about = [one.metadata for one in given] if metadata is None else list(metadata)
+    if not len(ids) == len(about) == len(given):
+        raise InputError(f"{len(given)} documents came with {len(ids)} doc_ids and {len(about)} metadata")
+    return [Document(one.text, doc_id, of) for one, doc_id, of in zip(given, ids, about, strict=True)]
 
 
 def _results(query: str, given: Sequence[Document], rows: Rows) -> RankedResults:

@@ -9,16 +9,20 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text with its id and metadata."""
+    """A text with its id and metadata; without an id it is named by its place when it is ranked."""
 
     text: str
-    doc_id: str | int
+    doc_id: str | int | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.metadata is None:
+            object.__setattr__(self, "metadata", {})
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A document with its score and its rank from 1; `text`, `doc_id` and what its metadata hold are attributes too."""
+    """A document with its score and rank from 1; `text`, `doc_id` and what else its metadata hold are attributes."""
 
     document: Document
     score: float
@@ -26,7 +30,8 @@ class Result:
 
     def __getattr__(self, name: str) -> Any:
         document = object.__getattribute__(self, "document")
-        return document.metadata[name] if name in document.metadata else getattr(document, name)
+        is_its_own = hasattr(document, name) or name not in document.metadata
+        return getattr(document, name) if is_its_own else document.metadata[name]
 
 
 @dataclass(frozen=True, slots=True)
