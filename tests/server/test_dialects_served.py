@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,6 +56,20 @@ def test_errors_have_the_status_and_the_shape_of_the_dialect(server: Running, pa
     answer = server.ask(path, {"documents": "none"})
     assert answer.status == dialect.encode_error(Fault.INVALID, "").status
     assert find_message(answer.json).startswith("$")
+
+
+@pytest.mark.parametrize(
+    "path", [path for path, name in sorted(PREFIXED.items()) if "priority" in DIALECTS[name].fields]
+)
+def test_an_absurd_priority_is_the_clients_mistake_and_harms_nobody(server: Running, path: str) -> None:
+    dialect = DIALECTS[PREFIXED[path]]
+    body = dialect.encode_request(request_for(dialect.name))
+    answer = server.ask(path, {**body, "priority": 1e308})
+    assert answer.status == dialect.encode_error(Fault.INVALID, "").status
+    assert "from 0 to 999" in find_message(answer.json)
+    schema = server.ask("/openapi.json").json["paths"][path]["post"]["requestBody"]["content"]["application/json"]
+    assert '"maximum": 999' in json.dumps(schema)
+    assert server.ask(path, body).status == 200
 
 
 @pytest.mark.parametrize(

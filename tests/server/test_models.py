@@ -68,6 +68,17 @@ def test_a_wrapped_scorer_reads_what_was_cut_as_asked_and_keeps_it_apart(scorer:
     assert abs(cut[0].score - whole[0].score) > 0.5
 
 
+def test_a_request_that_cannot_be_queued_leaves_nothing_behind() -> None:
+    async def use() -> None:
+        model = QueuedModel(Overlap())
+        with pytest.raises(OverflowError):
+            await model.rank(Ask(candidates("a", "b"), priority=10**400))
+        assert model.load.pairs == 0
+        await asyncio.wait_for(model.close(), 10)
+
+    asyncio.run(use())
+
+
 def test_a_model_of_whole_requests_keeps_the_limit_of_tokens_and_says_that_it_cuts_nothing() -> None:
     model = WholeModel(Pointwise(Overlap()))
     texts = candidates("tall " * 30)

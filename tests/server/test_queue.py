@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -255,6 +256,15 @@ def test_one_client_cannot_hold_more_than_half_of_the_bound() -> None:
     queue.add(task_of(*[1] * 45, client="a"))
     assert queue.refusal("a", 10) is not None
     assert queue.refusal("b", 10) is None
+
+
+def test_a_task_that_cannot_be_let_in_leaves_nothing_behind() -> None:
+    queue = queue_of(clock=FakeClock())
+    broken = Task(Query("q"), [Document("d", "0"), None], [10, 10])  # type: ignore[list-item]
+    with pytest.raises(AttributeError):
+        queue.add(broken)
+    assert queue.waiting_pairs == queue.waiting_tokens == 0
+    assert queue.next_batch() is None
 
 
 _STEP = st.tuples(

@@ -14,7 +14,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shortlist.errors import InputError, WireError
-from shortlist.wire import DIALECTS, Dialect, Fault, RerankRequest, RerankResponse, RerankResult, Usage, WireDocument
+from shortlist.wire import (
+    DIALECTS,
+    Dialect,
+    Fault,
+    RerankRequest,
+    RerankResponse,
+    RerankResult,
+    Usage,
+    WireDocument,
+    own,
+)
 from shortlist.wire.errors import find_message
 from shortlist.wire.reading import At
 
@@ -189,6 +199,16 @@ def test_an_unknown_field_is_refused_or_ignored_as_the_dialect_says(dialect: Dia
             dialect.decode_request({**request, "surprise": 1})
     else:
         assert dialect.decode_request({**request, "surprise": 1}) == dialect.decode_request(request)
+
+
+@pytest.mark.parametrize("wrong", [-1, 1000, 1e308, 10**40, 0.5, "high", True])
+def test_a_priority_beyond_its_range_is_refused_and_the_range_named(wrong: Any) -> None:
+    formats = [dialect for dialect in DIALECTS.values() if "priority" in dialect.fields]
+    decoders: list[tuple[Callable[[Any], Any], Any]] = [(d.decode_request, golden(d)["request"]) for d in formats]
+    for decode, body in [*decoders, (own.decode_request, {"query": "q", "documents": ["d"]})]:
+        assert decode({**body, "priority": 999.0}).priority == 999
+        with pytest.raises(WireError, match=r"^\$\.priority: expected a whole number from 0 to 999, got "):
+            decode({**body, "priority": wrong})
 
 
 @dialects

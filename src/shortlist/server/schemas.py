@@ -7,6 +7,7 @@ from typing import Any
 
 from shortlist.wire.own import MOST_EXPLAINED
 from shortlist.wire.reading import LARGEST
+from shortlist.wire.values import LEAST_URGENT
 
 Schema = dict[str, Any]
 
@@ -24,6 +25,7 @@ _NUMBER: Schema = {"type": "number", "minimum": -LARGEST, "maximum": LARGEST}
 _BUDGET: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST}
 _FROM_0: Schema = {"type": "integer", "minimum": 0}
 _FROM_1: Schema = {"type": "integer", "minimum": 1}
+_PRIORITY: Schema = {"type": "integer", "minimum": 0, "maximum": LEAST_URGENT}
 _ANYTHING: Schema = {"type": "object", "additionalProperties": True}
 _TEXTS: Schema = {"type": "array", "items": _TEXT, "minItems": 1}
 _WITH_TEXT = _object({"text": _TEXT}, {})
@@ -34,7 +36,7 @@ _POOLING: Mapping[str, Schema] = {
     "truncation_side": {"enum": ["left", "right"]},
     "use_activation": _TRUTH,
     "max_tokens_per_doc": _FROM_0,
-    "priority": _FROM_0,
+    "priority": _PRIORITY,
 }
 
 REQUESTS: Mapping[str, Schema] = {
@@ -43,7 +45,7 @@ REQUESTS: Mapping[str, Schema] = {
     ),
     "cohere-v2": _object(
         {"model": _TEXT, "query": _QUERY, "documents": _TEXTS},
-        {"top_n": _FROM_1, "max_tokens_per_doc": _FROM_1, "priority": _FROM_0},
+        {"top_n": _FROM_1, "max_tokens_per_doc": _FROM_1, "priority": _PRIORITY},
         is_closed=True,
     ),
     "jina": _object(
@@ -105,7 +107,7 @@ _OWN_OPTIONS: Mapping[str, Schema] = {
     "explain": {"type": "integer", "minimum": 0, "maximum": MOST_EXPLAINED},
     "truncate": _TRUTH,
     "max_document_tokens": _FROM_1,
-    "priority": _FROM_0,
+    "priority": _PRIORITY,
     "stream": {"const": False},  # with true the answer is a stream of events
 }
 

@@ -15,7 +15,7 @@ from shortlist.wire.documents import read_strings
 from shortlist.wire.errors import HTTP_STATUS, ErrorReply, Fault
 from shortlist.wire.reading import At, said, whole_or_none
 from shortlist.wire.results import read_results
-from shortlist.wire.values import RerankRequest, RerankResponse, check_said
+from shortlist.wire.values import LEAST_URGENT, RerankRequest, RerankResponse, check_said
 
 _NAME = "cohere-v2"
 _FIELDS = frozenset({"model", "top_k", "max_document_tokens", "priority"})
@@ -42,7 +42,7 @@ def decode_request(body: Any) -> RerankRequest:
         model=at["model"].text(),
         top_k=whole_or_none(at.get("top_n"), least=1),
         max_document_tokens=whole_or_none(at.get("max_tokens_per_doc"), least=1),
-        priority=whole_or_none(at.get("priority")),
+        priority=whole_or_none(at.get("priority"), most=LEAST_URGENT),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from shortlist.types import Ranking, ScoredDocument
 from shortlist.wire.errors import HTTP_STATUS, ErrorReply, Fault
 from shortlist.wire.reading import At, said, text_or, truth_or_none, whole_or_none
+from shortlist.wire.values import LEAST_URGENT
 
 _DOCUMENT = ("id", "text", "title", "metadata")
 _KNOWN = (
@@ -79,7 +80,7 @@ def decode_request(body: Any) -> OwnRequest:
         explain=_explained(at.get("explain")),
         truncate=True if truncate is None else truncate,
         max_document_tokens=whole_or_none(at.get("max_document_tokens"), least=1),
-        priority=whole_or_none(at.get("priority")) or 0,
+        priority=whole_or_none(at.get("priority"), most=LEAST_URGENT) or 0,
         is_streamed=truth_or_none(at.get("stream")) or False,
     )
 

@@ -65,13 +65,13 @@ class At:
             raise self.wrong("true or false")
         return self.value
 
-    def whole(self, least: int = 0) -> int:
-        """Return a whole number from `least`; 5.0 is one too, as JSON Schema has it."""
+    def whole(self, least: int = 0, most: float = math.inf) -> int:
+        """Return a whole number from `least` to `most`; 5.0 is one too, as JSON Schema has it."""
         value = self.value
         if isinstance(value, float) and value.is_integer():
             value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise self.wrong(f"a whole number from {least}")
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise self.wrong(f"a whole number from {least}" + (f" to {most}" if most < math.inf else ""))
         return value
 
     def number(self) -> float:
@@ -106,9 +106,9 @@ def text_or(at: At | None, default: str = "") -> str:
     return default if at is None else at.text()
 
 
-def whole_or_none(at: At | None, *, least: int = 0) -> int | None:
+def whole_or_none(at: At | None, *, least: int = 0, most: float = math.inf) -> int | None:
     """Return the whole number at an optional place."""
-    return None if at is None else at.whole(least)
+    return None if at is None else at.whole(least, most)
 
 
 def truth_or_none(at: At | None) -> bool | None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from shortlist.errors import InputError
 
+LEAST_URGENT = 999  # the highest priority that Cohere takes
+
 
 @dataclass(frozen=True, slots=True)
 class WireDocument:
@@ -26,7 +28,7 @@ class RerankRequest:
     whether a text that is too long is cut or refused, `truncation_side` ("left" or
     "right") what is cut off. The limits count tokens: of one document, or of query and
     document together. `rank_fields` name the fields of an object that are read.
-    `priority` is 0 for the most urgent.
+    `priority` is 0 for the most urgent, `LEAST_URGENT` for the least.
     """
 
     query: str

@@ -6,7 +6,7 @@ from typing import Any
 
 from shortlist.wire.errors import ErrorReply, Fault
 from shortlist.wire.reading import At, said, text_or, truth_or_none, whole_or_none
-from shortlist.wire.values import RerankRequest
+from shortlist.wire.values import LEAST_URGENT, RerankRequest
 
 FIELDS = frozenset(
     {"model", "raw_scores", "truncate", "truncation_side", "max_document_tokens", "max_pair_tokens", "priority"}
@@ -50,7 +50,7 @@ def read_pooling(at: At) -> dict[str, Any]:
         "truncation_side": None if side is None else side.text(),
         "max_document_tokens": whole_or_none(at.get("max_tokens_per_doc")) or None,
         "max_pair_tokens": cut if cut is not None and cut > 0 else None,
-        "priority": whole_or_none(at.get("priority")),
+        "priority": whole_or_none(at.get("priority"), most=LEAST_URGENT),
     }
 
 

@@ -94,10 +94,10 @@ class QueuedModel:
         check_tokens(ready.lengths, ask.max_tokens)
         task = Task(ask.candidates.query, ready.documents, ready.lengths, ask.client, ask.priority, ask.deadline)
         changed = self._changed[task] = asyncio.Event()
-        self._queue.add(task)
-        self._wake.set()
         made = functools.partial(ranking_of, ask.candidates, task, cut=ready.truncations)
         try:
+            self._queue.add(task)
+            self._wake.set()
             while not task.is_over:
                 left_ms = math.inf if ask.deadline is None else ask.deadline.left_ms
                 if left_ms <= 0 or not await _is_set_within(changed, left_ms):

@@ -128,10 +128,10 @@ class PairQueue:
 
     def add(self, task: Task) -> None:
         """Let a task in; what is known already has its outcome at once."""
+        keys = {place: pair_key(task.query, task.documents[place]) for place in task.reading_order()}
         task.began_ms = self._clock()
         fresh = 0
-        for place in task.reading_order():
-            key = pair_key(task.query, task.documents[place])
+        for place, key in keys.items():  # from here on nothing may fail
             known = self._known.get(key)
             if known is not None:
                 self._known.move_to_end(key)

@@ -38,7 +38,7 @@ class Shares:
         client = self._clients.setdefault(task.client, _Client(self._now))
         self._count += 1
         task.order = self._count
-        task.tag = client.served + task.tokens * (1 + task.priority)
+        task.tag = client.served + task.size
         heapq.heappush(client.tasks, (task.tag, task.order, task))
 
     def next(self) -> Task | None:

@@ -54,7 +54,7 @@ class Task:
 
     `lengths` are the tokens of each pair. `priority` is 0 for the most urgent. `outcomes`
     has one place a document, None until it is there; a task `is_over` when no more will come, which
-    may be before all have. The rest is the queue's bookkeeping.
+    may be before all have. `size` is its tokens as its priority weighs them. The rest is the queue's bookkeeping.
     """
 
     query: Query
@@ -69,6 +69,7 @@ class Task:
     shared: int = 0
     began_ms: float = 0.0
     first_ms: float | None = None
+    size: float = field(init=False)
     tag: float = 0.0
     order: int = 0
     waiting: int = 0
@@ -77,6 +78,7 @@ class Task:
 
     def __post_init__(self) -> None:
         self.outcomes = [None] * len(self.documents)
+        self.size = float(self.tokens * (1 + self.priority))
 
     @property
     def tokens(self) -> int:
