@@ -79,6 +79,21 @@ def test_a_request_that_cannot_be_queued_leaves_nothing_behind() -> None:
     asyncio.run(use())
 
 
+def test_a_budget_is_used_for_more_than_one_batch() -> None:
+    deadline = Deadline.after(8000)  # of which 64,000 tokens are taken at first, by the guess of 10 a millisecond
+    texts = candidates(*("tall " * 8000 + str(place) for place in range(20)))
+
+    async def use() -> Ranking:
+        model = QueuedModel(Overlap(), batch_tokens=1_000_000)
+        ranking = await model.rank(Ask(texts, deadline=deadline))
+        await model.close()
+        return ranking
+
+    ranking = asyncio.run(use())
+    assert next(step.counts for step in ranking.trace.steps if "batches" in step.counts)["batches"] > 1
+    assert ranking.unscored == 0
+
+
 def test_a_model_of_whole_requests_keeps_the_limit_of_tokens_and_says_that_it_cuts_nothing() -> None:
     model = WholeModel(Pointwise(Overlap()))
     texts = candidates("tall " * 30)

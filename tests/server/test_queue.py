@@ -210,6 +210,22 @@ def test_a_request_with_a_deadline_gives_only_what_fits_before_it() -> None:
     assert queue.waiting_pairs == 0
 
 
+def test_a_request_that_gets_no_turn_beside_what_runs_goes_on_when_that_has_ended() -> None:
+    clock = FakeClock()
+    queue = queue_of(clock=clock, batch_tokens=1000)
+    task = task_of(*[10] * 20, deadline=Deadline.after(100, clock=clock))
+    queue.add(task)
+    first = queue.next_batch()
+    assert first is not None
+    assert len(first.pairs) == 8
+    assert queue.next_batch() is None, "a second worker may take no more than what is predicted to fit"
+    clock.ms = 20  # four times as fast as predicted
+    queue.finished(first, scored(first))
+    drained(queue)
+    assert task.is_over
+    assert None not in task.outcomes
+
+
 def test_a_failed_batch_is_split_until_only_the_bad_pair_fails() -> None:
     queue = queue_of(clock=FakeClock())
     good, bad = task_of(10, 10, 10, name="good"), task_of(10, 10, name="bad")

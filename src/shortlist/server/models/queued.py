@@ -158,6 +158,7 @@ class QueuedModel:
             except Exception as error:  # of any kind: it must reach those who wait, and end no worker
                 touched = self._queue.failed(batch, error)
             self._tell(touched)
+            self._wake.set()  # there is time for other tasks beside what runs now
             if self._watch is not None:
                 self._watch(batch, self._clock() - batch.taken_ms)
 

@@ -170,7 +170,8 @@ class PairQueue:
         """Take pairs in fair turns until the batch is full; None when nothing waits.
 
         A pair that is longer than a batch has one of its own. A task by a deadline gives only what is predicted
-        to end before it; when that is nothing, it is closed: over when what runs of it is done.
+        to end before it. When that is nothing beside what runs, it waits for the next call; when it would be nothing
+        if nothing ran, it is closed: over when what runs of it is done.
         """
         if self._again:
             return self._again.pop()
@@ -181,15 +182,15 @@ class PairQueue:
             pair = self._next_pair(task)
             if pair is None:
                 continue
-            allowed = self._allowed(task)
-            is_first = not pairs
-            if used + pair.tokens > allowed or (used + pair.tokens > room and not is_first):
-                if is_first:
-                    self._close(task)  # not one more pair would be done in time
-                    self._ended += [task] if task.is_over else []
-                else:
-                    self._shares.pass_over(task)
-                    passed += 1
+            in_time = self._in_time(task)
+            if pair.tokens > in_time:
+                self._close(task)  # not one more pair would be done
+                self._ended += [task] if task.is_over else []
+                continue
+            allowed = in_time - self.running_tokens
+            if used + pair.tokens > allowed or (used + pair.tokens > room and pairs):
+                self._shares.pass_over(task)
+                passed += 1
                 continue
             self._take(task, pair, now)
             pairs.append(pair)
@@ -236,10 +237,11 @@ class PairQueue:
         task.pending = []
         task.is_over = task.waiting == 0
 
-    def _allowed(self, task: Task) -> float:
+    def _in_time(self, task: Task) -> float:
+        """Predict how many tokens can be read before a task's deadline, those that run included."""
         if task.deadline is None:
             return math.inf
-        return self.throughput.tokens_in(task.deadline.left_ms * SAFETY) - self.running_tokens
+        return self.throughput.tokens_in(task.deadline.left_ms * SAFETY)
 
     def _take(self, task: Task, pair: Pair, now: float) -> None:
         task.pending.pop()
