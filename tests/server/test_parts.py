@@ -149,6 +149,11 @@ def pool_with(loads: list[str], **options: object) -> ModelPool:
     return ModelPool(["a", "b", "broken"], load, **options)  # type: ignore[arg-type]
 
 
+async def leased(pool: ModelPool, name: str) -> Served:
+    async with pool.lease(name) as model:
+        return model
+
+
 def test_models_are_loaded_at_first_use_and_put_away_when_memory_is_short() -> None:
     loads: list[str] = []
     sizes = iter(range(0, 1000, 10))
@@ -237,6 +242,52 @@ def test_a_reload_that_fails_leaves_the_model_that_was_there() -> None:
         await pool.close()
 
     asyncio.run(use())
+
+
+def test_a_model_that_is_being_loaded_again_answers_meanwhile() -> None:
+    async def use() -> None:
+        may_load = asyncio.Event()
+        may_load.set()
+
+        async def load(name: str) -> Served:
+            await may_load.wait()
+            return QueuedModel(Overlap())
+
+        pool = ModelPool(["a"], load)
+        old = await leased(pool, "a")
+        may_load.clear()
+        again = asyncio.create_task(pool.reload("a"))
+        await asyncio.sleep(0)
+        assert await asyncio.wait_for(leased(pool, "a"), 10) is old
+        may_load.set()
+        await again
+        assert await leased(pool, "a") is not old
+        await pool.close()
+
+    asyncio.run(use())
+
+
+def test_who_does_not_wait_for_a_model_stops_no_loading() -> None:
+    loads: list[str] = []
+
+    async def use() -> None:
+        may_load = asyncio.Event()
+
+        async def load(name: str) -> Served:
+            loads.append(name)
+            await may_load.wait()
+            return QueuedModel(Overlap())
+
+        pool = ModelPool(["a"], load)
+        for _ in range(3):
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(leased(pool, "a"), 0.01)
+        may_load.set()
+        await leased(pool, "a")
+        await pool.close()
+
+    asyncio.run(use())
+    assert loads == ["a"]
 
 
 def test_an_alias_must_stand_for_a_served_model() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,8 +18,13 @@ from server.fakes import Overlap
 from server.running import Running, running, state_with, waited_for
 from shortlist.errors import ScoreError
 from shortlist.server.keys import new_key, read_keys
+from shortlist.server.metrics import Metrics
+from shortlist.server.models.asked import Served
+from shortlist.server.models.pool import ModelPool
+from shortlist.server.models.queued import QueuedModel
 from shortlist.server.scheduling.queue import Bounds
 from shortlist.server.settings import ServeSettings
+from shortlist.server.state import State
 
 OWN = "/shortlist/v1/rerank"
 
@@ -127,6 +134,28 @@ def test_the_budget_may_stand_in_a_header_of_any_dialect() -> None:
         scorer.gate.set()
         assert [(result["index"], result["relevance_score"]) for result in answer.json["results"]] == [(0, 0), (1, 0)]
         assert server.ask(OWN, own(["x"]), headers={"X-Shortlist-Budget-Ms": "soon"}).status == 400
+
+
+def test_a_budget_is_kept_while_a_model_loads() -> None:
+    may_load = threading.Event()
+    loads: list[str] = []
+
+    async def load(name: str) -> Served:
+        loads.append(name)
+        if name == "slow":
+            await asyncio.to_thread(may_load.wait, 10)
+        return QueuedModel(Overlap())
+
+    with running(State(ServeSettings(), ModelPool(["quick", "slow"], load), Metrics())) as server:
+        for _ in range(2):
+            answer = server.ask(OWN, own(["x", "iron"], model="slow", budget_ms=50))
+            assert (answer.status, answer.json["unscored"]) == (200, 2)
+            assert [result["index"] for result in answer.json["results"]] == [0, 1]
+            assert "budget of 50 ms: 0 of 2" in answer.headers["x-shortlist-degraded"]
+        may_load.set()
+        answer = server.ask(OWN, own(["x", "iron"], model="slow"))
+        assert [result["index"] for result in answer.json["results"]] == [1, 0]
+    assert loads == ["quick", "slow"]
 
 
 def test_one_bad_document_fails_neither_its_request_nor_its_neighbours() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 
 from shortlist.errors import InputError
@@ -10,6 +12,7 @@ from shortlist.pipeline import Fallback
 from shortlist.pipeline.fused import fused
 from shortlist.server.faults import RefusedError, TooLargeError
 from shortlist.server.models.asked import Ask
+from shortlist.server.models.waiting import within
 from shortlist.server.notes import Notes
 from shortlist.server.settings import ServeSettings
 from shortlist.server.state import State
@@ -116,7 +119,13 @@ class _Awaited:
         raise InputError("a served model can only be awaited")
 
     async def arerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
-        async with self.state.pool.lease(self.name) as served:
-            ranking = await served.rank(replace(self.ask, candidates=candidates, top_k=top_k))
+        ask = replace(self.ask, candidates=candidates, top_k=top_k)
+        async with AsyncExitStack() as leased:
+            lease = self.state.pool.lease(self.name)
+            try:
+                served = await within(ask.deadline, leased.enter_async_context(lease))
+            except asyncio.TimeoutError:
+                return ask.unscored()
+            ranking = await served.rank(ask)
         self.notes.model = self.name
         return ranking

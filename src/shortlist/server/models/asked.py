@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shortlist.planning.cost import CostModel
-from shortlist.types import Deadline, Ranking
+from shortlist.types import Deadline, Ranking, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,14 @@ class Ask:
     cuts: Cuts = Cuts()
     progress: Callable[[Ranking], None] | None = None
     max_tokens: int = 0
+
+    def unscored(self) -> Ranking:
+        """Return the candidates as they were given, for when there was no time to score any."""
+        given = self.candidates
+        why = "no answer" if self.deadline is None else f"budget of {self.deadline.budget_ms:g} ms"
+        note = f"{why}: 0 of {len(given)} candidates were scored, they keep their order"
+        step = Step("budget", 0.0, {"documents": len(given), "scored": 0}, {}, (note,))
+        return given.partly_reordered((), kind=given.score_kind, stage=given.stage, top_k=self.top_k, steps=(step,))
 
 
 @dataclass(frozen=True, slots=True)

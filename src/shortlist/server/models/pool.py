@@ -29,6 +29,7 @@ class _Entry:
 class _Slot:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     entry: _Entry | None = None
+    filling: asyncio.Task[None] | None = None
     failed_ms: float = float("-inf")
     failure: ModelError | None = None
 
@@ -119,14 +120,21 @@ class ModelPool:
             await asyncio.gather(*self._retiring)
 
     async def _ready(self, slot: _Slot, name: str) -> _Entry:
+        while slot.entry is None:
+            if slot.filling is None or slot.filling.done():
+                slot.filling = asyncio.create_task(self._fill(slot, name))
+            await asyncio.shield(slot.filling)  # who leaves stops no loading: the next request needs it
+        return slot.entry
+
+    async def _fill(self, slot: _Slot, name: str) -> None:
         async with slot.lock:
-            if slot.entry is None:
-                if slot.failure is not None and self._clock() - slot.failed_ms < RETRY_MS:
-                    raise slot.failure
-                slot.entry = await self._loaded(slot, name)
-                slot.entry.used_ms = self._clock()
-                self._make_room(name)
-            return slot.entry
+            if slot.entry is not None:
+                return
+            if slot.failure is not None and self._clock() - slot.failed_ms < RETRY_MS:
+                raise slot.failure
+            slot.entry = await self._loaded(slot, name)
+            slot.entry.used_ms = self._clock()
+            self._make_room(name)
 
     async def _loaded(self, slot: _Slot, name: str) -> _Entry:
         before = self._resident()

@@ -11,7 +11,8 @@ from shortlist.planning.lengths import pair_lengths
 from shortlist.protocols import AsyncReranker, Reranker
 from shortlist.server.models.asked import Ask, Load
 from shortlist.server.models.reading import check_tokens, uncut
-from shortlist.types import Ranking, Step
+from shortlist.server.models.waiting import within
+from shortlist.types import Ranking
 
 
 class WholeModel:
@@ -48,13 +49,9 @@ class WholeModel:
         place = object()
         self._waiting.add(place)
         try:
-            left_ms = None if ask.deadline is None else max(0.0, ask.deadline.left_ms)
-            return await asyncio.wait_for(self._in_turn(ask, place), None if left_ms is None else left_ms / 1000)
+            return await within(ask.deadline, self._in_turn(ask, place))
         except asyncio.TimeoutError:
-            note = f"budget of {ask.deadline.budget_ms:g} ms: nothing was scored" if ask.deadline else "no answer"
-            step = Step("budget", 0.0, {"documents": len(ask.candidates), "scored": 0}, {}, (note,))
-            kind, stage = ask.candidates.score_kind, ask.candidates.stage
-            return ask.candidates.partly_reordered((), kind=kind, stage=stage, top_k=ask.top_k, steps=(step,))
+            return ask.unscored()
         finally:
             self._waiting.discard(place)
 
