@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
+from tokenizers import Tokenizer as RawTokenizer
+from tokenizers import models
 
 from server.fakes import Overlap
 from shortlist.build.models import load_model
 from shortlist.errors import OverloadedError, ScoreError
+from shortlist.inference.tokens import Ids, Tokenizer
 from shortlist.protocols import Scorer
 from shortlist.scorers.cached import Cached
 from shortlist.scorers.licensed import Licensed
@@ -19,6 +22,7 @@ from shortlist.scorers.pointwise import Pointwise
 from shortlist.server.faults import TooLargeError
 from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.models.queued import QueuedModel
+from shortlist.server.models.reading import portions
 from shortlist.server.models.whole import WholeModel
 from shortlist.types import QUERY_CUT, Deadline, Document, Query, Ranking, Truncation
 
@@ -92,6 +96,98 @@ def test_a_budget_is_used_for_more_than_one_batch() -> None:
     ranking = asyncio.run(use())
     assert next(step.counts for step in ranking.trace.steps if "batches" in step.counts)["batches"] > 1
     assert ranking.unscored == 0
+
+
+class Slow(Tokenizer):
+    """A tokenizer that waits for a turn whenever it reads documents; `began` has the first text of each time."""
+
+    def __init__(self) -> None:
+        super().__init__(RawTokenizer(models.WordLevel({"tall": 0, "?": 1}, "?")), fingerprint="slow", pad_id=0)
+        self.began: list[str] = []
+        self.turns = threading.Semaphore(0)
+
+    def ids_of(self, documents: Sequence[Document]) -> list[Ids]:
+        self.began.append(documents[0].text)
+        assert self.turns.acquire(timeout=10), "the test gave it no turn"
+        return super().ids_of(documents)
+
+
+class Read(Overlap):
+    """Scores what a slow tokenizer reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokenizer = Slow()
+
+    def room(self, query: Query) -> int:
+        return 100
+
+
+MANY = [f"tall {place}" for place in range(200)]
+
+
+def test_a_budget_is_kept_while_texts_are_read() -> None:
+    scorer = Read()
+
+    async def use() -> Ranking:
+        model = QueuedModel(scorer)
+        asked = model.rank(Ask(candidates(*MANY), top_k=3, deadline=Deadline.after(30)))
+        ranking = await asyncio.wait_for(asked, 10)
+        assert model.load.pairs == 0
+        scorer.tokenizer.turns.release(9)
+        await model.close()
+        return ranking
+
+    ranking = asyncio.run(use())
+    assert (ranking.doc_ids, ranking.unscored) == (("0", "1", "2"), 200)
+    assert "budget of 30 ms: 0 of 200 candidates were scored" in ranking.trace.degradations[0]
+    assert scorer.tokenizer.began == ["tall 0"]
+    assert not scorer.calls
+
+
+def test_texts_are_read_in_turns_and_those_of_a_client_that_left_no_more() -> None:
+    scorer = Read()
+
+    async def use() -> None:
+        model = QueuedModel(scorer)
+        many = asyncio.create_task(model.rank(Ask(candidates(*MANY), client="a")))
+        await until(lambda: scorer.tokenizer.began)
+        few = asyncio.create_task(model.rank(Ask(candidates("tall"), client="b")))
+        await until(lambda: model.load.pairs == 201)
+        scorer.tokenizer.turns.release(2)
+        assert len(await asyncio.wait_for(few, 10)) == 1
+        await until(lambda: len(scorer.tokenizer.began) == 3)
+        many.cancel()
+        await asyncio.gather(many, return_exceptions=True)
+        assert model.load.pairs == 0
+        scorer.tokenizer.turns.release(9)
+        await model.close()
+
+    asyncio.run(use())
+    assert scorer.tokenizer.began == ["tall 0", "tall", "tall 64"]
+    assert scorer.calls == [["tall"]]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"), [((9,) * 130, [64, 64, 2]), ((20_000, 9_000, 9_000, 90_000), [2, 1, 1])]
+)
+def test_texts_are_read_in_portions_of_so_many_documents_and_characters(
+    sizes: tuple[int, ...], expected: list[int]
+) -> None:
+    documents = [Document("x" * size) for size in sizes]
+    found = list(portions(documents))
+    assert [len(one) for one in found] == expected
+    assert [document for one in found for document in one] == documents
+
+
+def test_what_is_read_in_portions_is_scored_and_reported_as_a_whole(scorer: Scorer) -> None:
+    texts = candidates(*("of iron " * 600 + f"{place} metres" for place in range(9)), "330 metres")
+    expected = {one.doc_id: one.score for one in Pointwise(scorer).rerank(texts)}
+    whole, cut = ranked_by(scorer, Ask(texts), Ask(texts, cuts=Cuts(document_tokens=400)))
+    assert {one.doc_id: one.score for one in whole} == pytest.approx(expected, abs=0.05)
+    assert {(one.doc_id, one.seen) for step in cut.trace.steps for one in step.truncations} == {
+        (str(place), 400) for place in range(9)
+    }
 
 
 def test_a_model_of_whole_requests_keeps_the_limit_of_tokens_and_says_that_it_cuts_nothing() -> None:

@@ -267,6 +267,15 @@ def test_a_new_client_is_let_in_while_another_fills_the_queue() -> None:
     assert queue.refusal("modest", 1) is None
 
 
+def test_a_new_client_is_let_in_while_the_texts_of_another_are_read() -> None:
+    queue = queue_of(clock=FakeClock(), bounds=Bounds(10_000, wait_ms=1000))
+    queue.expect("greedy", 30, 3000)
+    assert queue.refusal("greedy", 1) is not None
+    assert queue.refusal("modest", 1) is None
+    queue.expect("greedy", -30, -3000)
+    assert queue.predicted_wait_ms("greedy") == 0
+
+
 def test_one_client_cannot_hold_more_than_half_of_the_bound() -> None:
     queue = queue_of(clock=FakeClock(), bounds=Bounds(100, wait_ms=1e9))
     queue.add(task_of(*[1] * 45, client="a"))

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 
 from shortlist.errors import OverloadedError, ScoreError
 from shortlist.planning.cost import CostModel
-from shortlist.planning.lengths import pair_lengths
 from shortlist.protocols import Scorer
 from shortlist.scorers.asked_of import close
 from shortlist.scorers.groups import score_groups
 from shortlist.server.models.answer import ranking_of
 from shortlist.server.models.asked import Ask, Load
-from shortlist.server.models.reading import Read, check_tokens, read, reader_of, uncut
+from shortlist.server.models.reading import Read, check_tokens, expected_tokens, portions, read, reader_of, uncut
+from shortlist.server.models.waiting import within
 from shortlist.server.scheduling.queue import DEFAULT_BOUNDS, Batch, Bounds, PairQueue
 from shortlist.server.scheduling.throughput import Throughput
 from shortlist.server.scheduling.work import Outcome, Pair, PairFailure, PairScore, Task
@@ -90,7 +90,11 @@ class QueuedModel:
     async def rank(self, ask: Ask) -> Ranking:
         """Rerank the candidates with those of all other requests; see `Served`."""
         self._admit(ask)
-        ready = await self._read(ask)
+        try:
+            with self._expected(ask):
+                ready = await within(ask.deadline, self._read(ask))
+        except asyncio.TimeoutError:
+            return ask.unscored()
         check_tokens(ready.lengths, ask.max_tokens)
         task = Task(ask.candidates.query, ready.documents, ready.lengths, ask.client, ask.priority, ask.deadline)
         changed = self._changed[task] = asyncio.Event()
@@ -99,12 +103,12 @@ class QueuedModel:
             self._queue.add(task)
             self._wake.set()
             while not task.is_over:
-                left_ms = math.inf if ask.deadline is None else ask.deadline.left_ms
-                if left_ms <= 0 or not await _is_set_within(changed, left_ms):
-                    break
+                await within(ask.deadline, changed.wait())
                 changed.clear()
                 if ask.progress is not None and not task.is_over and any(task.outcomes):
                     ask.progress(made(top_k=ask.top_k, now_ms=self._clock()))
+        except asyncio.TimeoutError:
+            pass  # what there is then is the answer
         finally:
             del self._changed[task]
             self._queue.drop(task)
@@ -122,16 +126,25 @@ class QueuedModel:
             await asyncio.to_thread(threads.shutdown)
         close(self._scorer)
 
-    async def _read(self, ask: Ask) -> Read:
-        """Tokenize what was let in; it counts as waiting work meanwhile, by an estimate."""
+    @contextmanager
+    def _expected(self, ask: Ask) -> Iterator[None]:
+        """Count what was let in as waiting work, by an estimate, while it is being read."""
         query, documents = ask.candidates.query, ask.candidates.documents
-        expected = len(documents), sum(pair_lengths(query, documents))
+        expected = len(documents), expected_tokens(query, documents)
         self._queue.expect(ask.client, *expected)
         try:
-            reading = functools.partial(read, self._reader, query, documents, ask.cuts)
-            return await asyncio.get_running_loop().run_in_executor(self._readers, reading)
+            yield
         finally:
             self._queue.expect(ask.client, *(-count for count in expected))
+
+    async def _read(self, ask: Ask) -> Read:
+        """Tokenize in turns with other requests, a portion of documents each; once nobody waits, no more is read."""
+        query, loop = ask.candidates.query, asyncio.get_running_loop()
+        parts = []
+        for documents in portions(ask.candidates.documents):
+            reading = functools.partial(read, self._reader, query, documents, ask.cuts)
+            parts.append(await loop.run_in_executor(self._readers, reading))
+        return Read.joined(parts)
 
     def _admit(self, ask: Ask) -> None:
         refusal = self._queue.refusal(ask.client, len(ask.candidates))
@@ -172,15 +185,6 @@ class QueuedModel:
         for task in tasks:
             if task in self._changed:
                 self._changed[task].set()
-
-
-async def _is_set_within(event: asyncio.Event, left_ms: float) -> bool:
-    if left_ms == math.inf:
-        return await event.wait()
-    try:
-        return await asyncio.wait_for(event.wait(), left_ms / 1000)
-    except asyncio.TimeoutError:
-        return False
 
 
 def _outcomes(groups: list[list[Pair]], scores: list[Scores]) -> tuple[list[Pair], list[Outcome]]:

@@ -110,7 +110,7 @@ class PairQueue:
     def predicted_wait_ms(self, client: str) -> float:
         """Predict how long a client's next task waits, served in fair turns with the other clients."""
         total = self.waiting_tokens + self.running_tokens
-        others = len(self._shares) - (1 if self._of_client.get(client) else 0)
+        others = len(self._of_client.keys() - {client})
         pairs = self.waiting_pairs
         own = total * self._of_client.get(client, 0) / pairs if pairs else 0.0
         if others <= 0:

@@ -29,10 +29,6 @@ class Shares:
         self._now = 0.0  # the virtual time: what the client served last had been served
         self._count = 0
 
-    def __len__(self) -> int:
-        """How many clients wait."""
-        return len(self._clients)
-
     def add(self, task: Task) -> None:
         """Line a task up behind those that its client should have first."""
         client = self._clients.setdefault(task.client, _Client(self._now))
