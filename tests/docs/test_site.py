@@ -71,6 +71,13 @@ def inner(links: list[str], file: Path) -> Iterator[tuple[str, Path, str]]:
             yield link, (file.parent / unquote(parts.path)).resolve() if parts.path else file, unquote(parts.fragment)
 
 
+def test_every_program_of_the_examples_page_is_shown(site: Path) -> None:
+    shown = (site / "examples.html").read_text(encoding="utf-8")
+    named = (ROOT / "docs/examples.md").read_text(encoding="utf-8").count("--8<--")
+    assert named == shown.count('<div class="highlight"') >= 7
+    assert "--8" not in shown
+
+
 def test_every_link_within_the_site_leads_to_a_page_and_a_place_in_it(pages: dict[Path, Page]) -> None:
     checked, dead = 0, []
     for file, page in pages.items():
