@@ -26,9 +26,10 @@ from shortlist.errors import (
 from shortlist.protocols import AsyncScorer
 from shortlist.scorers.hosted.providers import PROVIDERS, load_hosted
 from shortlist.scorers.hosted.scorer import Hosted
+from shortlist.scorers.pointwise import Pointwise
 from shortlist.testing import Reply, RerankServer
 from shortlist.testing.serving import word_overlap
-from shortlist.types import ScoreKind
+from shortlist.types import Ranking, ScoreKind
 from shortlist.wire import DIALECTS
 
 KINDS = sorted(PROVIDERS)
@@ -446,6 +447,16 @@ def test_a_reranker_is_named_by_kind_and_address_and_can_be_awaited(server_of: S
     ranking = reranker.rank(QUERY, DOCUMENTS)
     assert ranking.doc_ids == (*ORDER, "none", "empty")
     assert asyncio.run(reranker.arerank(ranking, top_k=2)).doc_ids == ORDER[:2]
+
+
+def test_a_bad_top_k_is_refused_before_anything_is_sent(server_of: ServerOf) -> None:
+    server = server_of("tei")
+    reranker = Reranker.load(server.url, kind="tei")
+    with pytest.raises(InputError, match="top_k must be a whole number from 1"):
+        reranker.rank(QUERY, DOCUMENTS, top_k=0)
+    with pytest.raises(InputError, match="top_k must be a whole number from 1"):
+        asyncio.run(Pointwise(made("tei", server)).arerank(Ranking.in_order(QUERY, DOCUMENTS), top_k=0))
+    assert not server.requests
 
 
 def test_with_a_fallback_a_failing_server_is_replaced_and_then_left_alone(server_of: ServerOf) -> None:

@@ -132,6 +132,15 @@ def test_a_cap_on_money_needs_prices_and_caps_are_not_negative() -> None:
         Prices(float("nan"), 1.0)
 
 
+@pytest.mark.parametrize("kind", sorted(set(reranker_kinds()) - {"llm-likelihood"}))
+def test_a_bad_top_k_is_refused_before_anything_is_asked(kind: str) -> None:
+    given, _ = candidates(3)
+    model = Scripted("Yes")
+    with pytest.raises(InputError, match="top_k must be a whole number from 1"):
+        of(kind, model).rerank(given, top_k=0)
+    assert not model.asked
+
+
 def test_an_estimate_asks_nothing_and_counts_as_many_calls_as_are_made() -> None:
     given, _ = candidates(100)
     model = Scripted("[1]")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from shortlist.errors import ScoreError
 from shortlist.protocols import AsyncScorer, Scorer
 from shortlist.types import Document, Query, Ranking, Scores
+from shortlist.types.ranking import check_top_k
 
 
 class Pointwise:
@@ -21,10 +22,12 @@ class Pointwise:
 
         Raises ScoreError when the scorer gives NaN, infinity or a wrong count.
         """
+        check_top_k(top_k)
         return _ordered(candidates, counted_scores(self.scorer, candidates.query, candidates.documents), top_k)
 
     async def arerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return what `rerank` returns; a scorer that cannot be awaited scores in another thread."""
+        check_top_k(top_k)
         if isinstance(self.scorer, AsyncScorer):
             scores = await self.scorer.ascore(candidates.query, candidates.documents)
             return _ordered(candidates, counted(scores, len(candidates)), top_k)

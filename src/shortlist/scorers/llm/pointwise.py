@@ -19,6 +19,7 @@ from shortlist.scorers.llm.parsing import UNREADABLE
 from shortlist.scorers.llm.question import Question, Write
 from shortlist.scorers.llm.setup import STOPPING, Setup, stopped
 from shortlist.types import Completion, Document, Message, Query, Ranking, ScoreKind, Scores
+from shortlist.types.ranking import check_top_k
 
 _FIRST_TOKENS = 2  # some models begin with a blank or a quote
 
@@ -117,6 +118,7 @@ class PointwiseLLM:
 
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`; raises GenerationError."""
+        check_top_k(top_k)
         began = time.perf_counter()
         desk = self._setup.desk()
         task = self._setup.task(candidates.query, candidates.documents)
