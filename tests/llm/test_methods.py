@@ -123,6 +123,27 @@ def test_labels_without_a_probability_are_no_score_and_no_error(judge: str) -> N
     assert ranking.trace.degradations
 
 
+@pytest.mark.parametrize(
+    ("positions", "logit"),
+    [
+        (({"Yes": -0.7, "It": -1.0, "Maybe": -4.0}, {",": -0.1, "!": -25.0}), 3.3),  # no "No" where "Yes" stands
+        (({'"': -0.1, "!": -25.0}, {"No": -0.7, "It": -1.0, "Maybe": -4.0}), -3.3),
+    ],
+)
+def test_an_answer_that_is_no_candidate_is_as_likely_as_the_least_one_beside_the_other(
+    positions: tuple[dict[str, float], ...], logit: float
+) -> None:
+    class Lonely:
+        fingerprint = "lonely"
+
+        def generate(self, prompt: Prompt) -> Completion:
+            tokens = tuple(TokenLogprobs(next(iter(candidates)), candidates) for candidates in positions)
+            return Completion("".join(token.token for token in tokens), 10, 2, logprobs=tokens)
+
+    given, _ = candidates(1)
+    assert load_reranker("llm-pointwise", Lonely()).rerank(given)[0].score == pytest.approx(logit)
+
+
 def test_a_pair_that_is_answered_by_its_place_is_a_tie() -> None:
     """A model that always says "A" prefers nothing, and the earlier order stands."""
     given, _ = candidates(8)

@@ -26,20 +26,25 @@ def check_choice(choice: str) -> None:
 
 
 def label_logprobs(completion: Completion, labels: Sequence[str]) -> dict[int, float]:
-    """Return the log probability of each label, by its place, at the first token where any of them is likely.
+    """Return the log probability of each label, by its place, among the `label_candidates`.
 
-    That is the first position whose likeliest candidate is a label, else the one where
-    labels have most of the probability: models write "A", " A", "[A" or "Passage A".
     `labels` are single letters or digits, or words with a capital. Of several spellings the
     probabilities are added. Empty when no label is a candidate.
     """
-    labels = tuple(labels)  # in a string "AB" would be a label of its own
-    positions = [_of_labels(token.candidates, labels) for token in completion.logprobs]
-    for token, found in zip(completion.logprobs, positions, strict=True):
-        likeliest = max(token.candidates, key=token.candidates.__getitem__)
-        if found and _spelled(likeliest) in labels:
-            return found
-    return max(positions, key=lambda found: sum(map(math.exp, found.values())), default={})
+    return _of_labels(label_candidates(completion, labels), labels)
+
+
+def label_candidates(completion: Completion, labels: Sequence[str]) -> Mapping[str, float]:
+    """Return the candidates, with their log probabilities, for the first token where any label is likely.
+
+    That is the first position whose likeliest candidate is a label, else the one where
+    labels have most of the probability: models write "A", " A", "[A" or "Passage A".
+    """
+    positions = [token.candidates for token in completion.logprobs]
+    for candidates in positions:
+        if _of_labels({max(candidates, key=candidates.__getitem__): 0.0}, labels):
+            return candidates
+    return max(positions, key=lambda found: sum(map(math.exp, _of_labels(found, labels).values())), default={})
 
 
 def order_by_logprobs(completion: Completion, count: int) -> Parsed:
@@ -65,6 +70,7 @@ def chosen(completion: Completion, labels: Sequence[str], choice: Choice, repair
 
 
 def _of_labels(candidates: Mapping[str, float], labels: Sequence[str]) -> dict[int, float]:
+    labels = tuple(labels)  # in a string "AB" would be a label of its own
     found: dict[int, float] = {}
     for token, logprob in candidates.items():
         label = _spelled(token)

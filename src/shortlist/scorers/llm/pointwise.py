@@ -13,7 +13,7 @@ import numpy.typing as npt
 from shortlist.errors import InputError
 from shortlist.scorers.llm.cost import Estimate
 from shortlist.scorers.llm.desk import Asking, Desk
-from shortlist.scorers.llm.labels import TOP_LOGPROBS, label_logprobs
+from shortlist.scorers.llm.labels import TOP_LOGPROBS, label_candidates, label_logprobs
 from shortlist.scorers.llm.method import Task
 from shortlist.scorers.llm.parsing import UNREADABLE
 from shortlist.scorers.llm.question import Question, Write
@@ -55,7 +55,7 @@ class YesNo:
         found = label_logprobs(answer, ("Yes", "No"))
         if not found:
             return None
-        least = min(min(token.candidates.values()) for token in answer.logprobs)
+        least = min(label_candidates(answer, ("Yes", "No")).values())
         margin = found.get(0, least) - found.get(1, least)
         return margin if math.isfinite(margin) else None
 
