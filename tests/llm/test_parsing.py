@@ -140,6 +140,23 @@ def damaged(text: str, chance: random.Random) -> str:
         ("**B**", 1),
         ("B: because A is off topic", 1),
         ("<think>A or B</think> Passage C", 2),
+        ("B. Passage A only mentions it.", 1),
+        ("B\n\nPassage A is off topic", 1),
+        ("C (Passage A and B are off topic)", 2),
+        ("B is more relevant than Passage A", 1),
+        ('Passage B, not "A"', 1),
+        ("The best is Passage B, then [A].", 1),
+        ("The answer is B", 1),
+        ("The answer is **B** because it names the height", 1),
+        ("Answer: B", 1),
+        ("**Answer:** Passage B", 1),
+        ("<answer>B</answer>", 1),
+        ("\\boxed{B}", 1),
+        ("Passage A is off topic. The answer is B.", 1),
+        ("Passage B gives an answer. A is off topic.", 1),
+        ("The answer is a passage about towers", None),
+        ("Answer: A passage about towers", None),
+        ("I cannot choose A or B", None),
         ("A passage about towers", None),
         ("D", None),
         ("", None),
@@ -150,6 +167,11 @@ def test_labels_are_read_and_articles_are_not(answer: str, expected: int | None)
     repairs: Counter[str] = Counter()
     assert parse_label(answer, "ABC", repairs) == expected
     assert repairs[parsing.UNREADABLE] == (expected is None)
+
+
+@pytest.mark.parametrize("answer", ["I'm sorry", "I think of none", "The answer is I do not know"])
+def test_the_pronoun_is_no_label(answer: str) -> None:
+    assert parse_label(answer, "ABCDEFGHI", Counter()) is None
 
 
 @given(st.text())

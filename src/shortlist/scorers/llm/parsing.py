@@ -34,6 +34,11 @@ _CHAIN = re.compile(  # "3 > 1 > 2", "Passage 3, Passage 1": two numbers at leas
 _ENDLESS = re.compile(r"\d{11,}|\s{11,}")  # a model that repeats itself; patterns take the square of its length
 _ONE = re.compile(r"\W*(?:passage|document|doc|id)?\W*(\d+)\W*", re.IGNORECASE)
 
+_ANSWER = r"(?i:\banswer(?:\s+is\b|\W{0,2}[:>=]))|\\boxed"  # "The answer is", "**Answer:**", "<answer>", "\boxed{"
+_NO_PROSE = (  # what follows a label, but no article and no pronoun: "B: because", "B (it is", not "A tower", "I'm"
+    r"(?:\s*(?:$|\n|[.:,;!)\]}>(<])|\s+(?:[-\u2013\u2014]\s|is\b|because\b)|[\"'*](?!\w))"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
@@ -66,18 +71,22 @@ def completed(named: Sequence[int], count: int, repairs: Counter[str]) -> Parsed
 
 
 def parse_label(text: str, labels: Sequence[str], repairs: Counter[str]) -> int | None:
-    """Return the place of the label ("A", "B", ...) that an answer names first; None, counted, when it names none."""
+    """Return the place of the label ("A", "B", ...) that an answer gives; None, counted, when there is none.
+
+    It stands at the beginning, or behind "answer"; else it is the first that is called a
+    passage or stands in quotes or brackets. "A passage" and "I think" begin with no label.
+    """
     cleaned = without_reasoning(text, repairs).strip()
     allowed = "|".join(map(re.escape, labels))
+    quoted = rf"[\[(\"'*{{]\s*(?:passage\s+)?(?=(?:{allowed})\s*[\])\"'*}}])"
     patterns = (
-        rf"\W*({allowed})\b\W*$",  # the label alone
-        rf"[\[(\"']\s*(?:passage\s+)?({allowed})\s*[\])\"']",
-        rf"\bpassage\s*[:\"'(\[]?\s*({allowed})\b",
-        rf"\W*({allowed})(?:[.:,)\]>\"']|\s*$)",  # "B: because ..."
+        rf"^\W*(?i:({allowed}))\W*$",  # the label alone
+        rf"^\W*({allowed}){_NO_PROSE}",
+        rf"(?:{_ANSWER})[\s:*\"'(\[{{]*(?i:passage\W*)?({allowed}){_NO_PROSE}",
+        rf"(?i:(?:{quoted}|\bpassage\s*[:\"'(\[]?\s*)({allowed})\b)",
     )
-    for number, pattern in enumerate(patterns):
-        search = re.match if number in {0, 3} else re.search
-        found = search(pattern, cleaned, re.IGNORECASE if number < 3 else 0)
+    for pattern in patterns:
+        found = re.search(pattern, cleaned)
         if found:
             return [label.lower() for label in labels].index(found[1].lower())
     repairs[UNREADABLE] += 1
