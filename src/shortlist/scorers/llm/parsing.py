@@ -32,6 +32,7 @@ _CHAIN = re.compile(  # "3 > 1 > 2", "Passage 3, Passage 1": two numbers at leas
     re.IGNORECASE,
 )
 _ENDLESS = re.compile(r"\d{11,}|\s{11,}")  # a model that repeats itself; patterns take the square of its length
+_LINE_NUMBER = re.compile(r"^[^\S\n]*(\d+)[.)][^\S\n]+(?=\S)", re.MULTILINE)
 _ONE = re.compile(r"\W*(?:passage|document|doc|id)?\W*(\d+)\W*", re.IGNORECASE)
 
 _ANSWER = r"(?i:\banswer(?:\s+is\b|\W{0,2}[:>=]))|\\boxed"  # "The answer is", "**Answer:**", "<answer>", "\boxed{"
@@ -132,11 +133,18 @@ def _ids(text: str, count: int, repairs: Counter[str]) -> list[int]:
     inside = [found for group in _BRACKETED.findall(text) for found in _numbers(group, count, repairs)]
     if inside:
         return inside
+    text = _unnumbered(text)
     chains = _CHAIN.findall(text)
     alone = _ONE.fullmatch(text)
     found = [_number(n) for n in re.findall(r"\d+", " ".join([*chains, alone[1] if alone else ""]))]
     repairs[BARE_NUMBERS] += bool(found)
     return found
+
+
+def _unnumbered(text: str) -> str:
+    """Return a list without the numbers of its lines, if they count 1, 2, 3, ...: "1. Passage 3" is passage 3."""
+    numbers = [int(number) for number in _LINE_NUMBER.findall(text)]
+    return _LINE_NUMBER.sub("", text) if numbers == list(range(1, len(numbers) + 1)) else text
 
 
 def _numbers(group: str, count: int, repairs: Counter[str]) -> Iterator[int]:
