@@ -256,8 +256,61 @@ def test_a_cap_in_the_middle_of_the_shuffles_keeps_the_rankings_that_are_there()
     assert ranking.trace.steps[-1].counts["calls"] == 2
 
 
+def test_a_shuffled_run_that_a_cap_ends_does_not_count() -> None:
+    given, relevance = candidates(40)  # three windows a run
+    once = of("llm-listwise", oracle(relevance)).rerank(given)
+    ranking = of("llm-listwise", oracle(relevance), permutations=2, budget=Budget(calls=4)).rerank(given)
+    assert ranking.doc_ids == once.doc_ids
+    assert "stopped after 4 calls" in " ".join(ranking.trace.degradations)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("llm-listwise", {}),
+        ("llm-listwise", {"windows": "top-down"}),
+        ("llm-listwise", {"windows": "tournament", "prompt": "first"}),
+        ("llm-pairwise", {}),
+        ("llm-pairwise", {"sort": "all-pairs"}),
+        ("llm-pairwise", {"sort": "sliding"}),
+        ("llm-setwise", {"children": 3}),
+        ("llm-setwise", {"choice": "logprobs"}),
+    ],
+    ids=str,
+)
+def test_what_shuffled_runs_leave_open_keeps_the_earlier_order(kind: str, options: dict[str, Any]) -> None:
+    given, _ = candidates(45 if kind == "llm-listwise" else 16)
+    answer = "Passage A" if kind == "llm-pairwise" else "I cannot help with that."  # a tie, or nothing that can be read
+    ranking = of(kind, Scripted(answer), permutations=3, **options).rerank(given)
+    assert ranking.doc_ids == given.doc_ids
+
+
+@pytest.mark.parametrize("kind", ["llm-setwise", "llm-pairwise"])
+def test_behind_the_top_that_shuffled_runs_find_the_earlier_order_stays(kind: str) -> None:
+    given, relevance = candidates(16)
+    ranking = of(kind, oracle(relevance), top=3, permutations=3).rerank(given)
+    assert list(ranking.doc_ids[:3]) == ideal(16)[:3]
+    others = [doc_id for doc_id in given.doc_ids if doc_id not in ideal(16)[:3]]
+    assert list(ranking.doc_ids[3:]) == others
+
+
+def test_passages_that_no_shuffled_answer_names_keep_the_earlier_order() -> None:
+    class OnlyTheBest(FirstShown):
+        def generate(self, prompt: Prompt) -> Completion:
+            return Completion(super().generate(prompt).text.split(" > ")[0], 10, 10)
+
+    given = Ranking.in_order(Query("q"), [Document(f"doc-{i}", f"doc-{i}") for i in (5, 4, 3, 0, 2, 1)])
+    ranking = of("llm-listwise", OnlyTheBest(), permutations=5).rerank(given)
+    assert ranking.doc_ids == ("doc-0", "doc-5", "doc-4", "doc-3", "doc-2", "doc-1")
+
+
 def test_mean_ranks_are_means_of_ranks() -> None:
-    assert mean_ranks([[2, 0, 1], [0, 1, 2]]).tolist() == [1.5, 2.5, 2.0]
+    assert mean_ranks([[2, 0, 1], [0, 1, 2]], 3).tolist() == [1.5, 2.5, 2.0]
+    assert mean_ranks([[2, 0, 1], [1]], 3).tolist() == [
+        2.25,
+        2.0,
+        1.75,
+    ]  # the second leaves ranks 2 and 3 to two places
 
 
 # fencing

@@ -14,16 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 
-def shuffles(count: int, times: int, *, seed: int) -> list[list[int]]:
-    """Return `times` orders of the places 0..count-1: the given one first, then seeded random ones."""
+def shuffles(count: int, times: int, *, seed: int) -> list[list[int] | None]:
+    """Return how to shuffle 0..count-1 each of so many `times`: not at all first, then by seeded random ranks."""
     chance = random.Random(seed)
-    return [list(range(count)), *(chance.sample(range(count), count) for _ in range(times - 1))]
+    return [None, *(chance.sample(range(count), count) for _ in range(times - 1))]
 
 
-def mean_ranks(orders: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
-    """Return each place's mean rank, from 1, over orders `[orders, places]` of the same places."""
-    ranks = np.empty((len(orders), len(orders[0])), dtype=np.float32)
+def mean_ranks(orders: Sequence[Sequence[int]], count: int) -> npt.NDArray[np.float32]:
+    """Return the mean rank, from 1, of each place 0..count-1 over orders; those that one leaves out share its last."""
+    ranks = np.empty((len(orders), count), dtype=np.float32)
     for row, order in zip(ranks, orders, strict=True):
+        row[:] = (len(order) + 1 + count) / 2
         row[list(order)] = np.arange(1, len(order) + 1)
     means: npt.NDArray[np.float32] = ranks.mean(axis=0)
     return means

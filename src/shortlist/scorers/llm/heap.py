@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 Best = Callable[[Sequence[int]], int]  # of some places, the best one
 
 
-def heap_top(count: int, top: int, best: Best, *, children: int) -> Iterator[list[int]]:
-    """Yield orders of the places 0..count-1, the first `top` found one after the other (heap sort, stopped early).
+def heap_top(places: Sequence[int], top: int, best: Best, *, children: int) -> Iterator[list[int]]:
+    """Yield the best of `places`, at most `top` of them, as one after the other is found (heap sort, stopped early).
 
-    `best` is asked about a node and its children at once: `children` is 2 for pairwise
-    comparisons and more for setwise ones. The others keep their earlier order behind.
+    The heap is filled with places as they come. `best` is asked about a node and its
+    children at once: `children` is 2 for pairwise comparisons and more for setwise ones.
     """
-    heap = list(range(count))
-    for node in reversed(range(_first_leaf(count, children))):
+    heap = list(places)
+    for node in reversed(range(_first_leaf(len(heap), children))):
         _sift(heap, node, best, children)
     found: list[int] = []
     while heap and len(found) < top:
@@ -22,8 +22,7 @@ def heap_top(count: int, top: int, best: Best, *, children: int) -> Iterator[lis
         last = heap.pop()
         if heap:
             heap[0] = last
-        taken = set(found)
-        yield [*found, *(place for place in range(count) if place not in taken)]
+        yield list(found)
         if len(found) < top:
             _sift(heap, 0, best, children)
 

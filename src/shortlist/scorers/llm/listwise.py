@@ -80,7 +80,7 @@ class Listwise:
 
     def orders(self, task: Task, desk: Asking) -> Iterator[Sequence[int]]:
         """Yield the order after every window, or after every round of independent ones."""
-        return self._plan()(len(task.passages), partial(self._rank, task, desk))
+        return self._plan()(task.shuffled(range(len(task.passages))), partial(self._rank, task, desk))
 
     def _plan(self) -> windows.Plan:
         if self._windows == "sliding":
@@ -103,6 +103,7 @@ class Listwise:
         parsed = self._parsed(answer, len(group))
         desk.repairs.update(parsed.repairs)
         order = [group[place] for place in parsed.order]
+        order[parsed.named :] = task.left_open(order[parsed.named :])
         if self._record is not None:
             documents = tuple(task.documents[place] for place in order)
             self._record(RankedWindow(task.query, documents, desk.model, parsed.repairs))

@@ -16,7 +16,8 @@ class Task:
     """A query and its passages, harmless and shortened, in the earlier order; `documents` are the passages' own.
 
     `fenced` says that prompts must warn of instructions inside passages. `top_k` is how many
-    are wanted at the front; None means all.
+    are wanted at the front; None means all. `shuffle` are random ranks of the places, by which
+    a method takes them up; what a model leaves open is decided by the earlier order all the same.
     """
 
     query: Query
@@ -25,6 +26,15 @@ class Task:
     passages: Sequence[str]
     fenced: bool = True
     top_k: int | None = None
+    shuffle: Sequence[int] | None = None
+
+    def shuffled(self, places: Sequence[int]) -> list[int]:
+        """Return places in the order in which a method takes them up: as they stand, or shuffled."""
+        return list(places) if self.shuffle is None else sorted(places, key=self.shuffle.__getitem__)
+
+    def left_open(self, places: Sequence[int]) -> list[int]:
+        """Return places of which a model said nothing: as they stand, or, where that is by a shuffle, unshuffled."""
+        return list(places) if self.shuffle is None else sorted(places)
 
     def question(
         self, passages: Sequence[str], write: Write, *, max_tokens: int = 1, top_logprobs: int = 0
@@ -49,5 +59,6 @@ class Method(Protocol):
         """Yield better and better orders of the passages' places; the last one yielded stands.
 
         So whatever ends the asking (a cap, a server that fails), the best order so far is known.
+        Places that an order leaves out come behind, in the earlier order.
         """
         ...

@@ -25,6 +25,7 @@ class Pairwise:
     it is a tie and the earlier order stands. `sort`: "all-pairs" (n (n - 1) calls, at once),
     "heap" (the first `top`, a comparison after the other), or "sliding" (`top` passes of a
     bubble sort from the back). `choice`: "text" or "logprobs", how an answer is read.
+    In a shuffled task "heap" and "sliding" begin with other comparisons; ties keep the earlier order.
     """
 
     def __init__(self, *, sort: str = "heap", top: int = 10, choice: Choice = "text") -> None:
@@ -53,7 +54,7 @@ class Pairwise:
             return self._all_pairs(task, desk, count)
         if self._sort == "sliding":
             return self._sliding(task, desk, count, top)
-        return heap_top(count, top, partial(self._best, task, desk), children=2)
+        return heap_top(task.shuffled(range(count)), top, partial(self._best, task, desk), children=2)
 
     def _all_pairs(self, task: Task, desk: Asking, count: int) -> Iterator[list[int]]:
         pairs = list(combinations(range(count), 2))
@@ -66,13 +67,15 @@ class Pairwise:
             yield descending(won)
 
     def _sliding(self, task: Task, desk: Asking, count: int, top: int) -> Iterator[list[int]]:
-        order = list(range(count))
+        order = task.shuffled(range(count))
         for done in range(min(top, count)):
             for place in range(count - 1, done, -1):
                 pair = (order[place - 1], order[place])
-                if self._compared(task, desk, *pair) < 0:
+                if self._better(task, desk, *pair) == pair[1]:
                     order[place - 1 : place + 1] = pair[::-1]
                 yield list(order)
+        if task.shuffle is not None:  # behind those found, chance has its part in the order
+            yield order[:top]
 
     def _best(self, task: Task, desk: Asking, places: Sequence[int]) -> int:
         """Return the best of a parent and its children; of two that tie, the one that stood earlier."""

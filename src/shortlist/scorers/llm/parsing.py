@@ -43,9 +43,10 @@ _NO_PROSE = (  # what follows a label, but no article and no pronoun: "B: becaus
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """An order of the places 0..n-1, and how often which repair was needed."""
+    """An order of the places 0..n-1, how many of them the answer named, and how often which repair was needed."""
 
     order: tuple[int, ...]
+    named: int
     repairs: Counter[str] = field(default_factory=Counter, hash=False)
 
 
@@ -68,7 +69,7 @@ def completed(named: Sequence[int], count: int, repairs: Counter[str]) -> Parsed
     repairs[UNREADABLE] += not order
     repairs[MISSING] += count - len(order) if order else 0
     seen = set(order)
-    return Parsed((*order, *(place for place in range(count) if place not in seen)), +repairs)
+    return Parsed((*order, *(place for place in range(count) if place not in seen)), len(order), +repairs)
 
 
 def parse_label(text: str, labels: Sequence[str], repairs: Counter[str]) -> int | None:

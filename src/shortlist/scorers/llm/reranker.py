@@ -11,9 +11,10 @@ from shortlist.scorers.llm.consistency import mean_ranks, shuffles
 from shortlist.scorers.llm.cost import Estimate
 from shortlist.scorers.llm.desk import Desk
 from shortlist.scorers.llm.method import Method, Task
+from shortlist.scorers.llm.parsing import UNREADABLE
 from shortlist.scorers.llm.setup import STOPPING, Setup, stopped
 from shortlist.types import Ranking, ScoreKind
-from shortlist.types.ranking import check_top_k
+from shortlist.types.ranking import check_top_k, descending
 
 
 class LLMReranker:
@@ -21,8 +22,9 @@ class LLMReranker:
 
     When a cap is reached, or the model fails after its first answer, the best order so far
     stands and the trace says so; a failure before any answer is raised. With
-    `permutations` above 1 the method is run so many times on shuffled candidates, and the
-    mean rank decides (permutation self-consistency).
+    `permutations` above 1 the method is run so many times, from the second on with shuffled
+    candidates, and the mean rank decides (permutation self-consistency). A shuffled run
+    counts only when it came to its end and something could be read in it.
     """
 
     def __init__(self, method: Method, setup: Setup, *, permutations: int = 1, seed: int = 0) -> None:
@@ -44,8 +46,9 @@ class LLMReranker:
         step = self._setup.step(
             self.name, task, desk, began=began, most_calls=self._calls(len(candidates), top_k), notes=notes
         )
-        ranks = mean_ranks(orders)
+        ranks = mean_ranks(orders, len(candidates))
         if len(orders) == 1:
+            ranks = mean_ranks([descending(-ranks)], len(candidates))
             return candidates.reordered(
                 1 / ranks, kind=ScoreKind.RECIPROCAL_RANK, stage="llm", top_k=top_k, steps=(step,)
             )
@@ -67,26 +70,21 @@ class LLMReranker:
         return self._permutations * self._method.calls(count, top_k)
 
     def _orders(self, task: Task, desk: Desk) -> tuple[list[Sequence[int]], list[str]]:
-        """Return one order a permutation, as many as there was budget for, and why it ended early if it did."""
+        """Return the orders of the first run and of the shuffled ones that count, and why it ended early if it did."""
         found: list[Sequence[int]] = []
         for shuffle in shuffles(len(task.passages), self._permutations, seed=self._seed):
-            best: Sequence[int] = range(len(shuffle))
-            begun = desk.usage.calls
+            best: Sequence[int] = range(len(task.passages))
+            answered = _answered(desk)
             try:
-                for order in self._method.orders(_shuffled(task, shuffle), desk):
+                for order in self._method.orders(replace(task, shuffle=shuffle), desk):
                     best = order
             except STOPPING as error:
-                note = stopped(error, desk)
-                if not found or desk.usage.calls > begun:
-                    found.append([shuffle[place] for place in best])
-                return found, [note]
-            found.append([shuffle[place] for place in best])
+                return found or [best], [stopped(error, desk)]
+            if not found or _answered(desk) > answered:
+                found.append(best)
         return found, []
 
 
-def _shuffled(task: Task, shuffle: Sequence[int]) -> Task:
-    return replace(
-        task,
-        documents=[task.documents[place] for place in shuffle],
-        passages=[task.passages[place] for place in shuffle],
-    )
+def _answered(desk: Desk) -> int:
+    """Return how many questions had an answer that could be read; a refused one counts as unreadable, too."""
+    return desk.usage.calls + len(desk.refused) - desk.repairs[UNREADABLE]

@@ -16,10 +16,10 @@ from shortlist.types import Message
 class Setwise:
     """Zhuang et al. 2024, "A Setwise Approach for Effective and Highly Efficient Zero-shot Ranking with LLMs".
 
-    Each prompt shows a passage and its `children` in the heap, in their earlier order. The first `top` are found;
-    the others keep their earlier order behind them. `choice`: "text" reads the label that is
-    answered, "logprobs" takes the likeliest label of the first token. Without
-    a label in the answer, the passage that stood earliest is taken.
+    Each prompt shows a passage and its `children` in the heap, in their earlier order or
+    shuffled. The first `top` are found; the others keep their earlier order behind them.
+    `choice`: "text" reads the label that is answered, "logprobs" takes the likeliest label of
+    the first token. Without a label in the answer, the passage that stood earliest is taken.
     """
 
     def __init__(self, *, children: int = 2, top: int = 10, choice: Choice = "text") -> None:
@@ -36,18 +36,19 @@ class Setwise:
     def orders(self, task: Task, desk: Asking) -> Iterator[Sequence[int]]:
         """Yield the order after every place found."""
         top = min(self._top, task.top_k or self._top)
-        return heap_top(len(task.passages), top, partial(self._best, task, desk), children=self._children)
+        places = task.shuffled(range(len(task.passages)))
+        return heap_top(places, top, partial(self._best, task, desk), children=self._children)
 
     def _best(self, task: Task, desk: Asking, places: Sequence[int]) -> int:
-        places = sorted(places)  # in their earlier order: a model that leans to what it reads first leans to that
+        shown = task.shuffled(sorted(places))  # a model that leans to what it reads first leans to the earlier order
         question = task.question(
-            [task.passages[place] for place in places],
+            [task.passages[place] for place in shown],
             partial(_written, task.query_text),
             max_tokens=4,
             top_logprobs=TOP_LOGPROBS if self._choice == "logprobs" else 0,
         )
-        place = chosen(desk.ask([question])[0], LABELS[: len(places)], self._choice, desk.repairs)
-        return places[place or 0]
+        label = chosen(desk.ask([question])[0], LABELS[: len(shown)], self._choice, desk.repairs)
+        return min(places) if label is None else shown[label]
 
 
 def _written(query: str, passages: Sequence[str]) -> list[Message]:

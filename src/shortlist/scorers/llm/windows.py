@@ -1,7 +1,7 @@
 """Which passages a listwise model sees together, and what follows from its orders.
 
-Every plan is given the number of passages and `rank`, which orders several groups of
-places at once and independently, and yields ever better orders of all places.
+Every plan is given places, in the order that it begins with, and `rank`, which orders several
+groups of them at once and independently; it yields ever better orders of all places.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 Order = list[int]
 Rank = Callable[[Sequence[Order]], list[Order]]
-Plan = Callable[[int, Rank], Iterator[Order]]
+Plan = Callable[[Sequence[int], Rank], Iterator[Order]]
 
 
 def spans(count: int, window: int, step: int) -> list[tuple[int, int]]:
@@ -25,27 +25,27 @@ def spans(count: int, window: int, step: int) -> list[tuple[int, int]]:
     return [*((end - window, end) for end in ends), (0, count - step * len(ends))]
 
 
-def sliding(count: int, rank: Rank, *, window: int, step: int, passes: int = 1) -> Iterator[Order]:
+def sliding(places: Sequence[int], rank: Rank, *, window: int, step: int, passes: int = 1) -> Iterator[Order]:
     """Slide a window from the back to the front, `passes` times (RankGPT: Sun et al. 2023).
 
     The best `window - step` of each window meet the next one, so that with a perfect ranker
     so many at the front are right after one pass, and as many more after each other pass.
     """
-    order = list(range(count))
+    order = list(places)
     for _ in range(passes):
-        for start, end in spans(count, window, step):
+        for start, end in spans(len(order), window, step):
             order[start:end] = rank([order[start:end]])[0]
             yield list(order)
 
 
-def top_down(count: int, rank: Rank, *, window: int) -> Iterator[Order]:
+def top_down(places: Sequence[int], rank: Rank, *, window: int) -> Iterator[Order]:
     """Order the first window, then show all others, window by window and independently, beside its median.
 
     Those that beat it join the upper half and are ordered again (Parry et al. 2024,
     "Top-Down Partitioning for Efficient List-Wise Ranking"). With a perfect ranker all that
     beat the last pivot are in their right order.
     """
-    yield from _top_down(list(range(count)), rank, window)
+    yield from _top_down(list(places), rank, window)
 
 
 def _top_down(items: Order, rank: Rank, window: int) -> Iterator[Order]:
@@ -71,13 +71,13 @@ def _top_down(items: Order, rank: Rank, window: int) -> Iterator[Order]:
             yield [*head, *tail]
 
 
-def tournament(count: int, rank: Rank, *, window: int) -> Iterator[Order]:
+def tournament(places: Sequence[int], rank: Rank, *, window: int) -> Iterator[Order]:
     """Deal the passages into groups, let the better half of a window's size of each go on, until one group is left.
 
     Groups of a round are independent. With a perfect ranker the first `window // 2` are
     right: nobody among them can be beaten by so many (after TourRank, Chen et al. 2024).
     """
-    left, out = list(range(count)), Order()
+    left, out = list(places), Order()
     while len(left) > window:
         groups = dealt(left, -(-len(left) // window))
         ranked = rank(groups)
