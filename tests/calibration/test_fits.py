@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -118,6 +121,32 @@ def test_what_cannot_be_fitted_or_read_says_why(tmp_path: Path) -> None:
         ScoreCalibration.load(tmp_path / "x.json")
     with pytest.raises(InputError, match="are no parameters of platt"):
         map_of("platt", {"colour": 2})
+    broken = {"q": {f"d{i}": math.nan if i in {3, 7} else float(i) for i in range(40)}}
+    with pytest.raises(InputError, match="2 of 40 judged scores are no finite numbers"):
+        fit_scores(broken, {"q": {f"d{i}": i > 20 for i in range(40)}}, scorer="s", fitted_on="x")
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [
+        ("platt", [0.1, 0]),
+        ("platt", {"slope": -1, "offset": 0}),
+        ("platt", {"slope": 1, "offset": math.nan}),
+        ("temperature", {"temperature": 0}),
+        ("isotonic", {"scores": [], "chances": []}),
+        ("isotonic", {"scores": [1, 2], "chances": [0]}),
+        ("isotonic", {"scores": [2, 1], "chances": [0, 1]}),
+        ("isotonic", {"scores": [1, 2], "chances": [0, 7]}),
+        ("isotonic", {"scores": [1, 2], "chances": [0.5, 0.1]}),
+        ("isotonic", {"scores": ["low", "high"], "chances": [0, 1]}),
+    ],
+)
+def test_a_damaged_map_is_refused_when_it_is_read(method: str, parameters: Any, tmp_path: Path) -> None:
+    file = tmp_path / "x.json"
+    MADE.save(file)
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"method": method, "score_map": parameters}))
+    with pytest.raises(InputError, match=f"is no score calibration .* are no parameters of {method}"):
+        ScoreCalibration.load(file)
 
 
 MADE = fit_scores(ASKED, JUDGED, scorer="s", fitted_on="made-up labels")

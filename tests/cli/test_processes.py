@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -121,6 +122,19 @@ def test_a_reader_that_goes_away_ends_the_command_without_a_traceback(made_once:
         )
         assert (outcome.returncode, outcome.stderr) == (1, b"")
     os.close(writing)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_an_output_that_cannot_be_written_is_an_error_without_a_traceback(as_json: list[str]) -> None:
+    command = [sys.executable, "-c", "import sys; from shortlist.cli import main; main()", "models", *as_json]
+    for where, said in (
+        ("> /dev/full", "error: cannot write the output: No space left on device"),
+        (">&-", "error: there is no stdout to write to"),
+    ):
+        line = f"{shlex.join(command)} {where}"
+        outcome = subprocess.run(line, shell=True, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
+        assert (outcome.returncode, outcome.stderr.splitlines()[0]) == (1, said)
 
 
 def test_a_damaged_packaged_model_is_named_with_the_way_to_mend_it(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from shortlist.errors import InputError
-from shortlist.gating.log import append, logged, read_log
+from shortlist.gating.features import NAMES
+from shortlist.gating.log import append, logged, make_ready, read_log
 from shortlist.pipeline.budgeted import Budgeted, Level
 from shortlist.pipeline.watched import Watched
 from shortlist.planning.cost import CostModel
@@ -18,6 +19,7 @@ from shortlist.testing import check_reranker
 from shortlist.types import Deadline, Document, Query, Ranking, ScoreKind
 
 DOCUMENTS = [Document(text, name) for name, text in (("a", "iron"), ("b", "a tall tower"), ("c", "tall"))]
+_OF_NAN = json.dumps({"features": dict.fromkeys(NAMES, float("nan")), "was_worth_it": True})
 FIRST = Ranking.from_scores(Query("tall tower"), DOCUMENTS, [3, 2, 1], kind=ScoreKind.BM25, stage="bm25")
 
 
@@ -38,7 +40,15 @@ def test_a_log_comes_back_and_holds_no_text(tmp_path: Path) -> None:
     assert "tower" not in file.read_text()
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"features": {}, "was_worth_it": true}', '{"was_worth_it": 1}'])
+def test_a_log_that_cannot_be_written_is_said_beforehand(tmp_path: Path) -> None:
+    make_ready(tmp_path / "log.jsonl")
+    assert read_log(tmp_path / "log.jsonl") == []
+    for file in (tmp_path / "absent/log.jsonl", tmp_path):
+        with pytest.raises(InputError, match=r"cannot write the log .*; name a file in a folder of yours"):
+            make_ready(file)
+
+
+@pytest.mark.parametrize("line", ["{", "[]", _OF_NAN, '{"features": {}, "was_worth_it": true}', '{"was_worth_it": 1}'])
 def test_a_broken_line_is_named(tmp_path: Path, line: str) -> None:
     file = tmp_path / "log.jsonl"
     append(file, logged(FIRST, FIRST, top_k=1))

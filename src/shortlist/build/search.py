@@ -12,7 +12,7 @@ from shortlist import protocols
 from shortlist.build.models import load_encoder
 from shortlist.build.reranker import Reranker
 from shortlist.errors import InputError
-from shortlist.gating.log import append, logged
+from shortlist.gating.log import append, logged, make_ready
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline import Pipeline
 from shortlist.pipeline.fused import WithFirstStage, share
@@ -101,6 +101,7 @@ def _second_stage(reranker: Reranker | None, settings: Settings, log: Path | Non
     chosen: protocols.Reranker = WithFirstStage(reranker, weight=weight) if weight else reranker
     if log is None:
         return chosen
+    make_ready(log)
     return Watched(chosen, lambda before, after: append(log, logged(before, after, top_k=settings.top_k)))
 
 

@@ -48,7 +48,7 @@ class ScoreCalibration:
             values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             intervals = {name: Interval(**values[name]) for name in ("error", "uncalibrated")}
             return cls(**{**values, **intervals, "score_map": map_of(values["method"], values["score_map"])})
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{file} is no score calibration ({error}); fit one with `fit_scores`") from error
 
 
@@ -64,7 +64,7 @@ def fit_scores(
 
     Pairs without a judgement are left out. `method` is "platt" (two numbers: the choice for few labels),
     "temperature" (one, for scores that are logits already) or "isotonic" (any rising shape, for thousands of labels).
-    Raises InputError for an unknown method or too few labels.
+    Raises InputError for an unknown method, too few labels, and scores that are not finite.
     """
     if method not in FITS:
         raise InputError(f"no calibration method {method!r}; there are: {', '.join(FITS)}")
@@ -75,6 +75,8 @@ def fit_scores(
         if doc_id in relevant.get(query_id, {})
     ]
     groups, values, labels = np.array(judged, dtype=float).reshape(-1, 3).T
+    if not np.isfinite(values).all():
+        raise InputError(f"{int((~np.isfinite(values)).sum())} of {len(values)} judged scores are no finite numbers")
     yes = int(labels.sum())
     if len(judged) < LEAST or min(yes, len(judged) - yes) < 2:
         raise InputError(

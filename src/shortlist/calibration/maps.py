@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -27,6 +28,10 @@ class Platt:
     slope: float
     offset: float
 
+    def __post_init__(self) -> None:
+        if not (0 < self.slope < math.inf and math.isfinite(self.offset)):
+            raise InputError(f"a slope above 0 and an offset are needed; got {self.slope} and {self.offset}")
+
     def __call__(self, scores: Floats) -> Floats:
         """Return probabilities."""
         return sigmoid(self.slope * scores + self.offset)
@@ -37,6 +42,10 @@ class Temperature:
     """`sigmoid(score / temperature)` (Guo et al., ICML 2017): keeps a logit of 0 at one half."""
 
     temperature: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.temperature < math.inf:
+            raise InputError(f"a temperature is above 0; got {self.temperature}")
 
     def __call__(self, scores: Floats) -> Floats:
         """Return probabilities."""
@@ -49,6 +58,13 @@ class Isotonic:
 
     scores: tuple[float, ...]
     chances: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        at, chances = np.asarray(self.scores, float), np.asarray(self.chances, float)
+        if not (len(at) == len(chances) > 0 and np.isfinite(at).all() and (np.diff(at) > 0).all()):
+            raise InputError(f"as many rising scores as chances are needed; got {len(at)} and {len(chances)}")
+        if not ((np.diff(chances) >= 0).all() and chances[0] >= 0 and chances[-1] <= 1):
+            raise InputError("chances must rise with the score, within 0..1")
 
     def __call__(self, scores: Floats) -> Floats:
         """Return probabilities."""
@@ -122,5 +138,5 @@ def map_of(method: str, parameters: Mapping[str, Any]) -> ScoreMap:
     try:
         values = {name: tuple(v) if isinstance(v, Sequence) else float(v) for name, v in parameters.items()}
         return _MAPS[method](**values)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{dict(parameters)} are no parameters of {method}: {error}") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{parameters} are no parameters of {method}: {error}") from error

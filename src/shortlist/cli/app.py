@@ -103,6 +103,8 @@ def _root(version: bool = typer.Option(False, "--version", callback=_version, is
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; the console script's entry point."""
+    if sys.stdout is None:  # closed by who started it
+        _fail("there is no stdout to write to", 1)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a text that the terminal's encoding lacks must not end a search
             stream.reconfigure(errors="replace")
@@ -110,9 +112,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(args=_worded(sys.argv[1:] if arguments is None else arguments), prog_name="shortlist")
     except InputError as error:
-        _fail(error, 2)
+        _fail(str(error), 2)
     except ShortlistError as error:
-        _fail(error, 1)
+        _fail(str(error), 1)
+    except OSError as error:  # what cannot be read is another error by now
+        _fail(f"cannot write {error.filename or 'the output'}: {error.strerror or error}", 1)
     except SystemExit as left:
         if left.code == _INTERRUPTED:  # typer makes this of Ctrl-C, without a word
             errors_console().print("interrupted; what was committed is kept, and the next run goes on from there")
@@ -126,6 +130,6 @@ def _worded(arguments: Sequence[str]) -> list[str]:
     return list(arguments)
 
 
-def _fail(error: ShortlistError, code: int) -> None:
-    print_text(errors_console(), f"error: {error}")
+def _fail(reason: str, code: int) -> None:
+    print_text(errors_console(), f"error: {reason}")
     sys.exit(code)

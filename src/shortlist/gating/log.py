@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -25,9 +26,21 @@ def append(file: Path, one: Logged) -> None:
     Several processes may write to it: a line is one write.
     """
     line = json.dumps({"features": asdict(one.features), "was_worth_it": one.was_worth_it}) + "\n"
+    _append(file, line.encode("ascii"))
+
+
+def make_ready(file: Path) -> None:
+    """Make the file if need be; raises InputError where it cannot be written, before any work is done for it."""
+    try:
+        _append(file, b"")
+    except OSError as error:
+        raise InputError(f"cannot write the log {file}: {error.strerror}; name a file in a folder of yours") from error
+
+
+def _append(file: Path, content: bytes) -> None:
     handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        os.write(handle, line.encode("ascii"))
+        os.write(handle, content)
     finally:
         os.close(handle)
 
@@ -47,6 +60,9 @@ def _read(line: str, where: str) -> Logged:
         features, was_worth_it = values["features"], values["was_worth_it"]
         if set(features) != set(NAMES) or not isinstance(was_worth_it, bool):
             raise ValueError(f"it needs {', '.join(NAMES)} and whether it was worth it")
-        return Logged(Features(**{name: float(features[name]) for name in NAMES}), was_worth_it)
+        known = {name: float(features[name]) for name in NAMES}
+        if not all(map(math.isfinite, known.values())):
+            raise ValueError("its features must be finite numbers")
+        return Logged(Features(**known), was_worth_it)
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{where} is no logged reranking: {error}") from error
