@@ -52,6 +52,7 @@ class Words:
         ("[1][2] and [2]", (1, 2)),
         ("[1, 3; 2]", (1, 3, 2)),
         ("[2-4]", (2, 3, 4)),
+        ("[2\u20134] \uff3b6\uff3d \u30107, 9\u3011", (2, 3, 4, 6, 7, 9)),
         ('[passage 2], [id="7"]', (2, 7)),
         ("list[0] of [x] (3) [2024]", (0,)),
     ],
@@ -68,6 +69,48 @@ def test_a_citation_behind_the_full_stop_belongs_to_the_sentence_before_it() -> 
         ("Why?", ()),
         ("Nobody knows.", ()),
     ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentences"),
+    [
+        ("It is tall. [1]", [("It is tall.", (1,))]),
+        ("It is tall.\n[1]\n\n[2]\nIt is old.\n", [("It is tall.", (1, 2)), ("It is old.", ())]),
+        ("**It is tall.** [1], [2] It is old. [3].", [("**It is tall.**", (1, 2)), ("It is old..", (3,))]),
+        ("[1] It is tall.\n[2] It is old.", [("It is tall.", (1,)), ("It is old.", (2,))]),
+        ("1. It is tall [1].\n10. It is old [2].", [("1. It is tall.", (1,)), ("10. It is old.", (2,))]),
+        ("a. It is tall [1].\n---\nb. Old [2].", [("a. It is tall.", (1,)), ("---\nb. Old.", (2,))]),
+        ("The U.S. army, e.g. in the U.S. [1] Why?", [("The U.S. army, e.g. in the U.S.", (1,)), ("Why?", ())]),
+        ("330. [1] 440. [2]", [("330.", (1,)), ("440.", (2,))]),
+        ("It is tall [1]. 330.", [("It is tall.", (1,)), ("330.", ())]),
+    ],
+)
+def test_a_sentence_is_whole_and_has_its_own_citations(
+    answer: str, sentences: list[tuple[str, tuple[int, ...]]]
+) -> None:
+    assert [(s.text, s.marks) for s in cited(answer)] == sentences
+
+
+SAID = st.sampled_from(
+    ["It is tall", "The tower is 330 m high", "It stands in the U.S. and in Paris", "Cats, e.g. Tom"]
+)
+CITED = st.lists(st.sampled_from(["[1]", "[2, 3]", "[4\u20136]", "\uff3b7\uff3d"]), min_size=1, max_size=3)
+
+
+@given(
+    st.lists(st.tuples(SAID, CITED), min_size=1, max_size=5),
+    st.sampled_from(["{}. {}", "{}.{}", "{} {}.", '"{}!" {}', "{}.\n{}"]),
+    st.sampled_from(["", "- ", "# ", "1. ", "12) "]),
+    st.sampled_from(["", " ", ", "]),
+)
+def test_every_sentence_of_an_answer_in_one_form_has_its_citations(
+    written: list[tuple[str, list[str]]], form: str, item: str, between: str
+) -> None:
+    space = "\n" if item or "\n" in form else " "
+    answer = space.join(item + form.format(said, between.join(marks)) for said, marks in written)
+    sentences = list(cited(answer))
+    assert [s.marks for s in sentences] == [marks_of("".join(marks)) for _, marks in written]
+    assert all(said in s.text for s, (said, _) in zip(sentences, written, strict=True))
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=20).map("".join))

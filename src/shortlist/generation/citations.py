@@ -6,13 +6,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# [1], [1, 2], [1][2], [1-3] and what models make of them: [passage 1], (1) is no citation
-_MARKS = r"\[\s*(?:passages?\s*|source\s*|id\s*[=:]?\s*)?\"?\d{1,3}\"?(?:\s*(?:,|;|-|and)\s*\d{1,3})*\s*\]"
+# [1], [1, 2], [1][2], [1-3] and what models make of them: [passage 1], 【1】; (1) is no citation
+_MARKS = (
+    r"[\[\uff3b\u3010]\s*(?:passages?\s*|source\s*|id\s*[=:]?\s*)?\"?\d{1,3}\"?"
+    r"(?:\s*(?:[,;\uff0c\u3001-]|\u2013|and)\s*\d{1,3})*\s*[\]\uff3d\u3011]"
+)
 _CITATION = re.compile(_MARKS, re.IGNORECASE)
-_RANGE = re.compile(r"(\d{1,3})\s*-\s*(\d{1,3})|(\d{1,3})")
-# a sentence takes the citations behind its full stop with it
-_SENTENCE = re.compile(
-    rf"(?:(?<=[.!?\u2026])|(?<=[.!?][\"')]))(?P<behind>(?:\s*{_MARKS})*)\s+(?=\S)|\n+", re.IGNORECASE
+_RANGE = re.compile(r"(\d{1,3})\s*[-\u2013]\s*(\d{1,3})|(\d{1,3})")
+_ROW = rf"{_MARKS}(?:[^\S\n]*(?:[,;][^\S\n]*)?{_MARKS})*"
+_CLOSED = r"[\"')\u2019\u201d*]*"
+# A stop behind a single letter ends nothing (U.S., e.g.) unless a citation follows. A sentence takes the citations
+# behind its stop with it, also those that stand alone on the next lines; with text behind them they belong to that.
+_END = re.compile(
+    rf"(?:(?:(?<!\b[^\W\d_])\.|[!?\u2026]){_CLOSED}|\.{_CLOSED}(?=[^\S\n]*{_MARKS})|(?<!\n)(?=\n))"
+    rf"(?:[^\S\n]*{_ROW})?(?:[^\S\n]*\n\s*{_ROW}(?=[^\S\n]*(?:\n|\Z)))*",
+    re.IGNORECASE,
 )
 
 
@@ -27,12 +35,16 @@ class Cited:
 
 
 def cited(answer: str) -> Iterator[Cited]:
-    """Yield an answer's sentences in order; together they cover all of it but the space between."""
+    """Yield an answer's sentences in order; together they cover all of it but the space between.
+
+    What says nothing by itself, such as a list's number, belongs to the sentence behind it.
+    """
     start = 0
-    for boundary in _SENTENCE.finditer(answer):
-        behind = boundary.group("behind")
-        yield from _sentence(answer, start, boundary.start() + len(behind or ""))
-        start = boundary.end()
+    for found in _END.finditer(answer):
+        end = found.end()
+        if answer[end : end + 1].isspace() and _says_something(answer[start:end]):
+            yield from _sentence(answer, start, end)
+            start = end
     yield from _sentence(answer, start, len(answer))
 
 
@@ -47,10 +59,17 @@ def marks_of(text: str) -> tuple[int, ...]:
 
 def without_marks(text: str) -> str:
     """Return a text without its citations, and without the space before them."""
-    return re.sub(rf"\s*{_MARKS}", "", text, flags=re.IGNORECASE).strip()
+    return re.sub(rf"\s*{_ROW}", "", text, flags=re.IGNORECASE).strip()
+
+
+def _says_something(text: str) -> bool:
+    """Whether there is a letter, or a number with a citation."""
+    words = without_marks(text)
+    return any(map(str.isalpha, words)) or (words != text.strip() and any(map(str.isdigit, words)))
 
 
 def _sentence(answer: str, start: int, end: int) -> Iterator[Cited]:
     text = answer[start:end]
     if text.strip():
+        start, end = start + len(text) - len(text.lstrip()), start + len(text.rstrip())
         yield Cited(start, end, without_marks(text), marks_of(text))
