@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,11 @@ from hypothesis import strategies as st
 from shortlist.errors import InputError
 from shortlist.generation import Order, asked, pack
 from shortlist.generation.packing import estimated_tokens
-from shortlist.passages.size import count_words
+from shortlist.ingest.readers.jsonl import jsonl
+from shortlist.ingest.readers.text import plain
+from shortlist.ingest.recipe import Recipe
+from shortlist.ingest.source import SourceFile
+from shortlist.passages.size import PassageSize, count_words
 from shortlist.types import Document, Query, Ranking
 
 from .material import passage, rankings
@@ -75,8 +81,8 @@ def test_orders_are_as_asked() -> None:
 def test_neighbours_are_joined_with_the_lines_of_both_and_the_better_mark() -> None:
     documents = [
         passage("far", "Cats hunt at night.", (40, 40)),
-        passage("second", "It is of wrought iron.", (6, 7), title="Material"),
-        passage("first", "The tower is 330 m tall.", (3, 4), title="Height"),
+        passage("a.md#2", "It is of wrought iron.", (6, 7), title="Material"),
+        passage("a.md#1", "The tower is 330 m tall.", (3, 4), title="Height"),
         passage("other file", "Unrelated words stand here.", (8, 8), "b.md"),
     ]
     context = pack(documents)
@@ -84,8 +90,46 @@ def test_neighbours_are_joined_with_the_lines_of_both_and_the_better_mark() -> N
     both = context.of_mark(2)
     assert both is not None
     assert both.document.text == "The tower is 330 m tall.\n\nMaterial\nIt is of wrought iron."
-    assert [source.doc_id for source in both.sources] == ["second", "first"]
+    assert [source.doc_id for source in both.sources] == ["a.md#2", "a.md#1"]
     assert len(pack(documents, join=False).passages) == 4
+
+
+def test_what_may_have_something_between_it_is_not_joined() -> None:
+    documents = [
+        passage("valve", "Open the valve.", (1, 1)),
+        passage("pump", "Run the pump.", (3, 3)),
+        passage("oil", "Fill in oil.", (4, 4)),
+        passage("tank", "Fill the tank.", (4, 4)),
+        passage("b.md#1", "Switch it on.", (1, 1), "b.md"),
+        passage("b.md#3", "Switch it off.", (2, 2), "b.md"),
+    ]
+    assert [one.document.text for one in pack(documents).passages] == [
+        "Open the valve.",
+        "Run the pump.\nFill in oil.",
+        "Fill the tank.",
+        "Switch it on.",
+        "Switch it off.",
+    ]
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.booleans(), st.data())
+def test_joined_passages_of_a_file_are_its_own_text(
+    tmp_path_factory: pytest.TempPathFactory, lengths: list[int], as_rows: bool, data: st.DataObject
+) -> None:
+    count = iter(range(1000))
+    paragraphs = [" ".join(f"w{next(count)}." for _ in range(length)) for length in lengths]
+    written = "\n".join(json.dumps({"text": one}) for one in paragraphs) if as_rows else "\n\n".join(paragraphs)
+    path = tmp_path_factory.mktemp("joined") / "file"
+    path.write_text(written, encoding="utf-8")
+    file = SourceFile(path, "file", Recipe(PassageSize(10, 12)))
+    documents = [one for one in (jsonl if as_rows else plain)(file) if isinstance(one, Document)]
+    found = data.draw(st.lists(st.sampled_from(documents), unique_by=lambda one: one.doc_id))
+    context = pack(found, budget=10**6, passages=100, alike=1.0)
+    whole = "".join("".join(paragraphs).split())
+    assert all("".join(one.document.text.split()) in whole for one in context.passages)
+    neighbours = sum(after in found for before, after in pairwise(documents) if before in found)
+    if not as_rows:
+        assert len(context.passages) == len(found) - neighbours
 
 
 def test_near_duplicates_are_shown_once_and_remembered() -> None:

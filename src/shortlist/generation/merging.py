@@ -10,7 +10,6 @@ from shortlist.types import Document
 
 ALIKE = 0.8
 _SHINGLE = 3
-_GAP = 2  # lines: a blank one, or a heading's underline, may lie between neighbours
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +39,11 @@ def distinct(documents: Sequence[Document], *, alike: float = ALIKE) -> list[Mer
 
 
 def joined(passages: Sequence[Merged]) -> list[Merged]:
-    """Join passages that follow each other in a file, with nothing between them; each stands at its best rank."""
-    by_place = sorted(passages, key=lambda one: (_path(one.document), _lines(one.document)))
+    """Join passages that follow each other in a file, with nothing between them; each stands at its best rank.
+
+    Passages of one text that was cut follow each other by their numbers, others from one line to the next.
+    """
+    by_place = sorted(passages, key=lambda one: (_path(one.document), _lines(one.document), _part(one.document)[1]))
     runs: list[list[Merged]] = [[one] for one in by_place[:1]]
     for before, after in pairwise(by_place):
         if _are_neighbours(before.document, after.document):
@@ -53,7 +55,10 @@ def joined(passages: Sequence[Merged]) -> list[Merged]:
 
 def _are_neighbours(before: Document, after: Document) -> bool:
     (_, last), (first, _) = _lines(before), _lines(after)
-    return bool(_path(before) and first) and _path(before) == _path(after) and 0 <= first - last <= _GAP
+    if not (_path(before) and first) or _path(before) != _path(after):
+        return False
+    (whole, number), (other, next_number) = _part(before), _part(after)
+    return whole == other and (next_number - number == 1 if whole else first - last == 1)
 
 
 def _join(run: Sequence[Merged]) -> Merged:
@@ -85,6 +90,13 @@ def _path(document: Document) -> str:
 
 def _lines(document: Document) -> tuple[int, int]:
     return (document.place.first_line, document.place.last_line) if document.place is not None else (0, 0)
+
+
+def _part(document: Document) -> tuple[str, int]:
+    """Return the text that a passage was cut from, a file or a row of it, and its number; ("", 0) if unknown."""
+    whole, _, number = document.doc_id.rpartition("#")
+    is_part = whole in (_path(document), document.metadata.get("row_id")) and number.isdecimal()
+    return (whole, int(number)) if whole and is_part else ("", 0)
 
 
 def _shingles(text: str) -> set[tuple[str, ...]]:
