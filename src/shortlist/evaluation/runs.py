@@ -72,10 +72,10 @@ def read_run(path: Path) -> Run:
 
 
 def write_run(path: Path, run: Run) -> None:
-    """Write a run as JSONL for `.jsonl`, else as a TREC run that trec_eval reads in this very order.
+    """Write a run as JSONL for `.jsonl`, else as a TREC run; both are read in this very order, by trec_eval too.
 
-    A TREC run's scores count down to 1 where the run's own would not keep the order:
-    trec_eval breaks equal ones by doc_id, and a cascade's do not fall throughout.
+    Scores count down to 1 where the run's own would not keep the order: trec_eval breaks
+    equal ones by doc_id, and a cascade's do not fall throughout.
     """
     lines = (_json_lines if path.suffix == ".jsonl" else _trec_lines)(path, run)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -103,17 +103,19 @@ def _trec_lines(path: Path, run: Run) -> Iterator[str]:
     tag = "_".join(run.name.split()) or "run"
     for query_id, doc_ids in run.doc_ids.items():
         check_ids(path, query_id, *doc_ids)
-        own = dict(zip(doc_ids, run.scores.get(query_id, ()), strict=False))
-        kept = len(own) == len(doc_ids) and trec_order(own) == tuple(doc_ids)
-        for rank, doc_id in enumerate(doc_ids, 1):
-            score = own[doc_id] if kept else float(len(doc_ids) - rank + 1)
+        for rank, (doc_id, score) in enumerate(zip(doc_ids, _keeping_order(run, query_id), strict=True), 1):
             yield f"{query_id} Q0 {doc_id} {rank} {score!r} {tag}"
 
 
 def _json_lines(path: Path, run: Run) -> Iterator[str]:
     for query_id, doc_ids in run.doc_ids.items():
-        scores = run.scores.get(query_id, ())
-        if len(scores) != len(doc_ids):  # a cascade's last stage scored the first ones only
-            scores = tuple(float(len(doc_ids) - place) for place in range(len(doc_ids)))
-        for rank, (doc_id, score) in enumerate(zip(doc_ids, scores, strict=True), 1):
+        for rank, (doc_id, score) in enumerate(zip(doc_ids, _keeping_order(run, query_id), strict=True), 1):
             yield json.dumps({"query_id": query_id, "doc_id": doc_id, "rank": rank, "score": score})
+
+
+def _keeping_order(run: Run, query_id: str) -> tuple[float, ...]:
+    """Return a query's scores if they keep its order when read, else others that do."""
+    doc_ids, scores = run.doc_ids[query_id], run.scores.get(query_id, ())
+    if len(scores) == len(doc_ids) and trec_order(dict(zip(doc_ids, scores, strict=True))) == tuple(doc_ids):
+        return tuple(scores)
+    return tuple(float(len(doc_ids) - place) for place in range(len(doc_ids)))
