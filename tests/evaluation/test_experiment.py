@@ -93,6 +93,18 @@ def test_degradations_and_models_are_told(found: Evaluation) -> None:
     assert found.systems[1].models == ("length",)
 
 
+@pytest.mark.parametrize("missing", ["1", "6"])
+def test_the_kind_of_scores_and_the_models_are_those_of_a_query_that_found_something(
+    missing: str, tmp_path: Path
+) -> None:
+    collection = read_beir(beir_folder(tmp_path))
+    given = Given(Run("given", {q: ids for q, ids in RUN.doc_ids.items() if q != missing}), collection.documents)
+    system = System("long", given, 5, (Stage(Pointwise(ByLength())),), "run:given@5 > length")
+    result = evaluate(collection, [system], MEASURES, permutations=500).systems[0]
+    assert (result.score_kind, result.models) == ("logit", ("length",))
+    assert depth_curve(result, "nDCG@10", collection.qrels)
+
+
 def test_every_pair_is_compared_and_corrected_within_its_measure(found: Evaluation) -> None:
     names = [(c.system, c.baseline) for c in found.comparisons["nDCG@10"]]
     assert names == [("long", "first"), ("short", "first"), ("short", "long")]

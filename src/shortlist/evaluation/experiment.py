@@ -18,7 +18,7 @@ from shortlist.evaluation.results import Evaluation, SystemResult
 from shortlist.evaluation.runs import Run
 from shortlist.evaluation.significance import Comparison, bootstrap_interval, compare, corrected
 from shortlist.evaluation.systems import Answer, Answered, System, answer
-from shortlist.types import Query
+from shortlist.types import Query, Ranking
 
 Watch = Callable[[int, int], None]  # queries done, queries in all
 
@@ -87,6 +87,8 @@ def _result(
         {query_id: one.scores for query_id, one in answered.items()},
     )
     values = per_query(run, collection.qrels, measures, subtopics=collection.subtopics)
+    rankings = [one.ranking for one in answers.values()]
+    typical = next(filter(None, rankings), rankings[0])  # where nothing was found, no model has run
     return SystemResult(
         system.name,
         system.spec,
@@ -94,8 +96,8 @@ def _result(
         values,
         {name: _interval(found, seed) for name, found in values.items()},
         _ceiling(answered, collection, measures, system.depth),
-        next(iter(answers.values())).ranking.score_kind.value,
-        _models(answers),
+        typical.score_kind.value,
+        _models(typical),
         (*system.notes, *audit(run, collection.qrels).notes(), *_degradations(answered)),
     )
 
@@ -127,12 +129,11 @@ def _by_grade(candidates: Sequence[str], judged: Mapping[str, int]) -> tuple[str
     return tuple(doc_id for grade in grades for doc_id in candidates if judged.get(doc_id, 0) == grade)
 
 
-def _models(answers: Mapping[str, Answer]) -> tuple[str, ...]:
-    """Name each step's model with its engine and precision, as the first query's trace has them."""
-    steps = next(iter(answers.values())).ranking.trace.steps
+def _models(ranking: Ranking) -> tuple[str, ...]:
+    """Name each step's model with its engine and precision, as the trace has them."""
     return tuple(
         " ".join(step.facts[name] for name in ("model", "encoder", "engine", "precision") if name in step.facts)
-        for step in steps
+        for step in ranking.trace.steps
         if "model" in step.facts or "encoder" in step.facts
     )
 
