@@ -143,6 +143,21 @@ def test_a_failing_model_is_an_error_and_no_silent_fallback(tmp_path: Path) -> N
         evaluate(collection, [system], MEASURES)
 
 
+@pytest.mark.parametrize("measure", ["Sucess@5", "RBP(p=0.8)", "alpha_nDCG@10"])
+def test_a_measure_that_cannot_be_computed_is_refused_before_anything_runs(measure: str, tmp_path: Path) -> None:
+    pytest.importorskip("ir_measures")
+    collection = read_beir(beir_folder(tmp_path))
+    given, watched = Given(RUN, collection.documents), list[int]()
+    with pytest.raises(InputError, match=measure.partition("(")[0]):
+        evaluate(
+            collection,
+            [System("first", given, 5)],
+            parse_measures(["nDCG@10", measure]),
+            watch=lambda done, _: watched.append(done),
+        )
+    assert watched == []
+
+
 def test_a_document_that_the_corpus_lacks_is_named_with_its_line_before_anything_runs(tmp_path: Path) -> None:
     folder = beir_folder(tmp_path)
     collection = read_beir(folder)

@@ -78,17 +78,50 @@ def test_ir_measures_agrees_on_what_both_compute_and_computes_the_rest() -> None
     ir_measures = pytest.importorskip("ir_measures")
     run = Run("r", {"1": ("a", "b", "c"), "2": ("d", "e")})
     qrels = {"1": {"a": 0, "c": 2}, "2": {"e": 1}, "3": {"f": 1}}
-    names = ["nDCG@2", "RR@2", "AP", "P@2", "R@2", "Success@2", "nDCG(dcg='exp-log2')@3", "Rprec"]
+    names = ["nDCG@2", "RR@2", "AP", "P@2", "R@2", "Success@2", "nDCG(dcg='exp-log2')@3", "Rprec", "ERR@2", "IPrec@0.1"]
     ours = per_query(run, qrels, parse_measures(names))
     falling = {q: {d: -float(i) for i, d in enumerate(ids)} for q, ids in run.doc_ids.items()}
     theirs = ir_measures.calc_aggregate([ir_measures.parse_measure(name) for name in names], qrels, falling)
     assert {name: mean(values) for name, values in ours.items()} == pytest.approx(
         {str(measure): value for measure, value in theirs.items()}
     )
+    named = per_query(
+        Run("r", {f"q {q}": ids for q, ids in run.doc_ids.items()}),
+        {f"q {q}": judged for q, judged in qrels.items()},
+        parse_measures(names),
+    )
+    assert named == {name: {f"q {q}": value for q, value in values.items()} for name, values in ours.items()}
 
 
 @pytest.mark.parametrize(
-    "text", ["nDCG@10", "RR(rel=2)@10", "AP", "Judged@20", "alpha_nDCG(alpha=0.5)@20", "nDCG(dcg='exp-log2')@10"]
+    ("text", "why"),
+    [
+        ("INST", r"max_rel \(not given\)"),
+        ("SDCG@10", r"max_rel \(not given\)"),
+        ("NERR10@10", "unsupported params found: .*cutoff"),
+        ("Success@0.5", "invalid param cutoff=0.5"),
+        ("RBP(p=0.8)", "Unsupported measures"),
+        ("ERR@20", "cannot compute"),  # gdeval reads columns
+    ],
+)
+def test_what_ir_measures_cannot_compute_is_refused_with_its_reason(text: str, why: str) -> None:
+    pytest.importorskip("ir_measures")
+    with pytest.raises(InputError, match=why):
+        per_query(Run("r", {"q": ("a b",)}), {"q": {"a b": 1}}, [parse_measure(text)])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nDCG@10",
+        "RR(rel=2)@10",
+        "AP",
+        "Judged@20",
+        "alpha_nDCG(alpha=0.5)@20",
+        "nDCG(dcg='exp-log2')@10",
+        "IPrec@0.1",
+        "IPrec@0.0",
+    ],
 )
 def test_a_spelling_round_trips(text: str) -> None:
     assert str(parse_measure(text)) == text
@@ -112,6 +145,7 @@ def test_usual_other_names_are_understood_and_repetitions_dropped() -> None:
         ("nDGC@10", "did you mean 'nDCG'"),
         ("P", "needs a cutoff, such as P@10"),
         ("nDCG@0", "counts documents from 1"),
+        ("R@0.5", "counts documents from 1"),
         ("RR(rel=0)@10", "the lowest relevant grade"),
     ],
 )

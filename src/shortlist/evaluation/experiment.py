@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from shortlist.errors import InputError
+from shortlist.evaluation import beyond
 from shortlist.evaluation.collection import Collection
 from shortlist.evaluation.measures import Measure
 from shortlist.evaluation.moved import most_moved
@@ -39,11 +40,13 @@ def evaluate(
 
     With `all_pairs` every system is compared with every earlier one. The systems take turns
     query by query, each after one query that is not timed, so that none has the quieter
-    machine. Raises InputError for fewer than one system or measure, and whatever a stage raises.
+    machine. Raises InputError for fewer than one system or measure and for a measure that cannot
+    be computed, both before anything is run, and whatever a stage raises.
     """
     if not systems or not measures:
         raise InputError("an evaluation needs at least one system and one measure")
     origin = origin or provenance("")  # first: it holds the load of the machine before this run
+    beyond.check([measure for measure in measures if not measure.is_own], has_subtopics=bool(collection.subtopics))
     answers = answer_all(collection.queries, systems, watch)
     results = tuple(_result(system, answers[system.name], collection, measures, seed) for system in systems)
     names = tuple(map(str, measures))

@@ -17,7 +17,7 @@ _OF_SUBTOPICS = {"alpha_nDCG", "alpha_DCG", "ERR_IA", "nERR_IA", "NRBP", "nNRBP"
 
 _ALIASES = {"NDCG": "nDCG", "MRR": "RR", "MAP": "AP", "Recall": "R", "Precision": "P", "alpha-nDCG": "alpha_nDCG"}
 _NEEDS_CUTOFF = {"R", "P"}
-_SPELLING = re.compile(r"(?P<name>(?:alpha-)?[A-Za-z_]\w*)(?:\((?P<options>[^()]*)\))?(?:@(?P<cutoff>\d+))?")
+_SPELLING = re.compile(r"(?P<name>(?:alpha-)?[A-Za-z_]\w*)(?:\((?P<options>[^()]*)\))?(?:@(?P<cutoff>\d+(?:\.\d+)?))?")
 _REL = re.compile(r"\s*rel\s*=\s*(\d+)\s*")
 
 
@@ -25,18 +25,20 @@ _REL = re.compile(r"\s*rel\s*=\s*(\d+)\s*")
 class Measure:
     """A measure: its name, what it is cut off at (0: not at all), and from which grade a document is relevant.
 
-    `options` is set for a measure that only ir_measures knows: the text in its brackets.
-    `str(measure)` can be parsed again.
+    `options` is set for a measure that only ir_measures knows: the text in its brackets. So is `recall`,
+    the level that stands in the cutoff's place in IPrec@0.1. `str(measure)` can be parsed again.
     """
 
     name: str
     cutoff: int = 0
     rel: int = 1
     options: str = ""
+    recall: float | None = None
 
     def __str__(self) -> str:
         brackets = self.options or (f"rel={self.rel}" if self.rel != 1 else "")
-        return f"{self.name}{f'({brackets})' if brackets else ''}{f'@{self.cutoff}' if self.cutoff else ''}"
+        at = self.cutoff or self.recall
+        return f"{self.name}{f'({brackets})' if brackets else ''}{'' if at is None else f'@{at}'}"
 
     @property
     def is_own(self) -> bool:
@@ -58,8 +60,10 @@ def parse_measure(text: str) -> Measure:
     found = _SPELLING.fullmatch(text.strip())
     if found is None:
         raise InputError(f"{text!r} is no measure; write it as ir_measures does: nDCG@10, RR(rel=2)@10, AP")
-    name = _ALIASES.get(found["name"], found["name"])
-    cutoff, options = _cutoff(text, found["cutoff"]), (found["options"] or "").strip()
+    name, options = _ALIASES.get(found["name"], found["name"]), (found["options"] or "").strip()
+    if name not in OWN and "." in (found["cutoff"] or ""):
+        return Measure(_known(name), 0, 1, options, float(found["cutoff"]))
+    cutoff = _cutoff(text, found["cutoff"])
     if name not in OWN:
         return Measure(_known(name), cutoff, 1, options)
     if not cutoff and name in _NEEDS_CUTOFF:
@@ -79,7 +83,7 @@ def parse_measures(texts: Iterable[str]) -> tuple[Measure, ...]:
 
 
 def _cutoff(text: str, digits: str | None) -> int:
-    if digits is not None and int(digits) == 0:
+    if digits is not None and ("." in digits or int(digits) == 0):
         raise InputError(f"{text!r}: a cutoff counts documents from 1")
     return int(digits or 0)
 
@@ -95,7 +99,7 @@ def _known(name: str) -> str:
     by_case = {own.lower(): own for own in OWN}
     if name.lower() in by_case and by_case[name.lower()] != name:
         raise InputError(f"there is no measure {name!r}; did you mean {by_case[name.lower()]!r}?")
-    near = difflib.get_close_matches(name, ["nDCG", "Judged"], 1, cutoff=0.75)
-    if near:
+    near = difflib.get_close_matches(name, ["nDCG", "Judged", "SDCG"], 1, cutoff=0.75)  # SDCG: theirs, but like nDCG
+    if near and near[0] != name:
         raise InputError(f"there is no measure {name!r}; did you mean {near[0]!r}?")
     return name

@@ -54,8 +54,7 @@ def per_query(run: Run, qrels: Qrels, measures: Sequence[Measure], *, subtopics:
     and for a measure of subtopics (alpha_nDCG) without `subtopics`.
     """
     check_overlap(run, qrels)
-    others = [measure for measure in measures if not measure.is_own]
-    foreign = beyond.per_query(run, qrels, others, subtopics or {}) if others else {}
+    foreign = beyond.per_query(run, qrels, [one for one in measures if not one.is_own], subtopics or {})
     return {
         str(measure): {q: measured(measure, run.doc_ids.get(q, ()), judged) for q, judged in qrels.items()}
         if measure.is_own
