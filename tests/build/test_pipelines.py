@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,48 @@ def test_an_interrupted_run_keeps_its_commits_and_the_next_one_goes_on(tmp_path:
         index_paths([tmp_path], tmp_path / "index", settings=SETTINGS, watch=stop_after_two)
     report = index_paths([tmp_path], tmp_path / "index", settings=SETTINGS)
     assert (report.unchanged, report.added, report.passages) == (2, 2, 4)
+
+
+def rows(*pairs: tuple[int, str]) -> str:
+    return "id,text\n" + "".join(f"{number},{text}\n" for number, text in pairs)
+
+
+def ids(folder: Path, files: Mapping[str, str | None]) -> dict[str, str]:
+    """Write files, or delete them where the content is None, index the folder, and return each text's id."""
+    for name, content in files.items():
+        if content is None:
+            (folder / name).unlink()
+        else:
+            (folder / name).write_text(content, encoding="utf-8")
+    index_paths([folder], folder / "index", settings=SETTINGS)
+    again = index_paths([folder], folder / "index", settings=SETTINGS)
+    assert again.added == 0
+    with Index.open(folder / "index", read_only=True) as index:
+        return {row.document.text: row.document.doc_id for row in index.rows()}
+
+
+def test_rows_of_two_files_with_the_same_id_are_both_kept_and_reported(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(rows((1, "apple"), (2, "banana")), encoding="utf-8")
+    (tmp_path / "b.csv").write_text(rows((1, "lion"), (3, "zebra")), encoding="utf-8")
+    report = index_paths([tmp_path], tmp_path / "index", settings=SETTINGS)
+    assert report.problems == ("b.csv: line 2: id '1' is that of a.csv; named by its line instead",)
+    assert ids(tmp_path, {}) == {"apple": "1", "banana": "2", "lion": "b.csv#2", "zebra": "3"}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"a.csv": None}, {"lion": "1", "zebra": "3"}),
+        ({"a.csv": None, "z.csv": rows((1, "apple"))}, {"apple": "1", "lion": "b.csv#2", "zebra": "3"}),
+        ({"a.csv": rows((4, "apple"))}, {"apple": "4", "lion": "1", "zebra": "3"}),
+        ({"a.csv": rows((3, "apple"))}, {"apple": "a.csv#2", "lion": "1", "zebra": "3"}),
+        ({"a.csv": rows((3, "apple")), "b.csv": rows((1, "lion"))}, {"apple": "3", "lion": "1"}),
+        ({"b.csv": rows((1, "lion"), (2, "zebra"))}, {"apple": "1", "lion": "b.csv#2", "zebra": "2"}),
+        ({"b.csv": None}, {"apple": "1"}),
+    ],
+)
+def test_a_row_has_its_own_id_again_when_the_other_file_changes_or_goes(
+    tmp_path: Path, change: Mapping[str, str | None], expected: Mapping[str, str]
+) -> None:
+    ids(tmp_path, {"a.csv": rows((1, "apple")), "b.csv": rows((1, "lion"), (3, "zebra"))})
+    assert ids(tmp_path, change) == expected

@@ -147,6 +147,15 @@ def test_long_rows_are_cut_and_remember_their_row(tmp_path: Path) -> None:
     assert found[0].metadata["row_id"] == "long"
 
 
+@pytest.mark.parametrize("is_long_first", [True, False])
+def test_ids_made_by_cutting_are_kept_apart_from_those_of_rows(tmp_path: Path, is_long_first: bool) -> None:
+    rows = [{"id": "x", "text": "Some words here. " * 20}, {"id": "x#1", "text": "one"}, {"id": "x#2", "text": "two"}]
+    write(tmp_path / "r.jsonl", jsonl(rows if is_long_first else rows[::-1]))
+    events = run(tmp_path, recipe=Recipe(size=PassageSize(20, 30)))
+    assert len({document.doc_id for document in documents(events)}) == len(documents(events)) == 6
+    assert ["named by its line instead" in problem for problem in problems(events)] == [True] * (1 + is_long_first)
+
+
 @pytest.mark.parametrize("is_packed", [False, True])
 def test_a_beir_folder_gives_its_corpus_uncut_and_nothing_else(tmp_path: Path, is_packed: bool) -> None:
     corpus = jsonl([{"_id": "d1", "title": "T", "text": "long words " * 500}]).encode()

@@ -93,7 +93,7 @@ def test_a_damaged_document_file_is_a_clear_error(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("schema", "99", "schema version 99 .* but this version of shortlist reads 2"),
+        ("schema", "99", "schema version 99 .* but this version of shortlist reads 3"),
         ("analyzer", "other", "reads words by 'other'"),
     ],
 )

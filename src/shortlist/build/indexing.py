@@ -66,7 +66,8 @@ def index_paths(
     with closing(load_encoder(settings or Settings())) as encoder, _opened(index_path, encoder) as index:
         report.recovery = index.recovery
         known = {path: _fingerprint(source) for path, source in index.sources().items()}
-        for event in ingest(paths, known, base=base or index_path.absolute().parent, skip=[index_path]):
+        base = base or index_path.absolute().parent
+        for event in ingest(paths, known, base=base, skip=[index_path], owner=index.source_of):
             _commit(index, event, report, known)
             if watch is not None:
                 watch(event)
@@ -111,7 +112,9 @@ def _commit(index: Index, event: Event, report: IndexingReport, known: Mapping[s
 
 
 def _fingerprint(source: Source) -> Fingerprint:
-    return Fingerprint(source.size, source.mtime_ns, source.sha256, source.recipe, source.parts)
+    return Fingerprint(
+        source.size, source.mtime_ns, source.sha256, source.recipe, source.parts, gave_way_to=source.gave_way_to
+    )
 
 
 def _source(path: str, fingerprint: Fingerprint) -> Source:
@@ -122,4 +125,5 @@ def _source(path: str, fingerprint: Fingerprint) -> Source:
         fingerprint.sha256,
         recipe=fingerprint.recipe,
         parts=fingerprint.parts,
+        gave_way_to=fingerprint.gave_way_to,
     )

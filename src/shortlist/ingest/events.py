@@ -14,7 +14,9 @@ class Fingerprint:
 
     `recipe` names the choices it was read with. `parts` is 0 for a file that was read to
     its end, else the number of parts (see FileRead) that were read so far. `sha256` is
-    empty for a file that changed while it was read; such a file is read again.
+    empty for a file that changed while it was read; such a file is read again. `gave_way_to`
+    are the sources that have ids which rows of this file bring too; when one of them changes
+    or goes, this file is read again.
     """
 
     size: int
@@ -22,6 +24,7 @@ class Fingerprint:
     sha256: str
     recipe: str = ""
     parts: int = 0
+    gave_way_to: tuple[str, ...] = ()
 
     def has_content_of(self, other: Fingerprint) -> bool:
         """Tell whether the same documents would come of both, whatever the file's time."""

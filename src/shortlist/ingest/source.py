@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
@@ -19,14 +19,27 @@ from shortlist.types import Document, Place
 MAX_BYTES = 100_000_000  # for formats that are read as a whole; rows are streamed, whatever their number
 _BLOCK = 1 << 20
 
+Owner = Callable[[str], str | None]
+"""A doc_id in, the source that has it in the index out: None when there is none, '' when it came from no file."""
+
+
+def nobody(_: str) -> str | None:
+    """Say of every id that it is free, as in an empty index."""
+    return None
+
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file under the name by which an index knows it (`source`, printable and with forward slashes)."""
+    """A file under the name by which an index knows it (`source`, printable and with forward slashes).
+
+    `owner` tells whose an id is; `gave_way_to` gathers the other sources that were found so.
+    """
 
     path: Path
     source: str
     recipe: Recipe = DEFAULT_RECIPE
+    owner: Owner = nobody
+    gave_way_to: set[str] = field(default_factory=set, compare=False)
 
     @property
     def name(self) -> str:
@@ -45,6 +58,14 @@ class SourceFile:
         if len(data) > MAX_BYTES:
             raise InputError(f"{self.source} is over {MAX_BYTES // 10**6} MB; split it, or turn it into JSONL")
         return data
+
+    def other_owner(self, doc_id: str) -> str | None:
+        """Return the other source that has this id, and remember it, or None when this file may have it."""
+        owner = self.owner(doc_id)
+        if owner is None or owner == self.source:
+            return None
+        self.gave_way_to.add(owner)
+        return owner
 
     def document(self, passage: Passage, number: int, *, format: str, **metadata: Any) -> Document:
         """Make the file's passage of this number, from 1, a document.

@@ -22,7 +22,7 @@ from shortlist.ingest.events import (
 )
 from shortlist.ingest.plan import is_below, plan
 from shortlist.ingest.recipe import DEFAULT_RECIPE, Recipe
-from shortlist.ingest.source import Reader, SourceFile, fingerprint
+from shortlist.ingest.source import Owner, Reader, SourceFile, fingerprint, nobody
 from shortlist.ingest.walk import FoundFile, checked_paths, skipped, source_name, walk
 from shortlist.types import Document
 
@@ -37,23 +37,31 @@ def ingest(
     base: str | os.PathLike[str] = ".",
     recipe: Recipe = DEFAULT_RECIPE,
     skip: Iterable[str | os.PathLike[str]] = (),
+    owner: Owner = nobody,
 ) -> Iterator[Event]:
     """Read what is new or changed at `paths` against what is `known` of each source.
 
     Sources are paths relative to `base`. Yields what was passed over while searching, then
-    FilesFound, then one event a file (a large one: several FileRead), then FileRemoved.
-    Files are read as the iterator advances, so whatever was committed stays valid when it
-    is abandoned. A path that is gone, with what is known at or below it, is removed. Raises InputError at once when
-    there is nothing of a path here or there; a file that cannot be read is an event, never an error.
+    FilesFound, then one event a file (a large one: several FileRead), then FileRemoved, then
+    FileRead once more for files with rows that gave way to a source which has changed or gone
+    since. `owner` tells whose an id is in the index as it stands. Files are read as the
+    iterator advances, so whatever was committed stays valid when it is abandoned. A path that is gone, with what is
+    known at or below it, is removed. Raises InputError at once when there is nothing of a path here or there; a file
+    that cannot be read is an event, never an error.
     """
     roots = checked_paths(
         paths, is_known=lambda path: any(is_below(source, [source_name(path, Path(base))]) for source in known)
     )
-    return _events(roots, known, Path(base), recipe, tuple(Path(path) for path in skip))
+    return _events(roots, known, Path(base), recipe, tuple(Path(path) for path in skip), owner)
 
 
 def _events(
-    roots: tuple[Path, ...], known: Mapping[str, Fingerprint], base: Path, recipe: Recipe, skip: tuple[Path, ...]
+    roots: tuple[Path, ...],
+    known: Mapping[str, Fingerprint],
+    base: Path,
+    recipe: Recipe,
+    skip: tuple[Path, ...],
+    owner: Owner,
 ) -> Iterator[Event]:
     found: list[FoundFile] = []
     held: list[str] = []
@@ -66,23 +74,40 @@ def _events(
     names = [source_name(root, base) for root in roots]
     todo = plan(found, known, roots=names, held=held, recipe=recipe.fingerprint)
     yield FilesFound(todo)
-    unchanged = frozenset(todo.unchanged)
+    unchanged, removed = frozenset(todo.unchanged), frozenset(todo.removed)
+
+    def staying_owner(doc_id: str) -> str | None:
+        found = owner(doc_id)
+        return None if found in removed else found  # a file that was renamed keeps its ids
+
+    gave_way = {file.source: known[file.source].gave_way_to for file in found if file.source in known}
+    turns: dict[str, int] = {}  # when each source was read
     for file in found:
         if file.source in unchanged:
             yield FileUnchanged(file.source, known[file.source])
-        else:
-            yield from read(file, known.get(file.source), recipe)
+            continue
+        for event in read(file, known.get(file.source), recipe, staying_owner):
+            if isinstance(event, FileRead):
+                turns[file.source], gave_way[file.source] = len(turns), event.fingerprint.gave_way_to
+            yield event
     yield from map(FileRemoved, todo.removed)
+    turns |= dict.fromkeys(todo.removed, len(turns))
+    for file in found:
+        turn = turns.get(file.source, -1)
+        if any(turns.get(other, -1) > turn for other in gave_way.get(file.source, ())):
+            yield from read(file, None, recipe, owner)
 
 
-def read(file: FoundFile, known: Fingerprint | None = None, recipe: Recipe = DEFAULT_RECIPE) -> Iterator[Event]:
+def read(
+    file: FoundFile, known: Fingerprint | None = None, recipe: Recipe = DEFAULT_RECIPE, owner: Owner = nobody
+) -> Iterator[Event]:
     """Yield the events of one file: unchanged, skipped, or its parts that are not known yet."""
-    source = SourceFile(file.path, file.source, recipe)
+    source = SourceFile(file.path, file.source, recipe, owner)
     try:
         current, head = fingerprint(source)
         is_known = known is not None and known.has_content_of(current)
         if known is not None and is_known and known.parts == 0:
-            yield FileUnchanged(file.source, current)
+            yield FileUnchanged(file.source, replace(current, gave_way_to=known.gave_way_to))
         elif file.format.is_text and is_binary(head):
             yield FileSkipped(file.source, SkipReason.BINARY, "binary content (it holds NUL bytes); not read as text")
         else:
@@ -98,7 +123,7 @@ def read(file: FoundFile, known: Fingerprint | None = None, recipe: Recipe = DEF
 
 def _parts(source: SourceFile, reader: Reader, current: Fingerprint, done: int) -> Iterator[FileRead]:
     """Yield the parts after the first `done`; each but the last has PART documents."""
-    part = _Part(source.source, current)
+    part = _Part(source, current)
     for item in reader(source):
         if isinstance(item, Problem):
             part.note(item)
@@ -119,7 +144,7 @@ def _parts(source: SourceFile, reader: Reader, current: Fingerprint, done: int) 
 class _Part:
     """What was read since the last event."""
 
-    def __init__(self, source: str, fingerprint: Fingerprint, number: int = 1) -> None:
+    def __init__(self, source: SourceFile, fingerprint: Fingerprint, number: int = 1) -> None:
         self.source = source
         self.fingerprint = fingerprint
         self.number = number
@@ -136,9 +161,10 @@ class _Part:
         return _Part(self.source, self.fingerprint, self.number + 1)
 
     def event(self, *, is_last: bool) -> FileRead:
+        gave_way_to = tuple(sorted(self.source.gave_way_to))
         return FileRead(
-            self.source,
-            replace(self.fingerprint, parts=0 if is_last else self.number),
+            self.source.source,
+            replace(self.fingerprint, parts=0 if is_last else self.number, gave_way_to=gave_way_to),
             tuple(self.documents),
             self.number,
             tuple(self._problems),

@@ -6,6 +6,7 @@ again without encoding anything a second time: vectors are kept here in half pre
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -22,7 +23,7 @@ from shortlist.errors import CorruptIndexError, IndexLockedError, IndexNotFoundE
 from shortlist.retrieval.rows import Row, decoded, document_of, encoded, row_of, values_of
 from shortlist.types import Document
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE manifest (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -45,7 +46,8 @@ CREATE TABLE sources (
     mtime_ns INTEGER NOT NULL,
     sha256 TEXT NOT NULL,
     recipe TEXT NOT NULL,
-    parts INTEGER NOT NULL
+    parts INTEGER NOT NULL,
+    gave_way_to TEXT NOT NULL
 ) WITHOUT ROWID;
 """
 _COLUMNS = "point, doc_id, source, text, title, metadata, place, tokenizer, tokens, vector"
@@ -58,8 +60,8 @@ class Source:
     """A file (or another origin) that documents came from, as it was when it was indexed.
 
     `recipe` names how it was read; `parts` is 0 when it was read to its end, else how many
-    parts of it were. `passages` is how many documents of the index came from it; it is
-    counted when asked.
+    parts of it were. `gave_way_to` are the sources that have ids which it brings too.
+    `passages` is how many documents of the index came from it; it is counted when asked.
     """
 
     path: str
@@ -69,6 +71,7 @@ class Source:
     recipe: str = ""
     parts: int = 0
     passages: int = 0
+    gave_way_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +173,10 @@ class DocumentStore:
             cursor.executemany("DELETE FROM documents WHERE point = ?", [(point,) for point in points])
             cursor.executemany(f"INSERT INTO documents ({_COLUMNS}) VALUES ({_PLACES})", map(values_of, change.rows))
             if (record := change.record) is not None:
+                values = (record.size, record.mtime_ns, record.sha256, record.recipe, record.parts)
                 cursor.execute(
-                    "INSERT OR REPLACE INTO sources VALUES (CAST(? AS TEXT), ?, ?, ?, ?, ?)",
-                    (encoded(record.path), record.size, record.mtime_ns, record.sha256, record.recipe, record.parts),
+                    "INSERT OR REPLACE INTO sources VALUES (CAST(? AS TEXT), ?, ?, ?, ?, ?, ?)",
+                    (encoded(record.path), *values, json.dumps(record.gave_way_to)),
                 )
             cursor.execute("UPDATE manifest SET value = CAST(value + 1 AS TEXT) WHERE key = 'revision'")
             if change.next_point is not None:
@@ -197,6 +201,11 @@ class DocumentStore:
         found = self._select(f"SELECT {_COLUMNS} FROM documents WHERE doc_id = CAST(? AS TEXT)", [encoded(doc_id)])
         return document_of(found[0], encoder=encoder) if found else None
 
+    def source_of(self, doc_id: str) -> str | None:
+        """Return the source of the document with this id, or None."""
+        found = self._select("SELECT source FROM documents WHERE doc_id = CAST(? AS TEXT)", [encoded(doc_id)])
+        return decoded(found[0][0]) if found else None
+
     def points(self) -> npt.NDArray[np.int64]:
         """Return all point ids, ascending."""
         return np.array(self._select("SELECT point FROM documents ORDER BY point"), dtype=np.int64).reshape(-1)
@@ -208,12 +217,14 @@ class DocumentStore:
     def sources(self) -> dict[str, Source]:
         """Return the recorded sources by path, in order of path."""
         found = self._select(
-            "SELECT path, size, mtime_ns, sha256, recipe, parts,"
+            "SELECT path, size, mtime_ns, sha256, recipe, parts, gave_way_to,"
             " (SELECT count(*) FROM documents WHERE source = path) FROM sources ORDER BY path"
         )
         records = (
-            Source(decoded(path), size, mtime, decoded(sha256), decoded(recipe), parts, passages)
-            for path, size, mtime, sha256, recipe, parts, passages in found
+            Source(
+                decoded(path), size, mtime, decoded(sha256), decoded(recipe), parts, passages, tuple(json.loads(way))
+            )
+            for path, size, mtime, sha256, recipe, parts, way, passages in found
         )
         return {record.path: record for record in records}
 

@@ -198,6 +198,11 @@ class Index:
         """Return the recorded sources by path."""
         return self._store.sources()
 
+    def source_of(self, doc_id: str) -> str | None:
+        """Return the source that a document came from ('' when it came from none), or None when there is none of it."""
+        check_id(doc_id)
+        return self._store.source_of(doc_id)
+
     def search_text(self, text: str, *, depth: int, where: Where | None = None) -> Found:
         """Return at most `depth` documents with BM25 scores, best first: those that share a word with the text."""
         conditions = parse(where)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shortlist.ingest.events import Problem
@@ -15,9 +15,10 @@ from shortlist.types import Document, Place
 
 @dataclass(slots=True)
 class Rows:
-    """Turns the rows of one file into documents and keeps their ids apart.
+    """Turns the rows of one file into documents and keeps their ids apart, also from those of other sources.
 
-    A row over the maximum size is cut into passages `id#1`, `id#2`, ... if `is_cut`.
+    A row over the maximum size is cut into passages `id#1`, `id#2`, ... if `is_cut`. Where one
+    of a row's ids is taken, the row is named by its line.
     """
 
     file: SourceFile
@@ -32,13 +33,23 @@ class Rows:
         if problem := self._problem(row, id_field):
             yield Problem(line, f"{problem}; the row was left out")
             return
-        doc_id = str(row[id_field]) if id_field else f"{self.file.source}#{line}"
-        if doc_id in self._first_lines:
-            yield Problem(line, f"id {doc_id!r} is that of line {self._first_lines[doc_id]}; named by its line instead")
-            doc_id = f"{self.file.source}#{line}"
-        self._first_lines[doc_id] = line
+        by_line = f"{self.file.source}#{line}"
+        doc_id = str(row[id_field]) if id_field else by_line
         document = Document(row[fields.text], doc_id, row.get(fields.title) or "", self._metadata(row, id_field))
-        yield from self._passages(document, line)
+        passages = self._passages(document, line)
+        if taken := next(filter(None, map(self._taken, (doc_id, *(passage.doc_id for passage in passages)))), ""):
+            yield Problem(line, f"{taken}; named by its line instead")
+            document = replace(document, doc_id=by_line)
+            passages = self._passages(document, line)
+        self._first_lines |= dict.fromkeys((document.doc_id, *(passage.doc_id for passage in passages)), line)
+        yield from passages
+
+    def _taken(self, doc_id: str) -> str:
+        """Say whose an id is already, or nothing."""
+        if doc_id in self._first_lines:
+            return f"id {doc_id!r} is that of line {self._first_lines[doc_id]}"
+        owner = self.file.other_owner(doc_id)
+        return "" if owner is None else f"id {doc_id!r} is that of {owner or 'a document that came from no file'}"
 
     def _problem(self, row: Mapping[str, Any], id_field: str) -> str:
         """Say why the row is no document, or nothing."""
@@ -61,12 +72,13 @@ class Rows:
         nested = own.pop("metadata", None) if isinstance(own.get("metadata"), Mapping) else None
         return {"path": self.file.source, "format": self.format, **own, **(nested or {})}
 
-    def _passages(self, document: Document, line: int) -> Iterator[Document]:
+    def _passages(self, document: Document, line: int) -> list[Document]:
         place = Place(self.file.source, line, line, document.title)
         size = self.file.recipe.size
         if not self.is_cut or count_words(document.text) <= size.maximum:
-            yield Document(document.text, document.doc_id, document.title, document.metadata, place)
-            return
-        for number, passage in enumerate(cut(document.text, size=size), 1):
-            metadata = {**document.metadata, "row_id": document.doc_id}
-            yield Document(passage.text, f"{document.doc_id}#{number}", document.title, metadata, place)
+            return [replace(document, place=place)]
+        metadata = {**document.metadata, "row_id": document.doc_id}
+        return [
+            Document(passage.text, f"{document.doc_id}#{number}", document.title, metadata, place)
+            for number, passage in enumerate(cut(document.text, size=size), 1)
+        ]
