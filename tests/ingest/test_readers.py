@@ -208,11 +208,65 @@ def test_a_table_without_text_column_lists_its_columns_until_told(tmp_path: Path
 def test_a_csv_cell_of_5_mb_is_read(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", "id,text\n1," + "word " * 100_000 + "\n2,end\n")
     assert documents(run(tmp_path, recipe=Recipe(size=PassageSize(5000, 6000))))[-1].doc_id == "2"
+    assert "--text-field" in skips(run(tmp_path))["a.csv"].detail
 
 
 @pytest.mark.parametrize(
     ("content", "text", "problem"),
     [
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        (
+            "a.csv",
+            "id,text,lang\n1,Hello, the rest,en\n",
+            "line 2: 4 cells for 3 columns; those beyond the last column",
+        ),
+        (
+            "a.csv",
+            "id,text,\n1,Hello,,\n\n2,Hello,more\n",
+            "line 4: 3 cells for 2 columns; those beyond the last column",
+        ),
+        ("a.tsv", "id\ttext\n1\tHello\tmore\n", "line 2: 3 cells for 2 columns; those beyond the last column"),
+    ],
+)
+def test_cells_beyond_the_columns_are_reported(tmp_path: Path, name: str, content: str, problem: str) -> None:
+    write(tmp_path / name, content)
+    events = run(tmp_path)
+    assert [said.startswith(problem) for said in problems(events)] == [True]
+    assert all(document.text == "Hello" for document in documents(events))
+
+
+def test_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "text,id,text\nfirst,1,second\n")
+    assert "several columns of the name 'text'; rename them" in skips(run(tmp_path))["a.csv"].detail
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "problem"),
+    [
+        ("id,text\n1,grün\n".encode("latin-1"), "grün", "not UTF-8; read as windows-1252"),
+        ("id,text\n1,grün\n".encode("utf-16"), "grün", ""),
+        ("id,text\n1,grün\n".encode("utf-16-le"), "grün", ""),
+        ("\n \nid,text\n1,grün\n".encode("utf-8-sig"), "grün", ""),
+        ("id,text\n1,grün ".encode() + b"\xff\n", "grün \ufffd", "line 2: invalid UTF-8 was replaced by U+FFFD"),
+        (b"id,text\n1,\x81\n", "\ufffd", "line 2: invalid UTF-8 was replaced by U+FFFD"),
+        (b"id,text\n1," + b"far " * 400_000 + b"gr\xfcn\n", "grün", "not UTF-8; read as windows-1252"),
+    ],
+)
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_a_table_is_decoded_as_a_text_is(
+    tmp_path: Path, content: bytes, text: str, problem: str, is_packed: bool
+) -> None:
+    name = "a.csv.gz" if is_packed else "a.csv"
+    write(tmp_path / name, gzip.compress(content) if is_packed else content)
+    events = run(tmp_path, recipe=Recipe(size=PassageSize(500_000, 600_000)))
+    (document,) = documents(events)
+    assert document.text.split("far ")[-1] == text
+    assert document.place == Place(name, content.count(b"\n"), content.count(b"\n"))
+    assert problems(events) == ([problem] if problem else [])
+
+
         ("grün".encode("utf-8-sig"), "grün", ""),
         ("grün".encode("utf-16"), "grün", ""),
         ("grün".encode("utf-32"), "grün", ""),

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import gzip
+import re
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import IO
 
 from shortlist.ingest.events import Problem
 
@@ -16,6 +21,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 REPLACEMENT = "\ufffd"
+_LETTER = re.compile(rf"[^\x00-\x7f{REPLACEMENT}]")  # valid UTF-8 beyond ASCII
+_BLOCK = 1 << 20
 
 
 def is_binary(head: bytes) -> bool:
@@ -42,6 +49,36 @@ def decode(data: bytes, *, declared: str = "") -> tuple[str, tuple[Problem, ...]
     return text.replace("\r\n", "\n").replace("\r", "\n"), problems
 
 
+def encoding_of(opened: Callable[[], IO[bytes]]) -> tuple[str, tuple[Problem, ...]]:
+    """Return the encoding in which `decode` would read content that is too large for it, and its problem with it.
+
+    `opened` opens the content; it is read once, and again where it is not UTF-8.
+    """
+    with opened() as stream:
+        wide = _wide_encoding(stream.read(_HEAD))
+    if wide or _is_valid(opened, "utf-8-sig"):
+        return wide or "utf-8-sig", ()
+    if not any(map(_LETTER.search, _texts(opened, "utf-8-sig", "replace"))) and _is_valid(opened, "windows-1252"):
+        return "windows-1252", (Problem(0, "not UTF-8; read as windows-1252"),)
+    return "utf-8-sig", ()
+
+
+def _is_valid(opened: Callable[[], IO[bytes]], encoding: str) -> bool:
+    try:
+        return all(True for _ in _texts(opened, encoding, "strict"))
+    except UnicodeDecodeError:
+        return False
+
+
+def _texts(opened: Callable[[], IO[bytes]], encoding: str, errors: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder(encoding)(errors)
+    # whoever reads the rows reports the damage, and keeps what stands before it
+    with opened() as stream, suppress(gzip.BadGzipFile, EOFError, zlib.error):
+        while block := stream.read(_BLOCK):
+            yield decoder.decode(block)
+    yield decoder.decode(b"", final=True)
+
+
 def _wide_encoding(head: bytes) -> str:
     """Return the encoding that a mark gives away, or UTF-16 when every other byte is mostly NUL."""
     for mark, encoding in _MARKS:
@@ -57,7 +94,7 @@ def _wide_encoding(head: bytes) -> str:
 def _decode_anyhow(data: bytes, encoding: str, declared: str) -> tuple[str, tuple[Problem, ...]]:
     replaced = data.decode(encoding, errors="replace")
     guesses = [declared] if declared else []
-    if encoding == "utf-8-sig" and not any(letter > "\x7f" and letter != REPLACEMENT for letter in replaced):
+    if encoding == "utf-8-sig" and not _LETTER.search(replaced):
         guesses.append("windows-1252")
     for guess in guesses:
         with suppress(LookupError, UnicodeDecodeError):  # an unknown or a wrong guess: on to the next

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shortlist.errors import InputError
-from shortlist.ingest.decode import REPLACEMENT
+from shortlist.ingest.decode import REPLACEMENT, encoding_of
 from shortlist.ingest.events import Problem
 from shortlist.ingest.readers.rows import Rows
 from shortlist.ingest.source import MAX_BYTES, SourceFile
@@ -21,39 +21,52 @@ from shortlist.types import Document
 class TableReader:
     """Reads a table as a stream.
 
-    In CSV the delimiter is whichever of comma, semicolon and tab the first line has most
-    of, and quotes may hold line ends. In TSV a tab always delimits and a line is a row,
+    The first line that is not blank names the columns; cells beyond them are reported. In CSV
+    the delimiter is whichever of comma, semicolon and tab that line has most of, and quotes
+    may hold line ends. In TSV a tab always delimits and a line is a row,
     so that a stray quote cannot swallow the rows after it.
     """
 
     format: str
 
     def __call__(self, file: SourceFile) -> Iterator[Document | Problem]:
-        """Yield the documents of each row. Raises InputError when there is no text column."""
+        """Yield the documents of each row. Raises InputError when columns share a name or there is none of text."""
         # this limit is the process's; it is only ever raised
         csv_module.field_size_limit(max(MAX_BYTES, csv_module.field_size_limit()))
         rows = Rows(file, self.format)
-        with file.open() as raw, io.TextIOWrapper(raw, "utf-8-sig", errors="replace", newline="") as stream:
+        encoding, problems = encoding_of(file.open)
+        yield from problems
+        with file.open() as raw, io.TextIOWrapper(raw, encoding, errors="replace", newline="") as stream:
             try:
                 yield from self._rows(stream, rows)
             except (gzip.BadGzipFile, EOFError, zlib.error) as error:
                 raise InputError(f"{file.source} is a damaged gzip file ({error})") from error
 
     def _rows(self, stream: io.TextIOWrapper, rows: Rows) -> Iterator[Document | Problem]:
-        first = stream.readline(MAX_BYTES)
-        if not first.strip():
+        lines = enumerate(iter(lambda: stream.readline(MAX_BYTES), ""), 1)
+        first_line, first = next(((number, line) for number, line in lines if line.strip()), (0, ""))
+        if not first:
             return
         parse = _tsv_cells if self.format == "tsv" else _csv_cells
         columns = next(cells for _, cells in parse(iter([first]), first) if not isinstance(cells, Problem))
+        while not columns[-1].strip():
+            columns.pop()
         _check_columns(columns, rows.file)
         for line, cells in parse(iter(stream), first):
-            number = line + 1  # the first row has been read
+            number = first_line + line
             if isinstance(cells, Problem):
                 yield Problem(number, cells.message)
             elif any(cell.strip() for cell in cells):
                 if any(REPLACEMENT in cell for cell in cells):
                     yield Problem(number, "invalid UTF-8 was replaced by U+FFFD")
+                if any(cell.strip() for cell in cells[len(columns) :]):
+                    yield Problem(number, f"{len(cells)} cells for {len(columns)} columns; {self._advice}")
                 yield from rows.documents(dict(zip(columns, cells, strict=False)), number)
+
+    @property
+    def _advice(self) -> str:
+        cell = "no cell can hold a tab" if self.format == "tsv" else "a cell that holds the delimiter must be quoted"
+        return f"those beyond the last column were left out; {cell}"
 
 
 csv = TableReader("csv")
@@ -87,8 +100,12 @@ def _unquoted(cell: str) -> str:
 
 
 def _check_columns(columns: list[str], file: SourceFile) -> None:
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise InputError(f"{file.source} has several columns of the name {', '.join(map(repr, twice))}; rename them")
     wanted = file.recipe.fields.text
     if wanted not in columns:
         raise InputError(
-            f"{file.source} has no column {wanted!r}; its columns are {columns[:30]}. Say which of them holds the text"
+            f"{file.source} has no column {wanted!r}; its columns are {columns[:30]}."
+            " Say which of them holds the text: --text-field, in Python RowFields(text=...)"
         )
