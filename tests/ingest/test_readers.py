@@ -117,11 +117,15 @@ def test_a_bad_jsonl_line_is_reported_by_number_and_the_others_are_kept(tmp_path
         b'{"id": "7", "text": "caf\xe9"}',
         b'{"id": "8", "text": "half \\ud83d pair"}',
         b'{"id": "1", "text": "again"}',
+        b'{"id": "9", "text": "y", "score": NaN}',
+        b'{"id": "10", "text": "y", "score": [-Infinity]}',
+        b'{"id": "11", "text": "y", "score": 1e400}',
+        b'{"id": "12", "text": "kept too", "score": 1e300}',
     ]
     write(tmp_path / "r.jsonl", b"\n".join(lines))
     events = run(tmp_path)
     kept = {document.doc_id: document.text for document in documents(events)}
-    assert kept == {"1": "kept", "7": "caf\ufffd", "8": "half ? pair", "r.jsonl#13": "again"}
+    assert kept == {"1": "kept", "7": "caf\ufffd", "8": "half ? pair", "r.jsonl#13": "again", "12": "kept too"}
     reported = problems(events)
     assert [int(problem.split(":")[0].removeprefix("line ")) for problem in reported] == [
         2,
@@ -134,7 +138,11 @@ def test_a_bad_jsonl_line_is_reported_by_number_and_the_others_are_kept(tmp_path
         10,
         11,
         13,
+        14,
+        15,
+        16,
     ]
+    assert "NaN is no finite number; write null" in reported[10]
     assert "'text' must be a string, not int" in reported[2]
     assert "['body', 'id']" in reported[5]
 
@@ -200,20 +208,12 @@ def test_csv_columns_delimiters_and_quotes(tmp_path: Path) -> None:
 def test_a_table_without_text_column_lists_its_columns_until_told(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", "key,body\n1,words\n")
     assert "['key', 'body']" in skips(run(tmp_path))["a.csv"].detail
+    assert "--text-field" in skips(run(tmp_path))["a.csv"].detail
     fields = RowFields(text="body", doc_id=("key",))
     (document,) = documents(run(tmp_path, recipe=Recipe(fields=fields)))
     assert (document.doc_id, document.text) == ("1", "words")
 
 
-def test_a_csv_cell_of_5_mb_is_read(tmp_path: Path) -> None:
-    write(tmp_path / "a.csv", "id,text\n1," + "word " * 100_000 + "\n2,end\n")
-    assert documents(run(tmp_path, recipe=Recipe(size=PassageSize(5000, 6000))))[-1].doc_id == "2"
-    assert "--text-field" in skips(run(tmp_path))["a.csv"].detail
-
-
-@pytest.mark.parametrize(
-    ("content", "text", "problem"),
-    [
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
@@ -267,6 +267,14 @@ def test_a_table_is_decoded_as_a_text_is(
     assert problems(events) == ([problem] if problem else [])
 
 
+def test_a_csv_cell_of_5_mb_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", "id,text\n1," + "word " * 100_000 + "\n2,end\n")
+    assert documents(run(tmp_path, recipe=Recipe(size=PassageSize(5000, 6000))))[-1].doc_id == "2"
+
+
+@pytest.mark.parametrize(
+    ("content", "text", "problem"),
+    [
         ("grün".encode("utf-8-sig"), "grün", ""),
         ("grün".encode("utf-16"), "grün", ""),
         ("grün".encode("utf-32"), "grün", ""),

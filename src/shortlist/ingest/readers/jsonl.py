@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,16 +51,22 @@ beir = JsonLinesReader("beir", is_cut=False)
 def parsed(line: bytes) -> tuple[Any, bool]:
     """Return the JSON value on a line (None if blank), and whether invalid UTF-8 in it was replaced.
 
-    Raises ValueError or RecursionError.
+    Raises ValueError, also for numbers that are not finite, or RecursionError.
     """
     if len(line) > MAX_BYTES:
         raise ValueError(f"longer than {MAX_BYTES // 10**6} MB")
     text = line.decode("utf-8-sig", errors="replace").strip()
-    row = json.loads(text) if text else None
+    row = json.loads(text, parse_constant=_finite, parse_float=_finite) if text else None
     if "\\ud" in text or "\\uD" in text:
         # half a surrogate pair is valid JSON but no text that can be stored
         row = json.loads(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace"))
     return row, REPLACEMENT in text and REPLACEMENT.encode() not in line
+
+
+def _finite(number: str) -> float:
+    if not math.isfinite(value := float(number)):
+        raise ValueError(f"{number} is no finite number; write null")
+    return value
 
 
 def _lines(stream: IO[bytes], source: str) -> Iterator[tuple[int, bytes]]:
