@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from shortlist import Place, ScoreKind, index_paths, open_pipeline
 from shortlist.errors import IndexMismatchError, IndexNotFoundError, InputError, ModelNotFoundError
-from shortlist.ingest import Event, FileRead, FilesFound
+from shortlist.ingest import Event, FileRead, FilesFound, RowFields, SkipReason, formats
+from shortlist.ingest.sync import PART
 from shortlist.retrieval import Index
 from shortlist.settings import Settings
 
@@ -205,3 +206,71 @@ def test_a_row_has_its_own_id_again_when_the_other_file_changes_or_goes(
 ) -> None:
     ids(tmp_path, {"a.csv": rows((1, "apple")), "b.csv": rows((1, "lion"), (3, "zebra"))})
     assert ids(tmp_path, change) == expected
+
+
+READER = """
+from shortlist.passages.structure import Passage
+
+def read(file):
+    for number, line in enumerate(file.read().decode().split(), 1):
+        yield file.document(Passage(line, 1, 1, ()), number, format="num", score=float(line))
+"""
+
+
+@pytest.fixture
+def numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A reader of a third party that gives what cannot be stored."""
+    info = tmp_path / "site" / "numbers-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: numbers\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text("[shortlist.readers]\n.num = number_reader:read\n", encoding="utf-8")
+    (tmp_path / "site" / "number_reader.py").write_text(READER, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    formats._plugins.cache_clear()
+    yield
+    monkeypatch.undo()
+    formats._plugins.cache_clear()
+
+
+@pytest.mark.usefixtures("numbers")
+def test_a_file_that_the_index_refuses_is_skipped_and_the_others_are_indexed(tmp_path: Path) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "a.num").write_text("1 2", encoding="utf-8")
+    (folder / "gone.txt").write_text("gone", encoding="utf-8")
+    index_paths([folder], folder / "index", settings=SETTINGS)
+    (folder / "gone.txt").unlink()
+    (folder / "a.num").write_text("3 nan", encoding="utf-8")
+    (folder / "big.num").write_text("4 " * 2 * PART + "nan " + "5 " * PART, encoding="utf-8")
+    (folder / "z.txt").write_text("last", encoding="utf-8")
+    report = index_paths([folder], folder / "index", settings=SETTINGS)
+    assert [(event.source, event.reason) for event in report.skipped] == [
+        ("a.num", SkipReason.BROKEN),
+        ("big.num", SkipReason.BROKEN),
+    ]
+    assert "'a.num#2'" in report.skipped[0].detail
+    assert all(event.detail.endswith("; its earlier passages stay in the index") for event in report.skipped)
+    assert (report.added, report.removed, report.passages) == (1, 1, 2 + 2 * PART + 1)
+    again = index_paths([folder], folder / "index", settings=SETTINGS)
+    assert [event.source for event in again.skipped] == ["a.num", "big.num"]
+
+
+def test_a_skipped_file_says_so_when_its_earlier_passages_stay(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("text", encoding="utf-8")
+    index_paths([tmp_path / "a.txt"], tmp_path / "index", settings=SETTINGS)
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_bytes(b"\0binary")
+    report = index_paths([tmp_path], tmp_path / "index", settings=SETTINGS)
+    assert ["its earlier passages stay" in event.detail for event in report.skipped] == [True, False]
+
+
+def test_the_fields_of_rows_are_remembered_by_the_index(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("key,body\n7,words\n", encoding="utf-8")
+    fields = RowFields(text="body", doc_id=("key",))
+    index_paths([tmp_path], tmp_path / "index", settings=SETTINGS, fields=fields)
+    assert index_paths([tmp_path], tmp_path / "index", settings=SETTINGS).unchanged == 1
+    with Index.open(tmp_path / "index", read_only=True) as index:
+        assert index.get("7").text == "words"
+    report = index_paths([tmp_path], tmp_path / "index", settings=SETTINGS, fields=RowFields())
+    assert "no column 'text'" in report.skipped[0].detail

@@ -86,6 +86,14 @@ def test_files_that_cannot_be_read_are_reported_and_the_others_are_indexed(docs:
     assert "2 files were skipped; `shortlist index` says why" in lexical("zebra", docs).err
 
 
+def test_the_fields_of_rows_are_named_once(docs: Path) -> None:
+    (docs / "pets.csv").write_text("key,name,body\n7,Zoe,A zebra has stripes.\n", encoding="utf-8")
+    assert "--text-field" in run("index", docs).err
+    assert indexing(docs, "--text-field", "body", "--title-field", "name", "--id-field", "key")["skipped"] == []
+    (found,) = lexical("zebra", docs).json()["results"]
+    assert (found["doc_id"], found["title"], found["text"]) == ("7", "Zoe", "A zebra has stripes.")
+
+
 def test_a_file_name_that_is_no_utf8_can_be_indexed_and_shown(docs: Path) -> None:
     name = "caf\udce9.txt"
     try:

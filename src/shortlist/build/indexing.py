@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from shortlist.build.models import load_encoder
-from shortlist.errors import IndexNotFoundError, StorageFullError
+from shortlist.errors import IndexNotFoundError, InputError, StorageFullError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.ingest import (
     Event,
@@ -17,11 +18,17 @@ from shortlist.ingest import (
     FileSkipped,
     FileUnchanged,
     Fingerprint,
+    Recipe,
+    RowFields,
+    SkipReason,
     ingest,
 )
 from shortlist.ingest.walk import checked_paths
 from shortlist.retrieval import Index, Source
+from shortlist.retrieval.filters import PATH
 from shortlist.settings import Settings
+
+_FIELDS = "row_fields"  # the note in the index that holds them
 
 Watch = Callable[[Event], None]
 
@@ -49,6 +56,7 @@ def index_paths(
     *,
     settings: Settings | None = None,
     base: Path | None = None,
+    fields: RowFields | None = None,
     watch: Watch | None = None,
 ) -> IndexingReport:
     """Bring the index at `index_path` up to date with files and folders; it is made when there is none.
@@ -57,18 +65,20 @@ def index_paths(
     is known of it. Each file is one commit, so an interrupted run keeps
     what it did and the next one goes on from there. `base` is what sources are named
     relative to (default: the folder that `index_path` is in; a name must not depend on the
-    current folder, or files would be indexed again under another one). `watch` sees every
-    event, after its commit.
+    current folder, or files would be indexed again under another one). `fields` names what
+    holds text, title and id in JSONL and tables (default: what the last call that named them
+    did, which the index remembers). `watch` sees every event, after its commit.
     """
     if not index_path.exists():
         checked_paths(paths)  # a misspelt path must not leave an empty index behind
     report = IndexingReport()
     with closing(load_encoder(settings or Settings())) as encoder, _opened(index_path, encoder) as index:
         report.recovery = index.recovery
+        recipe = Recipe(fields=_remembered(index, fields))
         known = {path: _fingerprint(source) for path, source in index.sources().items()}
         base = base or index_path.absolute().parent
-        for event in ingest(paths, known, base=base, skip=[index_path], owner=index.source_of):
-            _commit(index, event, report, known)
+        for event in ingest(paths, known, base=base, skip=[index_path], recipe=recipe, owner=index.source_of):
+            event = _commit(index, event, report, known)
             if watch is not None:
                 watch(event)
         report.passages = index.count()
@@ -91,10 +101,28 @@ def _opened(path: Path, encoder: BiEncoder) -> Index:
         return Index.create(path, encoder=encoder, tokenize=encoder.tokenize)
 
 
-def _commit(index: Index, event: Event, report: IndexingReport, known: Mapping[str, Fingerprint]) -> None:
+def _remembered(index: Index, fields: RowFields | None) -> RowFields:
+    """Return the fields that are named, and note them in the index, or those that were noted."""
+    if fields is not None:
+        index.write_note(_FIELDS, json.dumps(asdict(fields)))
+        return fields
+    if not (noted := index.note(_FIELDS)):
+        return RowFields()
+    found = json.loads(noted)
+    return RowFields(found["text"], found["title"], tuple(found["doc_id"]))
+
+
+def _commit(index: Index, event: Event, report: IndexingReport, known: Mapping[str, Fingerprint]) -> Event:
+    """Write what an event says, and return it, or the event that a file was skipped where the index refuses it."""
     if isinstance(event, FileRead):
+        if report.skipped and report.skipped[-1].source == event.source:  # an earlier part was refused
+            return report.skipped[-1]
         source = _source(event.source, event.fingerprint)
-        (index.replace_source if event.replaces else index.extend_source)(source, event.documents)
+        try:
+            (index.replace_source if event.replaces else index.extend_source)(source, event.documents)
+        except InputError as error:
+            event = FileSkipped(event.source, SkipReason.BROKEN, str(error))
+            return _commit(index, event, report, known)
         report.added += event.is_last
         report.changed += len(event.documents)
         report.problems += tuple(f"{event.source}: {problem}" for problem in event.problems)
@@ -108,7 +136,10 @@ def _commit(index: Index, event: Event, report: IndexingReport, known: Mapping[s
         index.delete_source(event.source)
         report.removed += 1
     elif isinstance(event, FileSkipped):
+        if index.count({PATH: event.source}):
+            event = replace(event, detail=f"{event.detail}; its earlier passages stay in the index")
         report.skipped += (event,)
+    return event
 
 
 def _fingerprint(source: Source) -> Fingerprint:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +12,13 @@ from shortlist.cli.options import Encoder, Engine, Json, Precision, Threads, set
 from shortlist.cli.output import console, errors_console, print_json, print_text
 from shortlist.cli.places import default_index
 from shortlist.cli.progress import IndexingProgress
+from shortlist.ingest import RowFields
+
+TextField = Annotated[
+    str | None, typer.Option(help="Field (JSONL) or column (CSV, TSV) with the text. [default: text, or as last time]")
+]
+TitleField = Annotated[str | None, typer.Option(help="The same for the title. [default: title]")]
+IdField = Annotated[str | None, typer.Option(help="The same for the id. [default: _id, id or doc_id]")]
 
 
 def index(
@@ -19,6 +26,9 @@ def index(
     to: Annotated[
         Path | None, typer.Option("--index", "-i", help="Index folder. [default: .shortlist in the first folder]")
     ] = None,
+    text_field: TextField = None,
+    title_field: TitleField = None,
+    id_field: IdField = None,
     encoder: Encoder = None,
     engine: Engine = None,
     precision: Precision = None,
@@ -36,7 +46,8 @@ def index(
     chosen = settings(encoder=encoder, engine=engine, precision=precision, threads=threads)
     target = to or default_index(paths[0])
     with IndexingProgress() as progress:
-        report = index_paths(paths, target, settings=chosen, watch=progress.watch)
+        fields = _fields(text_field, title_field, id_field)
+        report = index_paths(paths, target, settings=chosen, fields=fields, watch=progress.watch)
     print_report(report, details=True)
     if as_json:
         print_json(_report_json(target, report))
@@ -47,6 +58,13 @@ def index(
             f" {len(report.skipped)} skipped)",
             soft_wrap=True,
         )
+
+
+def _fields(text: str | None, title: str | None, doc_id: str | None) -> RowFields | None:
+    """Return the fields that are named, with the usual ones beside them; None when none is."""
+    named = {"text": text, "title": title, "doc_id": None if doc_id is None else (doc_id,)}
+    given: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    return RowFields(**given) if given else None
 
 
 def print_report(report: IndexingReport, *, details: bool) -> None:

@@ -154,6 +154,16 @@ class DocumentStore:
             pairs["encoder"], int(pairs["dimension"]), pairs["analyzer"], pairs["created_by"], int(pairs["schema"])
         )
 
+    def note(self, name: str) -> str:
+        """Return what was noted under a name, or ''."""
+        found = self._select("SELECT value FROM manifest WHERE key = ?", [f"note {name}"])
+        return decoded(found[0][0]) if found else ""
+
+    def write_note(self, name: str, text: str) -> None:
+        """Note something in one commit, in the place of what was noted under the name."""
+        with _translated(self._path), self._transaction() as cursor:
+            cursor.execute("INSERT OR REPLACE INTO manifest VALUES (?, ?)", (f"note {name}", text))
+
     def revision(self) -> int:
         """Return how many commits were made."""
         return self._number("revision")

@@ -203,6 +203,15 @@ class Index:
         check_id(doc_id)
         return self._store.source_of(doc_id)
 
+    def note(self, name: str) -> str:
+        """Return what was noted under a name, or ''."""
+        return self._store.note(name)
+
+    def write_note(self, name: str, text: str) -> None:
+        """Keep a text with the index under a name, for whoever writes to it next."""
+        with self._writing():
+            self._store.write_note(name, text)
+
     def search_text(self, text: str, *, depth: int, where: Where | None = None) -> Found:
         """Return at most `depth` documents with BM25 scores, best first: those that share a word with the text."""
         conditions = parse(where)
