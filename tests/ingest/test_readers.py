@@ -298,6 +298,12 @@ def test_html_is_decoded_as_it_declares(tmp_path: Path) -> None:
     assert documents(run(tmp_path))[0].text == "Привет"
 
 
+@pytest.mark.parametrize(("name", "read"), [("a.xhtml", ["text"]), ("a.html", [])])
+def test_a_page_is_xml_by_its_name(tmp_path: Path, name: str, read: list[str]) -> None:
+    write(tmp_path / name, "<html><head><script src='a.js'/></head><p>text</p></html>")
+    assert [document.text for document in documents(run(tmp_path))] == read
+
+
 def test_binary_content_is_skipped_whatever_its_name(tmp_path: Path) -> None:
     write(tmp_path / "a.txt", b"\x7fELF\x00\x00\x01\x02\x00\x00\x00")
     assert skips(run(tmp_path))["a.txt"].reason is SkipReason.BINARY

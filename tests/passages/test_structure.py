@@ -191,6 +191,22 @@ def test_config_sections_are_headings() -> None:
     assert [(p.heading, p.first_line) for p in passages] == [("", 1), ("tool.a", 2), ("b", 5)]
 
 
+@pytest.mark.parametrize(
+    ("html", "kind", "read"),
+    [
+        ("<svg class='icon'/><p>text", Kind.HTML, "text"),
+        ("<svg><svg/><style/><title>no</title></svg><p>text", Kind.HTML, "text"),
+        ("<math/><script src='a.js'></script>text", Kind.HTML, "text"),
+        ("<p>text<script src='a.js'/><p>no", Kind.HTML, "text"),
+        ("<head><script src='a.js'/><title/></head><object/><p>text<br/>more", Kind.XHTML, "textmore"),
+        ("<?xml version='1.0'?>\n<head><script src='a.js'/></head><p>text", Kind.HTML, "text"),
+        ("<svg>no</svg><script>no</script><p>text", Kind.XHTML, "text"),
+    ],
+)
+def test_an_empty_element_hides_nothing_behind_it(html: str, kind: Kind, read: str) -> None:
+    assert joined(cut(html, kind=kind)) == read
+
+
 def test_html_headings_titles_and_dropped_elements() -> None:
     text = (
         "<head><title>Site &amp; more</title><style>h1{}</style></head>\n<body><nav>menu</nav>\n<h2>A <b>b</b></h2>\n"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from shortlist.passages.size import PassageSize
 
-_VERSION = 1  # raise it when the cutting changes, so that indexes read their files again
+_VERSION = 2  # raise it when the cutting changes, so that indexes read their files again
 DEFAULT_ID_FIELDS = ("_id", "id", "doc_id")
 
 

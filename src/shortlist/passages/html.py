@@ -27,11 +27,14 @@ _LINES = frozenset(["li", "tr", "dt", "dd", "br", "figcaption", "summary", "capt
 _CELLS = frozenset(["td", "th"])
 
 
-def html_blocks(html: str) -> tuple[Block, ...]:
-    """Return the blocks of a page; the page's title is the outermost heading when there is no h1."""
+def html_blocks(html: str, *, is_xml: bool = False) -> tuple[Block, ...]:
+    """Return the blocks of a page; the page's title is the outermost heading when there is no h1.
+
+    A page that begins with `<?xml` is XML, too.
+    """
     page = _Page(_title(html))
     line, place = 1, 0
-    for token in html_tokens(html):
+    for token in html_tokens(html, is_xml=is_xml or html.lstrip().startswith("<?xml")):
         if isinstance(token, Text):
             line += html.count("\n", place, token.start)
             place = token.start
@@ -40,6 +43,8 @@ def html_blocks(html: str) -> tuple[Block, ...]:
             page.end(token.name)
         else:
             page.begin(token.name)
+            if token.is_empty:
+                page.end(token.name)
     return page.finish()
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 _TAG = re.compile(r"</?([a-zA-Z][^\s/>]{0,50})|<!--|<[!?]")
 _STOP = re.compile(r">|=\s*([\"'])")
+_FOREIGN = frozenset({"svg", "math"})
 _RAW = frozenset({"script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"})
 
 
@@ -25,15 +26,19 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A tag's lower-case name; comments and declarations are not tags."""
+    """A tag's lower-case name; comments and declarations are not tags. `is_empty` is a start tag without content."""
 
     name: str
     is_end: bool
+    is_empty: bool = False
 
 
-def html_tokens(html: str) -> Iterator[Text | Tag]:
-    """Yield the tags and the text of a page, in order."""
-    scanner, place, raw = _Scanner(html), 0, ""
+def html_tokens(html: str, *, is_xml: bool = False) -> Iterator[Text | Tag]:
+    """Yield the tags and the text of a page, in order.
+
+    `<name/>` is empty in XML, and in HTML inside and for svg and math; elsewhere it is an open `<name>`.
+    """
+    scanner, place, raw, foreign = _Scanner(html), 0, "", 0
     while place < len(html):
         match = _raw_end(html, place, raw) if raw else _TAG.search(html, place)
         start = match.start() if match else len(html)
@@ -44,8 +49,11 @@ def html_tokens(html: str) -> Iterator[Text | Tag]:
         place = scanner.end_of(match)
         if name := (match[1] or "").lower():
             is_end = html[start + 1] == "/"
-            raw = name if name in _RAW and not is_end else ""
-            yield Tag(name, is_end)
+            is_empty = html.endswith("/>", start, place) and (is_xml or foreign > 0 or name in _FOREIGN)
+            if name in _FOREIGN and not is_empty:
+                foreign = max(0, foreign - 1) if is_end else foreign + 1
+            raw = name if name in _RAW and not (is_end or is_empty) else ""
+            yield Tag(name, is_end, is_empty)
 
 
 def _raw_end(html: str, place: int, name: str) -> re.Match[str] | None:

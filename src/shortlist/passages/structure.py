@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 
 from shortlist.passages.blocks import Block, plain_blocks
 from shortlist.passages.code import code_blocks
@@ -25,6 +26,7 @@ class Kind(str, Enum):
     MARKDOWN = "markdown"
     RST = "rst"
     HTML = "html"
+    XHTML = "xhtml"
     CODE = "code"
     CONFIG = "config"
 
@@ -49,6 +51,7 @@ _BLOCKS: Mapping[Kind, Callable[[str], Iterable[Block]]] = {
     Kind.MARKDOWN: markdown_blocks,
     Kind.RST: rst_blocks,
     Kind.HTML: html_blocks,
+    Kind.XHTML: partial(html_blocks, is_xml=True),
     Kind.CODE: code_blocks,
     Kind.CONFIG: config_blocks,
 }

@@ -21,5 +21,6 @@ def html(file: SourceFile) -> Iterator[Document | Problem]:
     charset = _CHARSET.search(data[:_PRESCAN])
     text, problems = decode(data, declared=charset[1].decode("ascii") if charset else "")
     yield from problems
-    for number, passage in enumerate(cut(text, kind=Kind.HTML, size=file.recipe.size), 1):
+    kind = Kind.XHTML if file.name.lower().endswith(".xhtml") else Kind.HTML
+    for number, passage in enumerate(cut(text, kind=kind, size=file.recipe.size), 1):
         yield file.document(passage, number, format="html")
