@@ -44,7 +44,7 @@ _KNOWN = {"d", "0", "1", "2", "3", "other", "blank", "space", *(f"t{i}" for i in
 def check_store(store: Store, encoder: Encoder) -> None:
     """Check an empty store that holds the vectors of `encoder`; it is empty again afterwards."""
     assert isinstance(store, Store), f"{type(store).__name__} lacks a method of a store"
-    for check in (_nothing, _round_trip, _replacing, _odd_ids, _ties, _blank, _filters, _queries):
+    for check in (_nothing, _round_trip, _replacing, _odd_ids, _ties, _blank, _filters, _queries, _spellings):
         check(store, encoder)
         store.delete(sorted(_KNOWN))
         assert store.count() == 0, f"{check.__name__} left {store.count()} documents"
@@ -134,6 +134,14 @@ def _filters(store: Store, encoder: Encoder) -> None:
         assert store.count(where) == len(expected), f"the filter {where} counts {store.count(where)}"
     store.upsert([Document("same words", "0", metadata={"lang": "fr"})])
     assert (store.count({"lang": "en"}), store.count({"lang": "fr"})) == (1, 1), "a filter sees what was replaced"
+
+
+def _spellings(store: Store, encoder: Encoder) -> None:
+    spelt = ["cr\u00e8me", "cre\u0300me", "inter\u00adnational", "international"]
+    store.upsert([Document(word, str(i)) for i, word in enumerate(spelt)])
+    for query, expected in {"creme": "01", spelt[0]: "01", spelt[1]: "01", spelt[2]: "23", spelt[3]: "23"}.items():
+        assert "".join(_words(store, query)) == expected, f"{query!r} does not find a word in each of its spellings"
+    assert [store.get(str(i)).text for i in range(4)] == spelt, "a stored text was spelt otherwise"
 
 
 def _queries(store: Store, encoder: Encoder) -> None:

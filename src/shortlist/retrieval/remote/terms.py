@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import qdrant_edge as qdrant
 
-from shortlist.retrieval.edge import K1, B
+from shortlist.retrieval.edge import K1, B, readable
 
 # the analyzer is only reached through BM25 weights: without length normalisation, tf (k + 1) / (tf + k) is tf but
 # for tf / k, so that rounding gives the count
@@ -53,7 +53,7 @@ class Analyzer:
 
     def counts(self, text: str) -> Terms:
         """Return how often each word occurs."""
-        found = self._model.embed_document(text.encode("utf-8", "replace").decode("utf-8"))
+        found = self._model.embed_document(readable(text))
         ids, weights = np.asarray(found.indices, np.int64), np.asarray(found.values, np.float64)
         order = np.argsort(ids)
         return Terms(ids[order], np.rint(weights)[order].astype(np.float32))
