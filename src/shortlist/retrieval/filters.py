@@ -7,7 +7,8 @@
     {"place.path": "notes.md"}          the file a passage stands in, which is no metadata
 
 Several fields must all match. Text, whole numbers, numbers, booleans and None are told
-apart as in JSON, but 1 and 1.0 are equal.
+apart as in JSON, but 1 and 1.0 are equal, and text in the metadata that is a number, as all
+numbers of a CSV are, is found as text and as number ("2019" and "-1.50", not "007" or "1e3").
 
 A value is stored as a hash of its field and itself, so one integer index serves all
 fields, and any field name and type works: the engine's own paths reject some names, and
@@ -19,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
@@ -29,6 +31,8 @@ Where = Mapping[str, Any]
 """A filter as the user writes it."""
 
 PATH = "place.path"
+
+_NUMERAL = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?")  # what a float holds
 
 OPERATORS = ("gt", "gte", "lt", "lte")
 
@@ -76,9 +80,10 @@ def facets(metadata: Mapping[str, Any], *, path: str | None = None) -> Facets:
     terms: dict[int, None] = {} if path is None else {_term(PATH, path): None}
     numbers: dict[str, list[float]] = {}
     for field, value in _leaves(metadata, ""):
-        terms[_term(field, value)] = None
-        if _is_number(value):
-            numbers.setdefault(_number(field), []).append(float(value))
+        for meant in (value, *_number_in(value)):
+            terms[_term(field, meant)] = None
+            if _is_number(meant):
+                numbers.setdefault(_number(field), []).append(float(meant))
     return Facets(tuple(terms), numbers)
 
 
@@ -126,6 +131,11 @@ def _is_number(value: Any) -> TypeGuard[int | float]:
         return math.isfinite(value)
     except OverflowError:  # a whole number beyond the range of a float
         return False
+
+
+def _number_in(value: Any) -> tuple[float, ...]:
+    """Return the number that a text is, if it is one and not, like a postal code, a row of digits."""
+    return (float(value),) if isinstance(value, str) and _NUMERAL.fullmatch(value) else ()
 
 
 def _term(field: str, value: Any) -> int:

@@ -17,6 +17,7 @@ METADATA: tuple[Mapping[str, Any], ...] = (
     {"lang": "de", "year": 2020.5, "tags": ["b"], "author": {"name": "Ada"}},
     {"lang": "en", "year": [1999, 2021], "ok": False, 'we"ird. ключ': "ü", "none": None},
     {},
+    {"year": "2019", "price": "-1.50", "zip": "01999"},
 )
 FILTERS: tuple[tuple[Mapping[str, Any] | None, str], ...] = (
     ({"lang": "en"}, "02"),
@@ -24,21 +25,25 @@ FILTERS: tuple[tuple[Mapping[str, Any] | None, str], ...] = (
     ({"lang": "en", "ok": True}, "0"),
     ({"ok": False}, "2"),
     ({"tags": "b"}, "01"),
-    ({"year": {"gte": 2019, "lt": 2021}}, "01"),
+    ({"year": {"gte": 2019, "lt": 2021}}, "014"),
     ({"year": {"gt": 2019}}, "12"),
-    ({"year": {"lte": 2019}}, "02"),
+    ({"year": {"lte": 2019}}, "024"),
     ({"year": {"gt": 1999, "lt": 2019}}, ""),
-    ({"year": 2019.0}, "0"),
-    ({"year": "2019"}, ""),
+    ({"year": 2019.0}, "04"),
+    ({"year": "2019"}, "4"),
+    ({"price": -1.5}, "4"),
+    ({"price": "-1.50"}, "4"),
+    ({"zip": 1999}, ""),
+    ({"zip": {"gt": 0}}, ""),
     ({"ok": 1}, ""),
     ({"author.name": "Ada"}, "1"),
     ({'we"ird. ключ': "ü"}, "2"),
     ({"none": None}, "2"),
     ({"absent": "x"}, ""),
-    ({}, "0123"),
-    (None, "0123"),
+    ({}, "01234"),
+    (None, "01234"),
 )
-_KNOWN = {"d", "0", "1", "2", "3", "other", "blank", "space", *(f"t{i}" for i in range(300)), *ODD_IDS}
+_KNOWN = {"d", "0", "1", "2", "3", "4", "other", "blank", "space", *(f"t{i}" for i in range(300)), *ODD_IDS}
 
 
 def check_store(store: Store, encoder: Encoder) -> None:
