@@ -100,8 +100,10 @@ def test_a_file_name_that_is_no_utf8_can_be_indexed_and_shown(docs: Path) -> Non
         (docs / name).write_text("A zebra has stripes.", encoding="utf-8")
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
-    assert run("index", docs / name).code == 0
+    assert run("index", docs).code == 0
     assert lexical("zebra", docs / ".shortlist").json()["results"][0]["place"]["path"] == r"caf\xe9.txt"
+    assert lexical("zebra", docs / name).texts() == ["A zebra has stripes."]
+    assert lexical("tower", docs / name).texts() == []
 
 
 def change(index: Path, statement: str) -> None:

@@ -146,7 +146,7 @@ def ready_index(path: Path, chosen: Settings) -> Path:
 
 def within(path: Path) -> dict[str, Any]:
     """Keep to the file that was named; its index holds its neighbours too, once they were indexed."""
-    return {PATH: path.name} if path.is_file() else {}
+    return {PATH: printable(path.name)} if path.is_file() else {}
 
 
 def _where(text: str | None) -> dict[str, Any]:
