@@ -25,6 +25,7 @@
     └── StoreError
         ├── IndexNotFoundError      no index at that path
         ├── IndexLockedError        another process has it open
+        ├── ReadOnlyIndexError      its folder takes no changes
         ├── IndexMismatchError      made with another model or schema version
         ├── CorruptIndexError       files are damaged
         └── StorageFullError        the disk is full; the last committed state is intact
@@ -137,6 +138,10 @@ class IndexNotFoundError(StoreError):
 
 class IndexLockedError(StoreError):
     """Another process has the index open for writing."""
+
+
+class ReadOnlyIndexError(StoreError):
+    """The index's folder cannot be written to."""
 
 
 class IndexMismatchError(StoreError):

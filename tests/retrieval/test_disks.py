@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from shortlist.errors import StorageFullError, StoreError
+from shortlist import index_paths
+from shortlist.cli.search import ready_index
+from shortlist.errors import ReadOnlyIndexError, StorageFullError, StoreError
 from shortlist.retrieval import BM25, Dense, Index
+from shortlist.settings import Settings
 from shortlist.types import Document, Query
 
 from .material import HashingEncoder
@@ -36,10 +39,23 @@ def test_a_disk_that_is_read_only_is_searched_and_not_written(disk_of: Callable[
         assert_whole(index, 50)
         with pytest.raises(StoreError, match="opened with read_only=True"):
             index.upsert([Document("x", "x")])
-    with pytest.raises(StoreError, match=r"cannot write to .*; open with read_only=True to search only"):
+    with pytest.raises(ReadOnlyIndexError, match=r"cannot write to .*; it can only be opened read-only"):
         Index.open(folder, encoder=HashingEncoder())
     with pytest.raises(StoreError, match="cannot make the folder"):
         Index.create(disk / "another", encoder=HashingEncoder())
+
+
+def test_a_folder_with_its_index_on_a_read_only_disk_is_searched_as_it_was_indexed(
+    disk_of: Callable[[str], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    docs, chosen = disk_of("400m"), Settings(engine="onnxruntime")
+    (docs / "a.txt").write_text("text", encoding="utf-8")
+    index_paths([docs], docs / ".shortlist", settings=chosen)
+    subprocess.run(["mount", "-o", "remount,ro", str(docs)], check=True)
+    assert ready_index(docs, chosen) == docs / ".shortlist"
+    said = " ".join(capsys.readouterr().err.split())
+    assert said.startswith("note: cannot write to")
+    assert said.endswith("it can only be opened read-only; searching what is committed so far")
 
 
 def test_optimising_without_room_is_refused_and_loses_nothing(disk_of: Callable[[str], Path]) -> None:

@@ -48,7 +48,8 @@ from shortlist.cli.output import (
 )
 from shortlist.cli.places import INDEX_FOLDER, default_index, is_index
 from shortlist.cli.progress import IndexingProgress
-from shortlist.errors import IndexLockedError, InputError
+from shortlist.errors import IndexLockedError, InputError, ReadOnlyIndexError
+from shortlist.ingest.walk import printable
 from shortlist.retrieval.filters import PATH
 from shortlist.settings import Settings
 from shortlist.types import Query, Ranking, ScoredDocument
@@ -130,7 +131,7 @@ def ready_index(path: Path, chosen: Settings) -> Path:
     try:
         with IndexingProgress() as progress:
             report = index_paths([path], target, settings=chosen, watch=progress.watch)
-    except IndexLockedError as error:
+    except (IndexLockedError, ReadOnlyIndexError) as error:
         if not is_index(target):
             raise
         note = f"note: {error}; searching what is committed so far"

@@ -17,6 +17,7 @@ from shortlist.errors import (
     IndexMismatchError,
     IndexNotFoundError,
     InputError,
+    ReadOnlyIndexError,
     StorageFullError,
     StoreError,
 )
@@ -173,13 +174,13 @@ def _writer_lock(path: Path) -> ProcessLock:
         lock.acquire("exclusive")
     except IndexLockedError as error:
         raise IndexLockedError(
-            f"{path} is open for writing by {_writer(path)}; wait until it is done, or open with read_only=True"
+            f"{path} is open for writing by {_writer(path)}; wait until it is done, or open it read-only"
         ) from error
     try:
         pid.write_text(str(os.getpid()), encoding="ascii")
     except OSError as error:
         lock.release()
-        raise StoreError(f"cannot write to {path}: {error}; open with read_only=True to search only") from error
+        raise ReadOnlyIndexError(f"cannot write to {path}: {error}; it can only be opened read-only") from error
     return lock
 
 
