@@ -10,11 +10,14 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra 'train'")
 
+from shortlist.build.indexing import index_paths
 from shortlist.build.models import blend_parts, load_model
 from shortlist.build.query_map import FILE
 from shortlist.build.training import Wanted, train_model
 from shortlist.errors import CorruptModelError, InputError
 from shortlist.scorers.cosine import mapped, read_map
+from shortlist.training.copies import Passages
+from shortlist.training.examples import Asked, Judged
 from shortlist.training.query_map import DECAYS, Labelled, choose, fit, ndcg
 from shortlist.training.recipe import Recipe
 from shortlist.types import Document, Query
@@ -98,6 +101,31 @@ def test_the_packaged_blend_takes_a_map_and_its_folder_loads(tmp_path: Path) -> 
     query, documents = Query("what of the jet"), [Document("about a jet in flow", "1"), Document("paint", "2")]
     plain, other = (load_model(name).score(query, documents).values for name in ("shortlist-l6", str(out)))
     assert not np.allclose(plain, other, atol=0.1)
+
+
+def test_the_stored_copy_of_a_judged_passage_stands_for_it(tmp_path: Path) -> None:
+    """The index holds each relevant passage under a title that the rows leave out."""
+    data, said = data_of(tmp_path), list[str]()
+    stored = [{"title": "Notes", "text": json.loads(line)["positive"]} for line in data.read_text().splitlines()]
+    (tmp_path / "docs.jsonl").write_text("\n".join(map(json.dumps, stored)))
+    index_paths([tmp_path / "docs.jsonl"], tmp_path / "index")
+    wanted = Wanted([data], tmp_path / "model", kind="query-map", index=tmp_path / "index")
+    train_model(wanted, Recipe(), tell=said.append)
+    assert "6 queries with a relevant passage, 12 passages" in "\n".join(said)
+
+
+def test_a_copy_has_the_label_of_the_passage_it_is_nearest_to() -> None:
+    vectors = np.eye(4, dtype=np.float32)[[0, 1, 2, 3, 1]]
+    vectors[4] = [0.0, 0.97, 0.0, np.sqrt(1 - 0.97**2)]
+    documents = [Document("Good.", title="Title"), *(Document(text) for text in ("fine", "bad", "far", "fine, too"))]
+    passages = Passages(documents, vectors)
+    asked = Asked("q", [Judged("good", 2, None, 1), Judged("fine", 1, None, 2), Judged("bad", 0, None, 3)])
+    untitled = np.asarray([0.6, 0.0, 0.8, 0.0], np.float32)  # nearer to another than to its titled copy
+    labels = passages.labels(asked, [untitled, vectors[1], vectors[2]])
+    assert labels.tolist() == [2, 1, 0, 0, 1]
+    assert passages.holds("good", untitled)
+    assert not passages.holds("better", untitled)
+    assert not Passages([], np.zeros((0, 4), np.float32)).holds("good", untitled)
 
 
 def test_a_map_needs_a_blend_and_labels(tmp_path: Path) -> None:

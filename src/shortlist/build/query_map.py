@@ -15,8 +15,9 @@ from shortlist.errors import InputError
 from shortlist.protocols import Role
 from shortlist.retrieval import BM25, Dense, Index
 from shortlist.settings import Settings
+from shortlist.training.copies import Passages
 from shortlist.training.examples import Asked, folded
-from shortlist.types import Query
+from shortlist.types import Document, Query
 
 if TYPE_CHECKING:
     from shortlist.training.query_map import Labelled
@@ -68,31 +69,35 @@ def train_map(
 def _labelled(
     asked: Sequence[Asked], index: Path | None, model: str, settings: Settings, tell: Callable[[str], None]
 ) -> Labelled:
-    """Encode the queries, and every passage that is judged or near one of them."""
+    """Encode the queries, every passage near one of them, and every judged one of which none of those is a copy."""
     from shortlist.training.query_map import Labelled
 
     with ExitStack() as opened:
         encoder = opened.enter_context(closing(load_encoder(replace(settings, encoder=model))))
-        near: list[str] = []
+        near: list[Document] = []
         if index is not None:
             stored = opened.enter_context(Index.open(index, encoder=encoder, read_only=True))
             near = _near(asked, [BM25(stored), Dense(stored, encoder)])
-        pool = {folded(text): text for text in [*near, *(one.text for ask in asked for one in ask.passages)]}
-        tell(f"{len(asked)} queries with a relevant passage, {len(pool)} passages")
+        given = {folded(one.text): one.text for ask in asked for one in ask.passages}
         queries = encoder.encode([ask.query for ask in asked], role=Role.QUERY)
-        passages = encoder.encode(list(pool.values()), role=Role.DOCUMENT)
-    places = {text: place for place, text in enumerate(pool)}
-    labels = np.zeros((len(asked), len(pool)), np.float32)
-    for row, ask in enumerate(asked):
-        for one in ask.passages:
-            labels[row, places[folded(one.text)]] = one.label
-    return Labelled(np.asarray(queries, np.float32), np.asarray(passages, np.float32), labels)
+        texts = [*(document.full_text for document in near), *given.values()]
+        vectors = np.asarray(encoder.encode(texts, role=Role.DOCUMENT), np.float32)
+    theirs, own = vectors[: len(near)], dict(zip(given, vectors[len(near) :], strict=True))
+    indexed = Passages(near, theirs)
+    alone = [name for name, text in given.items() if not indexed.holds(text, own[name])]
+    pool = Passages(
+        [*near, *(Document(given[name]) for name in alone)], np.stack([*theirs, *(own[name] for name in alone)])
+    )
+    tell(f"{len(asked)} queries with a relevant passage, {len(pool.vectors)} passages")
+    labels = [pool.labels(ask, [own[folded(one.text)] for one in ask.passages]) for ask in asked]
+    return Labelled(np.asarray(queries, np.float32), pool.vectors, np.stack(labels))
 
 
-def _near(asked: Sequence[Asked], retrievers: Sequence[BM25 | Dense]) -> list[str]:
-    found: dict[str, None] = {}
+def _near(asked: Sequence[Asked], retrievers: Sequence[BM25 | Dense]) -> list[Document]:
+    """Return what the retrievers find for the queries, each text once."""
+    found: dict[str, Document] = {}
     for ask in asked:
         for retriever in retrievers:
-            ranking = retriever.retrieve(Query(ask.query), depth=_DEPTH)
-            found |= dict.fromkeys(document.full_text for document in ranking.documents if document.full_text.strip())
-    return list(found)
+            for document in retriever.retrieve(Query(ask.query), depth=_DEPTH).documents:
+                found.setdefault(folded(document.full_text), document)
+    return [document for document in found.values() if document.full_text.strip()]

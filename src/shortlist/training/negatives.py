@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from shortlist.protocols import Retriever, Scorer
+from shortlist.training.copies import COPY_COSINE
 from shortlist.training.examples import Asked, folded
 from shortlist.types import Document, Query
-
-_SAME_COSINE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +102,4 @@ class Miner:
         if self._encode is None or not texts or not relevant:
             return list(texts)
         nearness = (self._encode(texts) @ self._encode(relevant).T).max(1)
-        return [text for text, near in zip(texts, nearness, strict=True) if near < _SAME_COSINE]
+        return [text for text, near in zip(texts, nearness, strict=True) if near < COPY_COSINE]
