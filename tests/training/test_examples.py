@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -65,6 +66,19 @@ def test_pairs_triplets_and_lists_are_read_alike(tmp_path: Path) -> None:
         ([{"query": "q", "positive": "a", "negatives": {"b": 1}}], r"row 1: 'negatives' must be a text or a list"),
         ([["a", "x"]], "row 1: is no object but list"),
         ([{"query": "q", "positive": "a", "negatives": ["b"], "scores": [1]}], r"a list of 2 finite numbers"),
+        ([pair("a", "x", negatives=["n"])], "row 1: 'negatives' cannot stand beside 'passage', which takes 'label', "),
+        ([pair("a", "x", labels=0)], "row 1: 'labels' cannot stand beside 'passage'"),
+        ([pair("a", "x", positive="y")], "row 1: 'passage' cannot stand beside 'positive'"),
+        ([{"query": "q", "passages": ["a", "b"], "label": [0, 1]}], "row 1: 'label' cannot stand beside 'passages'"),
+        ([{"query": "q", "positive": "a", "teacher": [3], "title": "t"}], "row 1: 'teacher', 'title' cannot stand"),
+        ([{"query": "q", "passages": ["a"], "teacher": [3], "scores": [1]}], "row 1: 'teacher' and 'scores' are two"),
+        ([pair("a", "x", label=None)], "row 1: 'label' is null"),
+        ([{"query": "q", "passages": ["a", "b"], "labels": None}], "row 1: 'labels' is null"),
+        ([pair("a", "x", label=10**400)], "row 1: 'label' must be a finite number"),
+        ([pair("a", "x", title=3)], "row 1: 'title' must be a text, not 3"),
+        ([{"query": "q", "passages": []}], "row 1: has no passages: 'passages' is empty"),
+        ([{"query": "q", "positive": [], "negatives": []}], "row 1: has no passages"),
+        (["\n", '{"query": "a", "passage": ' + "[" * 100_000 + "]" * 100_000 + "}"], "row 2: maximum recursion"),
         ([pair("a", "x"), pair("b", "x")], "all 2 rows have the same passage"),
         ([pair("a", "x", label=0), pair("b", "y", label=0)], "all labels of 2 rows are 0"),
         ([pair("a", " "), pair("", "y")], r"none is left to learn from: .*row 1.*row 2"),
@@ -78,8 +92,42 @@ def test_data_that_cannot_be_used_are_refused_by_their_rows(tmp_path: Path, rows
 def test_what_a_language_models_order_was_recorded_as_is_read(tmp_path: Path) -> None:
     """`PermutationRecorder` writes groups, which have a teacher and an empty list of labels."""
     order = file(tmp_path, asdict(Group("q", ("a", "b", "c"), (1.0, 0.0, -1.0), "m")))
-    (asked,) = read_examples([order]).asked
+    found = read_examples([order])
+    assert found.warnings == []
+    (asked,) = found.asked
     assert [(one.text, one.label, one.score) for one in asked.passages] == [("a", 1, 1), ("b", 0, 0), ("c", 0, -1)]
+
+
+def test_fields_of_another_form_may_stand_there_empty(tmp_path: Path) -> None:
+    """As tables of mixed forms are written, with a null in every column that a row has nothing for."""
+    path = file(
+        tmp_path,
+        pair("a", "yes", positive=None, negatives=None, label=1, title=None, score=None),
+        {"query": "b", "passage": None, "positive": "yes", "negatives": ["no"], "label": None, "title": None},
+        {"query": "c", "passage": None, "positive": "yes", "negatives": None, "label": None, "title": None},
+    )
+    found = read_examples([path])
+    assert [[one.text for one in asked.passages] for asked in found.asked] == [["yes"], ["yes", "no"], ["yes"]]
+
+
+def test_a_file_in_another_encoding_is_refused_by_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "old.jsonl"
+    path.write_bytes('{"query": "a", "passage": "b"}\n{"query": "Größe", "passage": "Maße"}\n'.encode("latin-1"))
+    with pytest.raises(InputError, match=r"1 rows are no valid JSON in UTF-8: old\.jsonl row 2: .*0xf6"):
+        read_examples([path])
+
+
+def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
+    whole = gzip.compress("".join(f'{{"query": "{n**9}", "passage": "b"}}\n' for n in range(999)).encode())
+    (tmp_path / "cut.jsonl.gz").write_bytes(whole[:500] + bytes(500) + whole[1000:])
+    with pytest.raises(InputError, match=r"cannot read .*cut\.jsonl\.gz"):
+        read_examples([tmp_path / "cut.jsonl.gz"])
+
+
+def test_of_several_files_a_repeated_pair_names_both_places(tmp_path: Path) -> None:
+    one = file(tmp_path, pair("q", "a"), pair("q", "b", label=0), name="one.jsonl")
+    other = file(tmp_path, pair("r", "c"), pair("q", "b", label=0), name="other.jsonl")
+    assert read_examples([one, other]).warnings == ["a pair is repeated: other.jsonl row 2 (as one.jsonl row 2)"]
 
 
 def test_what_can_be_borne_is_a_warning_that_names_rows(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,20 +18,13 @@ _SHAPES = (
     " teacher if there is one), or 'positive' (a text or a list) with 'negatives' (a list) and 'scores' (one for each"
     " passage, the positives first), or 'passages' with 'labels' or 'teacher'"
 )
-_READ = {
-    "query",
-    "passage",
-    "label",
-    "title",
-    "score",
-    "positive",
-    "negatives",
-    "scores",
-    "passages",
-    "labels",
-    "teacher",
+_FORMS = {  # the field that tells a form -> what else it may have; the first one that a row has is taken
+    "passages": {"labels", "teacher", "scores"},
+    "positive": {"negatives", "scores"},
+    "passage": {"label", "title", "score"},
 }
-_PASSED_OVER = {"source", "lexical", "offset"}  # of `groups.Group`, which `PermutationRecorder` writes whole
+_READ = {"query", *_FORMS, *(name for fields in _FORMS.values() for name in fields)}
+_PASSED_OVER = {"source", "lexical", "offset", "others"}  # of `groups.Group`, which `PermutationRecorder` writes whole
 _SHOWN = 8
 
 
@@ -68,7 +63,7 @@ class Examples:
 def read_rows(files: Sequence[Path]) -> list[tuple[str, int, Any]]:
     """Read JSONL files, gzipped or not: file name, row from 1, value. Blank lines are passed over.
 
-    Raises InputError for a file that is not there or no JSONL, naming the first rows that are none.
+    Raises InputError for a file that is not there or no JSONL in UTF-8, naming the first rows that are none.
     """
     found: list[tuple[str, int, Any]] = []
     broken: list[str] = []
@@ -79,27 +74,27 @@ def read_rows(files: Sequence[Path]) -> list[tuple[str, int, Any]]:
                 broken.append(f"{file.name} row {number}: {error}")
             found.append((file.name, number, value))
     if broken:
-        raise InputError(f"{len(broken)} rows are no valid JSON: {_listed(broken)}")
+        raise InputError(f"{len(broken)} rows are no valid JSON in UTF-8: {_listed(broken)}")
     if not found:
         raise InputError(f"there are no rows in {', '.join(map(str, files))}; {_SHAPES}")
     return found
 
 
-def _value(line: str) -> tuple[Any, str]:
+def _value(line: bytes) -> tuple[Any, str]:
     try:
-        return json.loads(line), ""
-    except ValueError as error:
+        return json.loads(line.decode("utf-8-sig")), ""
+    except (ValueError, RecursionError) as error:
         return None, str(error)
 
 
-def _lines(file: Path) -> Iterator[tuple[int, str]]:
+def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
     opened = gzip.open if file.suffix == ".gz" else open
     try:
-        with opened(file, "rt", encoding="utf-8-sig", errors="replace") as lines:
+        with opened(file, "rb") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield number, line
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"cannot read {file}: {error}") from error
 
 
@@ -138,6 +133,7 @@ class _Reading:
         self._evaluation = evaluation
         self._asked: dict[str, Asked] = {}
         self._first: dict[str, str] = {}  # query -> where it is asked first
+        self._places: dict[tuple[str, str], str] = {}  # query, passage -> where the pair is first
         self._noted: dict[str, list[str]] = {}
         self._wrong: list[str] = []
 
@@ -176,14 +172,14 @@ class _Reading:
             if not one.text.strip():
                 self._note("a passage is empty and was left out", where)
             elif one.text in known:
-                before = known[one.text]
-                same = before.label == one.label
+                same = known[one.text].label == one.label
                 what = "a pair is repeated" if same else "a pair has another label than before, which is the one kept"
-                self._note(what, f"{where} (as row {before.row})")
+                self._note(what, f"{where} (as {self._places[query, one.text]})")
             else:
                 if folded(one.text) == folded(query):
                     self._note("a passage is the query itself", where)
                 known[one.text] = one
+                self._places[query, one.text] = where
                 asked.passages.append(one)
         return None
 
@@ -210,26 +206,50 @@ def parsed(row: Any, number: int) -> tuple[str, list[Judged]]:
     query = row.get("query")
     if not isinstance(query, str):
         raise InputError(f"has no text 'query'; its fields are {_fields(row)}")
-    if "passages" in row:
-        texts = _texts(row, "passages")
-        scores = _numbers(row, "teacher" if row.get("teacher") else "scores", len(texts))
+    form = _form(row)
+    texts = _texts(row, form)
+    if form == "passages":
+        scores = _numbers(row, "teacher", len(texts)) or _numbers(row, "scores", len(texts))
         labels = _numbers(row, "labels", len(texts)) or [1.0, *[0.0] * (len(texts) - 1)]
-    elif "positive" in row:
-        positives, negatives = _texts(row, "positive"), _texts(row, "negatives") if "negatives" in row else []
-        texts = positives + negatives
-        scores, labels = _numbers(row, "scores", len(texts)), [1.0] * len(positives) + [0.0] * len(negatives)
-    elif "passage" in row:
-        texts = _texts(row, "passage")
+    elif form == "positive":
+        negatives = _texts(row, "negatives") if row.get("negatives") is not None else []
+        labels = [1.0] * len(texts) + [0.0] * len(negatives)
+        texts += negatives
+        scores = _numbers(row, "scores", len(texts))
+    else:
         if len(texts) != 1:
             raise InputError(f"'passage' must be one text; got {len(texts)}. Lists go into 'positive' and 'negatives'")
         scores, labels = _numbers(row, "score", 1), _numbers(row, "label", 1) or [1.0]
-    else:
-        raise InputError(f"has neither 'passage' nor 'positive' nor 'passages'; its fields are {_fields(row)}")
+        texts = [_title(row) + texts[0]]
+    if not texts:
+        raise InputError(f"has no passages: {form!r} is empty")
     if any(label < 0 for label in labels):
         raise InputError(f"has a label below 0: {min(labels):g}")
-    title = f"{row['title']}\n" if isinstance(row.get("title"), str) and row["title"] and "passage" in row else ""
     given: Sequence[float | None] = scores or [None] * len(texts)
-    return query, [Judged(title + t, a, s, number) for t, a, s in zip(texts, labels, given, strict=True)]
+    return query, [Judged(t, a, s, number) for t, a, s in zip(texts, labels, given, strict=True)]
+
+
+def _form(row: Mapping[str, Any]) -> str:
+    """Return the field that tells a row's form; raises InputError for fields that have no part in it."""
+    given = {name for name in _READ & row.keys() if row[name] not in (None, [])}
+    form = next((name for name in _FORMS if name in given), None) or next((n for n in _FORMS if n in row), None)
+    if form is None:
+        raise InputError(f"has neither 'passage' nor 'positive' nor 'passages'; its fields are {_fields(row)}")
+    if spare := given - {"query", form, *_FORMS[form]}:
+        raise InputError(f"{_quoted(spare)} cannot stand beside {form!r}, which takes {_quoted(_FORMS[form])}")
+    if {"teacher", "scores"} <= given:
+        raise InputError("'teacher' and 'scores' are two names of the same; give one")
+    for name in ("label", "labels"):
+        if name in _FORMS[form] and name in row and row[name] is None:
+            raise InputError(f"{name!r} is null; leave it out, or give it")
+    return form
+
+
+def _title(row: Mapping[str, Any]) -> str:
+    title = row.get("title") or ""
+    if not isinstance(title, str):
+        raise InputError(f"'title' must be a text, not {title!r:.60}")
+    return f"{title}\n" if title else ""
 
 
 def _texts(row: Mapping[str, Any], name: str) -> list[str]:
@@ -245,10 +265,15 @@ def _numbers(row: Mapping[str, Any], name: str, count: int) -> list[float]:
     if value is None or value == []:
         return []
     numbers = value if isinstance(value, list) else [value]
-    if len(numbers) != count or not all(isinstance(n, int | float) and abs(n) < float("inf") for n in numbers):
+    largest = sys.float_info.max  # whole numbers may be above
+    if len(numbers) != count or not all(isinstance(n, int | float) and abs(n) <= largest for n in numbers):
         wanted = "a finite number" if count == 1 else f"a list of {count} finite numbers, one for each passage"
         raise InputError(f"{name!r} must be {wanted}, not {value!r:.60}")
     return [float(n) for n in numbers]
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, sorted(names)))
 
 
 def _fields(row: Mapping[str, Any]) -> str:
