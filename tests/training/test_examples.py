@@ -225,6 +225,24 @@ def test_each_positive_is_alone_among_negatives_or_all_stand_together() -> None:
     assert list(groups_of(Examples([ASKED], 1, []), Building(), None)) == []
 
 
+def test_without_irrelevant_passages_those_of_a_lower_grade_stand_beside_a_positive() -> None:
+    graded = Asked("q", [Judged("fair", 1, None, 1), Judged("best", 4, None, 2), Judged("good", 2, None, 3)])
+    made = groups_of(Examples([graded], 3, []), Building(), None)
+    assert [(g.passages, g.labels) for g in made] == [
+        (("best", "good", "fair"), (1.0, 0.5, 0.25)),
+        (("good", "fair"), (0.5, 0.25)),
+    ]
+
+
+def test_scores_of_a_teacher_stay_where_it_has_not_scored_all() -> None:
+    asked = Asked("q", [Judged("good 10", 1, 3.0, 1), Judged("bad", 0, -1.0, 1), Judged("new", 0, None, 2)])
+    miner = Miner([Window(Listed("mined"), 1, 1, 1)], keep=None, encode=None)
+    (group,) = groups_of(Examples([asked, ASKED], 2, []), Building(), miner=None)
+    assert group.teacher == (3.0, -1.0, None)
+    both = list(groups_of(Examples([asked, ASKED], 2, []), Building(), miner))
+    assert [one.teacher for one in both] == [(3.0, -1.0, None, None), ()]
+
+
 class Backwards:
     """A reranker that turns the order around."""
 

@@ -168,6 +168,14 @@ def test_list_mle_does_not_order_what_nothing_tells_apart() -> None:
     assert find_loss("list-mle")(scores, one).item() == pytest.approx(find_loss("softmax")(scores, one).item())
 
 
+def test_list_mle_orders_nothing_by_a_teacher_that_scored_a_part_of_a_group() -> None:
+    present, silent = torch.ones(1, 4, dtype=torch.bool), torch.zeros(1, 4)
+    labels, scores = torch.tensor([[1.0, 0.0, 0.0, 0.0]]), torch.tensor([[0.3, 1.0, -0.5, 0.2]])
+    partly = Targets(labels, torch.tensor([[3.0, -2.0, -4.0, 0.0]]), present, torch.tensor([[True, True, True, False]]))
+    unheard = Targets(labels, silent, present, silent.bool())
+    assert find_loss("list-mle")(scores, partly).item() == find_loss("list-mle")(scores, unheard).item()
+
+
 def test_an_unknown_loss_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match="softmax, binary"):
         find_loss("hinge")

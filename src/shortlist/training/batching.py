@@ -17,13 +17,13 @@ def padded(rows: Sequence[Sequence[float]], size: int) -> Tensor:
 
 
 def targets_of(groups: Sequence[Group], *, temperature: float = 1.0) -> Targets:
-    """Return labels and the teacher's scores over the temperature, `[groups, size]`; without a teacher they are 0."""
+    """Return labels and the teacher's scores over the temperature, `[groups, size]`; where it has none they are 0."""
     size = max(len(group.passages) for group in groups)
     return Targets(
         padded([group.relevance for group in groups], size),
-        padded([group.teacher for group in groups], size) / temperature,
+        padded([[score or 0.0 for score in group.teacher] for group in groups], size) / temperature,
         padded([(1.0,) * len(group.passages) for group in groups], size).bool(),
-        padded([(1.0,) * len(group.teacher) for group in groups], size).bool(),
+        padded([[float(score is not None) for score in group.teacher] for group in groups], size).bool(),
     )
 
 

@@ -14,9 +14,10 @@ from shortlist.training.negatives import Miner
 class Building:
     """How groups are made of a query's passages.
 
-    A group holds one relevant passage and at most `negatives` others. A query with several relevant
-    passages makes at most `positives` groups; with `together` it makes one, of all its passages
-    with their graded labels, for losses over orders.
+    A group holds one relevant passage and at most `negatives` others; of a query that has relevant
+    passages only, these are those of a lower grade. A query with several relevant passages makes at
+    most `positives` groups; with `together` it makes one, of all its passages with their graded
+    labels, for losses over orders.
     """
 
     negatives: int = 7
@@ -42,19 +43,19 @@ def _groups(asked: Asked, negatives: Sequence[Judged], options: Building, highes
         yield _group(asked.query, [*relevant, *negatives[: options.negatives]], highest)
         return
     for place, positive in enumerate(relevant[: options.positives]):
-        start = place * options.negatives % max(1, len(negatives))  # another part of them for each positive
-        turned = [*negatives[start:], *negatives[:start]][: options.negatives]
+        others = negatives or [one for one in relevant if one.label < positive.label]
+        start = place * options.negatives % max(1, len(others))  # another part of them for each positive
+        turned = [*others[start:], *others[:start]][: options.negatives]
         if turned:
             yield _group(asked.query, [positive, *turned], highest)
 
 
 def _group(query: str, passages: Sequence[Judged], highest: float) -> Group:
-    scores = [one.score for one in passages]
-    teacher = tuple(score for score in scores if score is not None)
+    scores = tuple(one.score for one in passages)
     return Group(
         query,
         tuple(one.text for one in passages),
-        teacher if len(teacher) == len(passages) else (),
+        () if all(score is None for score in scores) else scores,
         "pairs",
         labels=tuple(one.label / highest for one in passages),
     )

@@ -25,14 +25,15 @@ class Group:
     `teacher` holds one score a passage: what it is measured in is the loss's affair (its
     temperature). As mined it is the bi-encoder's cosine, in -1..1, and `lexical` holds the
     BM25 scores, 0 or more, `others` the cosines of further bi-encoders, a row each; `ensemble`
-    makes one teacher of all. Without a teacher it is empty. `labels`, in 0..1, are given where
+    makes one teacher of all. Without a teacher it is empty, and where only some passages have a
+    score the others have None. `labels`, in 0..1, are given where
     the first is not the only relevant one. `offset` is what the other parts of a blend add to
     the score of each passage.
     """
 
     query: str
     passages: tuple[str, ...]
-    teacher: tuple[float, ...]
+    teacher: tuple[float | None, ...]
     source: str
     lexical: tuple[float, ...] = ()
     labels: tuple[float, ...] = ()

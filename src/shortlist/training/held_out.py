@@ -43,8 +43,9 @@ def measured(student: Student, groups: Sequence[Group], recipe: Recipe) -> dict[
     for head in range(len(rows[0])):
         name = "" if head == len(rows[0]) - 1 else f"_exit_{recipe.exits[head]}"
         figures |= _figures(name, telling, [row[head] for row in rows])
-    if all(group.teacher for group in telling):
-        figures |= _figures("_teacher", telling, [group.teacher for group in telling])
+    taught = [[score for score in group.teacher if score is not None] for group in telling]
+    if all(len(scores) == len(group.passages) for group, scores in zip(telling, taught, strict=True)):
+        figures |= _figures("_teacher", telling, taught)
     return figures
 
 

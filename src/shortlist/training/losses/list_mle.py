@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from shortlist.training.losses.masked import mean_over_groups
@@ -15,8 +17,11 @@ def list_mle(scores: Tensor, targets: Targets) -> Tensor:
 
     The order is that of the labels, and among equal labels the teacher's. Places after the
     last label above 0 are all equally irrelevant when the teacher is silent: what the labels
-    do not tell apart is left out of the likelihood, and only stands below.
+    do not tell apart is left out of the likelihood, and only stands below. A teacher that scored
+    a part of a group orders none of it: the others have no place in its order.
     """
+    whole = (targets.taught | ~targets.present).all(-1, keepdim=True)  # [groups, 1]
+    targets = replace(targets, teacher=targets.teacher * whole)
     present, order = targets.present, _order(targets)
     sorted_scores = scores.masked_fill(~present, _NEVER).gather(-1, order)
     rest = sorted_scores.flip(-1).logcumsumexp(-1).flip(-1)  # log of the sum over this place and those behind it
