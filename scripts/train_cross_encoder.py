@@ -49,7 +49,7 @@ RECIPE = Recipe(
     temperature=1.0,  # the teacher's scores are logits already
     max_length=288,
     tokens_per_batch=4096,
-    dev_groups=150,
+    dev_queries=150,
     report_minutes=11,
     seed=3,
     bf16=True,
@@ -100,8 +100,7 @@ def tell(moment: Moment) -> None:
 def measure(work: Path) -> None:
     """Write the averaged model's figures on the groups that the recipe's own seed holds out."""
     groups = list(read_groups(work / "taught.jsonl.gz"))
-    random.Random(RECIPE.seed).shuffle(groups)
-    dev, _ = split_by_query(groups, RECIPE.dev_groups)
+    dev, _ = split_by_query(groups, RECIPE.dev_queries, random.Random(RECIPE.seed))
     student = CrossEncoderStudent.load(work / "model", RECIPE)
     figures = measured(student, dev, RECIPE)
     (work / "model" / "figures.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")

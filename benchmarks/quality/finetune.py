@@ -67,7 +67,7 @@ NEGATIVES = 4
 EPOCHS = {50: 4.0, 200: 1.5, 0: 1.0}
 RECIPE = Recipe(
     groups_per_step=8, learning_rate=5e-5, head_learning_rate=5e-5, warmup=0.1, label_weight=1.0, max_length=192,
-    dev_groups=0, bf16=has_bf16(), report_steps=10**6,
+    dev_queries=0, bf16=has_bf16(), report_steps=10**6,
 )  # fmt: skip
 
 KINDS = ("query-map", "cross-encoder")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -86,10 +87,13 @@ def test_groups_survive_the_disk(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A two-layer BERT with the packaged vocabulary."""
-    folder = tmp_path_factory.mktemp("tiny")
+    return made_bert(tmp_path_factory.mktemp("tiny"), layers=2)
+
+
+def made_bert(folder: Path, *, layers: int) -> Path:
     torch.manual_seed(0)
     config = transformers.BertConfig(
-        vocab_size=30522, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64
+        vocab_size=30522, hidden_size=32, num_hidden_layers=layers, num_attention_heads=4, intermediate_size=64
     )
     transformers.BertModel(config).save_pretrained(folder)
     tokenizer = find_model(DEFAULT_ENCODER).path / "tokenizer.json"
@@ -113,7 +117,7 @@ def test_the_short_forward_pass_equals_the_whole_one(tiny: Path) -> None:
 def test_training_learns_and_what_it_leaves_can_be_packaged_and_run(tiny: Path, tmp_path: Path) -> None:
     words = [f"{a} {b}" for a in COLOURS for b in COLOURS]
     groups = [Group(w, (f"good {w}", *(f"bad {w} {i}" for i in range(5))), (0.5,) * 6, "made") for w in words] * 3
-    recipe = Recipe(steps=25, learning_rate=3e-3, dev_groups=30, label_weight=1.0)
+    recipe = Recipe(steps=25, learning_rate=3e-3, dev_queries=30, label_weight=1.0)
     figures = train(groups, tiny, tmp_path / "model", recipe)
     assert figures["steps"] == 25
     assert figures["dev_rr"] > 0.9  # one of six at random has .41
@@ -161,7 +165,7 @@ def test_a_run_that_was_killed_goes_on_to_the_very_same_weights(tiny: Path, tmp_
         "steps": 14,
         "report_steps": 4,
         "groups_per_step": 5,
-        "dev_groups": 6,
+        "dev_queries": 6,
         "accumulate": 2,
         "patience": 9,
     }
@@ -182,17 +186,17 @@ def test_a_run_that_was_killed_goes_on_to_the_very_same_weights(tiny: Path, tmp_
 
 
 def test_a_checkpoint_of_another_run_is_not_taken_for_ones_own(tiny: Path, tmp_path: Path) -> None:
-    train(repeated(12), tiny, tmp_path, Recipe(steps=1, dev_groups=2))
+    train(repeated(12), tiny, tmp_path, Recipe(steps=1, dev_queries=2))
     with pytest.raises(InputError, match=r"other data, other options or another starting model"):
-        train(repeated(12), tiny, tmp_path, Recipe(steps=2, dev_groups=2))
+        train(repeated(12), tiny, tmp_path, Recipe(steps=2, dev_queries=2))
     (tmp_path / "checkpoint.pt").write_bytes(b"half of it")
     with pytest.raises(CorruptModelError, match=r"checkpoint\.pt cannot be read"):
-        train(repeated(12), tiny, tmp_path, Recipe(steps=2, dev_groups=2))
+        train(repeated(12), tiny, tmp_path, Recipe(steps=2, dev_queries=2))
 
 
 def test_a_run_without_patience_left_keeps_its_best_state(tiny: Path, tmp_path: Path) -> None:
     """At an absurd rate nothing gets better, so the run stops early and gives the model back as it came."""
-    recipe = Recipe(steps=60, report_steps=2, patience=3, learning_rate=5.0, head_learning_rate=5.0, dev_groups=12)
+    recipe = Recipe(steps=60, report_steps=2, patience=3, learning_rate=5.0, head_learning_rate=5.0, dev_queries=12)
     figures = train(repeated(36), tiny, tmp_path, recipe)
     assert figures["steps"] < 60
     assert figures["dev_ndcg"] >= figures["dev_ndcg_at_start"]
@@ -201,23 +205,51 @@ def test_a_run_without_patience_left_keeps_its_best_state(tiny: Path, tmp_path: 
 
 def test_pieces_of_a_step_add_up_to_the_whole(tiny: Path, tmp_path: Path) -> None:
     for pieces in (1, 3):
-        train(repeated(12), tiny, tmp_path / str(pieces), Recipe(steps=2, accumulate=pieces, dev_groups=0))
+        train(repeated(12), tiny, tmp_path / str(pieces), Recipe(steps=2, accumulate=pieces, dev_queries=0))
     one, three = (load_file(tmp_path / name / "model.safetensors") for name in ("1", "3"))
     assert all(torch.allclose(one[name], three[name], atol=2e-4) for name in one)
 
 
 def test_held_out_queries_are_nowhere_in_training() -> None:
     groups = repeated(10) * 3
-    dev, training = split_by_query(groups, 4)
-    assert len(dev) == 4
+    dev, training = split_by_query(groups, 4, random.Random(0))
+    assert len(dev) == 4 * 3
     assert not {g.query for g in dev} & {g.query for g in training}
-    assert len(training) == 3 * 6
+    assert len(training) == 6 * 3
+
+
+def test_a_share_of_the_queries_is_held_out_and_all_else_is_trained_on(tiny: Path, tmp_path: Path) -> None:
+    rows = [
+        {"query": f"which is {a}", "positive": [f"{a} {b}" for b in COLOURS[:4]], "negatives": [f"no {a}"]}
+        for a in (*COLOURS, "pink", "grey", "brown", "mauve")
+    ]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    wanted = Wanted([tmp_path / "data.jsonl"], tmp_path / "model", kind="cross-encoder", start=str(tiny), epochs=1.0)
+    done = train_model(wanted, Recipe(groups_per_step=6)).card["training"]
+    assert done["dev_queries"] == 1  # of ten, with four groups each
+    assert done["steps"] == 6
+    assert done["epochs"] == 1
+
+
+def test_what_nothing_is_learned_from_is_warned_of(tiny: Path, tmp_path: Path) -> None:
+    rows = [{"query": f"is {a}", "positive": a, "negatives": [f"no {a}"], "scores": [2, 1]} for a in COLOURS]
+    rows.append({"query": "is pink", "positive": "pink"})
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    wanted = Wanted(
+        [tmp_path / "data.jsonl"], tmp_path / "model", "cross-encoder", str(tiny), teachers=["shortlist-minilm-l6"]
+    )
+    trained = train_model(wanted, Recipe(steps=1))
+    assert trained.warnings == trained.card["training_data"]["warnings"]
+    assert trained.warnings == [
+        "a query without a less relevant passage teaches nothing: 'is pink'",
+        "the rows' own scores give way to those of --teacher",
+    ]
 
 
 def test_exit_heads_learn_too_and_are_saved(tiny: Path, tmp_path: Path) -> None:
     words = [f"{a} {b}" for a in COLOURS for b in COLOURS]
     groups = [Group(w, (f"good {w}", *(f"bad {w} {i}" for i in range(5))), (), "made") for w in words] * 3
-    recipe = Recipe(steps=30, learning_rate=3e-3, dev_groups=30, exits=(1,), bf16=True)
+    recipe = Recipe(steps=30, learning_rate=3e-3, dev_queries=30, exits=(1,), bf16=True)
     figures = train(groups, tiny, tmp_path, recipe)
     assert figures["dev_rr_exit_1"] > 0.8
     model = TrainableCrossEncoder.from_encoder(tmp_path, exits=(1,))
@@ -227,7 +259,7 @@ def test_exit_heads_learn_too_and_are_saved(tiny: Path, tmp_path: Path) -> None:
 
 
 def test_a_bi_encoder_learns_from_the_other_passages_of_its_batch(tiny: Path, tmp_path: Path) -> None:
-    recipe = Recipe(steps=25, learning_rate=3e-3, dev_groups=0, max_length=32, groups_per_step=18)
+    recipe = Recipe(steps=25, learning_rate=3e-3, dev_queries=0, max_length=32, groups_per_step=18)
     groups = [Group(f"ask {a} {b}", (f"{b} says {a}",), (), "made") for a in COLOURS for b in COLOURS if a != b]
     student = BiEncoderStudent.load(tiny, recipe)
     with torch.inference_mode():
@@ -273,7 +305,8 @@ def test_the_command_trains_a_blend_that_search_and_python_load(tmp_path: Path) 
     ]
     (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
     out = tmp_path / "model"
-    train_model(Wanted([tmp_path / "data.jsonl"], out), Recipe(steps=3, groups_per_step=4))
+    kind = "cross-encoder"
+    train_model(Wanted([tmp_path / "data.jsonl"], out, kind), Recipe(steps=3, groups_per_step=4))
     card = json.loads((out / "card.json").read_text())
     assert card["kind"] == "blend"
     assert card["training_data"]["queries"] == 36
@@ -283,7 +316,7 @@ def test_the_command_trains_a_blend_that_search_and_python_load(tmp_path: Path) 
     ranking = Reranker.load(str(out)).rank("what is red car", ["the sea", "red car is a thing"])
     assert ranking.doc_ids == ("1", "0")
     assert ranking.score_kind.value == "weighted sum"
-    train_model(Wanted([tmp_path / "data.jsonl"], tmp_path / "again", start=str(out)), Recipe(steps=1))
+    train_model(Wanted([tmp_path / "data.jsonl"], tmp_path / "again", kind, start=str(out)), Recipe(steps=1))
     again = json.loads((tmp_path / "again" / "card.json").read_text())
     assert again["kind"] == "blend"
     assert again["parts"] == card["parts"]
@@ -301,8 +334,9 @@ def test_the_average_of_two_trainings_lies_between_them(tiny: Path, tmp_path: Pa
         assert torch.allclose(mean[name], (tensor + other.state_dict()[name]) / 2, atol=1e-6), name
 
 
-def test_models_of_two_shapes_have_no_average(tiny: Path, tmp_path: Path) -> None:
-    TrainableCrossEncoder.from_encoder(tiny, exits=(1,)).save(tmp_path / "one")
-    TrainableCrossEncoder.from_encoder(tiny, exits=(2,)).save(tmp_path / "other")
+def test_models_of_two_shapes_have_no_average(tmp_path: Path) -> None:
+    start = made_bert(tmp_path / "start", layers=3)
+    TrainableCrossEncoder.from_encoder(start, exits=(1,)).save(tmp_path / "one")
+    TrainableCrossEncoder.from_encoder(start, exits=(2,)).save(tmp_path / "other")
     with pytest.raises(InputError, match="not the same model"):
         average([tmp_path / "one", tmp_path / "other"], tmp_path / "mean")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from shortlist._optional import require
@@ -24,7 +25,7 @@ from shortlist.settings import Settings
 from shortlist.training.blending import with_offset
 from shortlist.training.building import Building, groups_of
 from shortlist.training.card import write_card
-from shortlist.training.examples import Examples, read_examples
+from shortlist.training.examples import Examples, listed, read_examples
 from shortlist.training.groups import Group
 from shortlist.training.negatives import Filter, Miner, Window
 from shortlist.training.recipe import Recipe
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 KINDS = ("query-map", "cross-encoder", "bi-encoder")
 Tell = Callable[[str], None]
+
+_MOST_HELD_OUT = 400  # queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,24 +161,41 @@ def _groups(
     others: Sequence[Mapping[str, Any]],
     said: Tell,
 ) -> list[Group]:
+    def warn(text: str) -> None:
+        examples.warnings.append(text)
+        said(f"warning: {text}")
+
     with ExitStack() as opened:
         miner = None if wanted.index is None else _miner(wanted, settings, trained, opened)
-        groups = list(groups_of(examples, wanted.building, miner))
-        if not groups and wanted.kind == "bi-encoder":
-            groups = [_alone(ask.query, one.text) for ask in examples.asked for one in ask.relevant]
-        if not groups:
-            raise InputError(
-                f"none of {len(examples.asked)} queries has both a relevant and another passage: all rows are of one"
-                " class. Give rows with label 0 or 'negatives', or an --index to mine them from"
-            )
+        groups = _grouped(examples, wanted, miner, warn)
         if miner is not None:
             said(f"mined negatives: {miner.mined}")
     said(f"{len(groups)} groups of up to {max(len(group.passages) for group in groups)} passages")
     if wanted.teachers:
+        if any(group.teacher for group in groups):
+            warn("the rows' own scores give way to those of --teacher")
         groups = taught_by(groups, [_teacher(name, settings) for name in wanted.teachers])
     if others:
         parts = [(load_part(part, None, {}), float(part["weight"])) for part in others]
         groups = list(with_offset(groups, parts))
+    return groups
+
+
+def _grouped(examples: Examples, wanted: Wanted, miner: Miner | None, warn: Tell) -> list[Group]:
+    """Return the groups; a query with nothing to compare its passages with teaches a bi-encoder only."""
+    groups = list(groups_of(examples, wanted.building, miner))
+    made = {group.query for group in groups}
+    bare = [ask for ask in examples.asked if ask.relevant and ask.query not in made]
+    if wanted.kind == "bi-encoder":
+        return groups + [_alone(ask.query, one.text) for ask in bare for one in ask.relevant]
+    if not groups:
+        raise InputError(
+            f"none of {len(examples.asked)} queries has both a relevant and another passage: all rows are of one"
+            " class. Give rows with label 0 or 'negatives', or an --index to mine them from"
+        )
+    if bare:
+        named = listed([f"{ask.query!r:.60}" for ask in bare])
+        warn(f"a query without a less relevant passage teaches nothing: {named}")
     return groups
 
 
@@ -203,13 +223,17 @@ def _teacher(name: str, settings: Settings) -> Teacher:
 
 
 def _budgeted(recipe: Recipe, groups: Sequence[Group], wanted: Wanted) -> Recipe:
-    queries = len({group.query for group in groups})
-    held_out = min(round(wanted.dev_share * queries), 400) * len(groups) // queries
-    steps = recipe.steps or max(1, round(wanted.epochs * (len(groups) - held_out) / recipe.groups_per_step))
+    from shortlist.training.held_out import split_by_query  # needs torch, which a base install has not
+
+    can_be_measured = any(len(group.passages) > 1 for group in groups)
+    share = wanted.dev_share if can_be_measured else 0.0
+    held_out = min(round(share * len({group.query for group in groups})), _MOST_HELD_OUT)
+    _, training = split_by_query(groups, held_out, Random(recipe.seed))
+    steps = recipe.steps or max(1, round(wanted.epochs * len(training) / recipe.groups_per_step))
     return replace(
         recipe,
         steps=steps,
-        dev_groups=held_out,
+        dev_queries=held_out,
         report_steps=recipe.report_steps or max(1, steps // 10),
         label_weight=recipe.label_weight if any(group.teacher for group in groups) else 1.0,
     )

@@ -74,7 +74,7 @@ def read_rows(files: Sequence[Path]) -> list[tuple[str, int, Any]]:
                 broken.append(f"{file.name} row {number}: {error}")
             found.append((file.name, number, value))
     if broken:
-        raise InputError(f"{len(broken)} rows are no valid JSON in UTF-8: {_listed(broken)}")
+        raise InputError(f"{len(broken)} rows are no valid JSON in UTF-8: {listed(broken)}")
     if not found:
         raise InputError(f"there are no rows in {', '.join(map(str, files))}; {_SHAPES}")
     return found
@@ -150,15 +150,13 @@ class _Reading:
                 self._note(f"the field {name!r} is not read", where)
             self._take(where, query, passages)
         if self._wrong:
-            raise InputError(
-                f"{len(self._wrong)} of {len(rows)} rows cannot be used: {_listed(self._wrong)}; {_SHAPES}"
-            )
+            raise InputError(f"{len(self._wrong)} of {len(rows)} rows cannot be used: {listed(self._wrong)}; {_SHAPES}")
         asked = [one for one in self._asked.values() if one.passages]
         self._check(asked, rows=len(rows))
         for ask in asked:
             if not ask.relevant:
                 self._note("a query without a relevant passage teaches nothing", self._first[ask.query])
-        return Examples(asked, len(rows), [f"{what}: {_listed(places)}" for what, places in self._noted.items()])
+        return Examples(asked, len(rows), [f"{what}: {listed(places)}" for what, places in self._noted.items()])
 
     def _take(self, where: str, query: str, passages: Sequence[Judged]) -> None:
         if not query.strip():
@@ -188,7 +186,7 @@ class _Reading:
 
     def _check(self, asked: Sequence[Asked], *, rows: int) -> None:
         if not asked:
-            why = "; ".join(f"{what}: {_listed(places)}" for what, places in self._noted.items())
+            why = "; ".join(f"{what}: {listed(places)}" for what, places in self._noted.items())
             raise InputError(f"of {rows} rows none is left to learn from: {why}")
         passages = {one.text for ask in asked for one in ask.passages}
         if rows > 1 and len(passages) == 1:
@@ -280,6 +278,7 @@ def _fields(row: Mapping[str, Any]) -> str:
     return ", ".join(sorted(map(str, row))[:10]) or "none"
 
 
-def _listed(places: Sequence[str]) -> str:
+def listed(places: Sequence[str]) -> str:
+    """Return the first few of some places, and how many more there are."""
     more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
     return "; ".join(places[:_SHOWN]) + more

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from random import Random
 
 import torch
 
@@ -15,11 +16,13 @@ _CUTOFF = 10
 _AT_ONCE = 32
 
 
-def split_by_query(groups: Sequence[Group], held_out: int) -> tuple[list[Group], list[Group]]:
-    """Take the first `held_out` groups, and every other one of the same queries out of the rest."""
-    dev = list(groups[:held_out])
-    queries = {group.query for group in dev}
-    return dev, [group for group in groups[held_out:] if group.query not in queries]
+def split_by_query(groups: Sequence[Group], held_out: int, rng: Random) -> tuple[list[Group], list[Group]]:
+    """Shuffle groups; return all those of the first `held_out` queries, and all those of the others."""
+    shuffled = list(groups)
+    rng.shuffle(shuffled)
+    queries = set(list(dict.fromkeys(group.query for group in shuffled))[:held_out])
+    dev = [group for group in shuffled if group.query in queries]
+    return dev, [group for group in shuffled if group.query not in queries]
 
 
 def measured(student: Student, groups: Sequence[Group], recipe: Recipe) -> dict[str, float]:

@@ -23,7 +23,7 @@ class Recipe:
     their own, trained with `exit_weight` times the mean of their losses. `bf16` multiplies
     in bf16 where autocast deems it safe; the weights themselves stay fp32.
 
-    `dev_groups` groups are held out, all of a query's together. Every `report_minutes`, or
+    All groups of `dev_queries` queries are held out. Every `report_minutes`, or
     every `report_steps` when above 0, they are measured and a checkpoint is written. With a
     `patience` above 0 the best of the reports is what is kept at the end, and a run stops
     after so many reports without a better one.
@@ -42,7 +42,7 @@ class Recipe:
     temperature: float = 0.05
     max_length: int = 144
     tokens_per_batch: int = 2048
-    dev_groups: int = 400
+    dev_queries: int = 400
     report_minutes: float = 10.0
     report_steps: int = 0
     patience: int = 0
@@ -75,7 +75,7 @@ _LEAST = {
     "head_learning_rate": 0.0,
     "max_length": 16,
     "tokens_per_batch": 16,
-    "dev_groups": 0,
+    "dev_queries": 0,
     "report_steps": 0,
     "patience": 0,
     "exit_weight": 0.0,

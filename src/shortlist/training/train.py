@@ -60,12 +60,10 @@ def train_student(
     same threads. `watch` sees every step. Raises InputError when there is nothing to train on.
     """
     rng = random.Random(recipe.seed)
-    shuffled = list(groups)
-    rng.shuffle(shuffled)
-    dev, training = split_by_query(shuffled, recipe.dev_groups)
+    dev, training = split_by_query(groups, recipe.dev_queries, rng)
     if not training:
         raise InputError(
-            f"no groups are left to train on: {len(dev)} of {len(shuffled)} are held out, with all of their queries"
+            f"no groups are left to train on: {len(dev)} of {len(groups)} are held out, with all of their queries"
         )
     run = _Run(student, recipe, out, checkpoint.identity(groups, recipe, start), dev, watch or (lambda _: None))
     order = Order(training, per_step=recipe.groups_per_step, rng=rng)
