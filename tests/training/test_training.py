@@ -288,6 +288,14 @@ def test_a_relevant_text_is_no_negative_of_its_query_wherever_it_stands(tiny: Pa
     assert targets.labels.tolist() == [[1, 0, 0, 0], [0, 0, 1, 0]]
 
 
+def test_a_querys_relevant_passages_of_other_groups_are_no_negatives(tiny: Path) -> None:
+    student = BiEncoderStudent.load(tiny, Recipe(max_length=32))
+    groups = [Group("one", (passage,), (), "made") for passage in ("first", "second")]
+    groups.append(Group("two", ("third",), (), "made"))
+    present = student.compared(groups)[1].present
+    assert present.tolist() == [[True, False, True], [False, True, True], [True, True, True]]
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()

@@ -28,8 +28,8 @@ SCALE = 20.0  # cosines times this are logits, as in sentence-transformers' Mult
 class BiEncoderStudent:
     """Scores by 20 times the cosine of mean-pooled vectors; every passage of a batch is a negative of the others.
 
-    A passage that is relevant to a query, or has the text of one that is, is no negative of
-    it wherever in the batch it stands.
+    A passage that is relevant to a query in any group of the batch, or has the text of one that is,
+    is no negative of it wherever in the batch it stands.
     """
 
     def __init__(self, module: nn.Module, tokenizer: Tokenizer, tokenizer_file: Path, recipe: Recipe) -> None:
@@ -55,12 +55,17 @@ class BiEncoderStudent:
         """Return `[groups, passages of all groups, 1]` scores, and targets with the others' passages as negatives."""
         queries, passages = self._vectors(groups)
         texts = [passage for group in groups for passage in group.passages]
+        relevant = {
+            (group.query, text)
+            for group in groups
+            for text, label in zip(group.passages, group.relevance, strict=True)
+            if label > 0
+        }
         labels, teacher, present, taught = (torch.zeros(len(groups), len(texts)) for _ in range(4))
         at = 0
         for row, group in enumerate(groups):
             own = targets_of([group], temperature=self._recipe.temperature)
-            relevant = {text for text, label in zip(group.passages, group.relevance, strict=True) if label > 0}
-            present[row] = torch.tensor([float(text not in relevant) for text in texts])
+            present[row] = torch.tensor([float((group.query, text) not in relevant) for text in texts])
             mine = slice(at, at + len(group.passages))
             present[row, mine] = 1.0
             labels[row, mine], teacher[row, mine], taught[row, mine] = own.labels[0], own.teacher[0], own.taught[0]
