@@ -296,6 +296,21 @@ def test_a_querys_relevant_passages_of_other_groups_are_no_negatives(tiny: Path)
     assert present.tolist() == [[True, False, True], [False, True, True], [True, True, True]]
 
 
+@pytest.mark.parametrize("count", [1, 9])
+def test_pairs_alone_train_a_bi_encoder_that_has_a_card(tiny: Path, tmp_path: Path, count: int) -> None:
+    rows = [{"query": f"ask {n}", "positive": f"answer {n * n}"} for n in range(count)]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    wanted = Wanted([tmp_path / "data.jsonl"], tmp_path / "model", kind="bi-encoder", start=str(tiny), dev_share=0.5)
+    train_model(wanted, Recipe(steps=2))
+    card = json.loads((tmp_path / "model" / "card.json").read_text())
+    assert card["training"]["dev_queries"] == 0
+    compared = card["compared_with_torch"]
+    if count > 1:
+        assert compared["onnxruntime fp32"]["tau"] > 0.98
+    else:
+        assert compared["onnxruntime"] == "not compared: the training data have one passage"
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
     before = torch.get_num_threads()

@@ -23,6 +23,7 @@ from shortlist.training.students import Student
 Floats = npt.NDArray[np.float32]
 
 _AT_MOST = 60  # groups compared
+_TOGETHER = 8  # groups of one passage each that are compared as one
 _CALIBRATED_ON = 32  # groups
 _LEAST_TAU = 0.98  # of fp32 against torch: below, the export is broken
 
@@ -32,12 +33,16 @@ def exported(student: Student, folder: Path, head: Head, groups: Sequence[Group]
 
     Where OpenVINO is installed, its int8 graph is written too, calibrated on training passages.
 
-    Compares the order within groups of the training data: mean Kendall tau, common top 10, and
-    the largest difference. Raises CorruptModelError when an fp32 engine orders otherwise than torch.
+    Compares the order within groups of the training data, where they have one passage each over the
+    passages of several: mean Kendall tau, common top 10, and the largest difference. Where they all
+    have the same one, it says instead that nothing was compared. Raises CorruptModelError when an fp32
+    engine orders otherwise than torch.
     """
     export_onnx(folder, folder, head=head)
     _calibrate(student.tokenizer, folder, head, groups, max_length)
-    some = [replace_offset(group) for group in groups if len(group.passages) > 1][:_AT_MOST]
+    some = _comparable(groups)
+    if not some:
+        return dict.fromkeys(available_engines(), "not compared: the training data have one passage")
     student.module.eval()
     with torch.inference_mode():
         truth = [student.score([group])[0, :, -1].numpy() for group in some]
@@ -76,6 +81,22 @@ def _calibrate(tokenizer: Tokenizer, folder: Path, head: Head, groups: Sequence[
 def replace_offset(group: Group) -> Group:
     """Return the group without a blend's offset: what is compared is the model alone."""
     return Group(group.query, group.passages, group.teacher, group.source, group.lexical, group.labels)
+
+
+def _comparable(groups: Sequence[Group]) -> list[Group]:
+    several = [replace_offset(group) for group in groups if len(group.passages) > 1]
+    return (several or _together(groups))[:_AT_MOST]
+
+
+def _together(groups: Sequence[Group]) -> list[Group]:
+    """Return groups of one passage each as fewer ones of several, under the first one's query."""
+    pieces = [groups[at : at + _TOGETHER] for at in range(0, len(groups), _TOGETHER)]
+    passages = [tuple(dict.fromkeys(text for group in some for text in group.passages)) for some in pieces]
+    return [
+        Group(some[0].query, texts, (), some[0].source)
+        for some, texts in zip(pieces, passages, strict=True)
+        if len(texts) > 1
+    ]
 
 
 def _scores(engine: Engine, head: Head, group: Group, max_length: int) -> Floats:
