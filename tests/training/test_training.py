@@ -33,8 +33,9 @@ from shortlist.scorers.cross_encoder import CrossEncoder
 from shortlist.settings import DEFAULT_ENCODER
 from shortlist.training.averaging import average
 from shortlist.training.bi_encoder import BiEncoderStudent
+from shortlist.training.cross_encoder import CrossEncoderStudent
 from shortlist.training.groups import Group, Pair, read_groups, write_groups
-from shortlist.training.held_out import split_by_query
+from shortlist.training.held_out import measured, split_by_query
 from shortlist.training.mining import Mining, mine
 from shortlist.training.model import TrainableCrossEncoder
 from shortlist.training.package import package
@@ -256,6 +257,33 @@ def test_exit_heads_learn_too_and_are_saved(tiny: Path, tmp_path: Path) -> None:
     assert torch.equal(
         model.exits["1"].classifier.weight, load_file(tmp_path / "exit_heads.safetensors")["exit.1.classifier.weight"]
     )
+
+
+def test_exits_are_named_by_their_layers_in_whatever_order_they_are_given(tmp_path: Path) -> None:
+    recipe = Recipe(exits=(3, 1, 3))
+    student = CrossEncoderStudent.load(made_bert(tmp_path, layers=4), recipe)
+    silent = student.module.exits["3"].classifier
+    torch.nn.init.zeros_(silent.weight)
+    figures = measured(student, repeated(9), recipe)
+    assert figures["dev_rr_exit_3"] == pytest.approx(1 / 3)  # ties count against it
+    assert figures["dev_rr_exit_1"] > 1 / 3
+
+
+@pytest.mark.parametrize("layer", [-1, 0, 2, 3])
+def test_an_exit_where_no_inner_layer_ends_is_refused(tiny: Path, layer: int) -> None:
+    with pytest.raises(InputError, match=f"from 1 to 1 of this model; got {layer}"):
+        CrossEncoderStudent.load(tiny, Recipe(exits=(layer,)))
+    with pytest.raises(InputError, match=f"a bi-encoder has no exits; got {layer}"):
+        BiEncoderStudent.load(tiny, Recipe(exits=(layer,)))
+
+
+def test_another_exit_than_the_starts_has_a_new_head(tmp_path: Path) -> None:
+    four_layers = made_bert(tmp_path / "start", layers=4)
+    one = TrainableCrossEncoder.from_encoder(four_layers, exits=(1, 2))
+    one.save(tmp_path / "one")
+    other = TrainableCrossEncoder.from_encoder(tmp_path / "one", exits=(2, 3))
+    assert set(other.exits) == {"2", "3"}
+    assert torch.equal(other.exits["2"].pooler.weight, one.exits["2"].pooler.weight)
 
 
 def test_a_bi_encoder_learns_from_the_other_passages_of_its_batch(tiny: Path, tmp_path: Path) -> None:

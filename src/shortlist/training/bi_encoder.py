@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from transformers import AutoConfig, AutoModel
 
+from shortlist.errors import InputError
 from shortlist.inference.tokens import Tokenizer
 from shortlist.training.batching import apart, targets_of
 from shortlist.training.groups import Group
@@ -38,7 +39,12 @@ class BiEncoderStudent:
 
     @classmethod
     def load(cls, folder: Path, recipe: Recipe) -> BiEncoderStudent:
-        """Start from a Hugging Face folder of an encoder; dropout is off, as for the cross-encoder."""
+        """Start from a Hugging Face folder of an encoder; dropout is off, as for the cross-encoder.
+
+        Raises InputError for a recipe with exits.
+        """
+        if recipe.exits:
+            raise InputError(f"a bi-encoder has no exits; got {', '.join(map(str, recipe.exits))}")
         config = AutoConfig.from_pretrained(folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
         model = AutoModel.from_pretrained(folder, config=config, attn_implementation="sdpa")
         model.embeddings.word_embeddings.weight.requires_grad_(False)

@@ -42,9 +42,10 @@ def measured(student: Student, groups: Sequence[Group], recipe: Recipe) -> dict[
             some = telling[at : at + _AT_ONCE]
             for group, scores in zip(some, student.score(some), strict=True):
                 rows.append(scores[: len(group.passages)].T.tolist())
+    exits = sorted(set(recipe.exits))  # as the scores come
     figures: dict[str, float] = {}
     for head in range(len(rows[0])):
-        name = "" if head == len(rows[0]) - 1 else f"_exit_{recipe.exits[head]}"
+        name = "" if head == len(rows[0]) - 1 else f"_exit_{exits[head]}"
         figures |= _figures(name, telling, [row[head] for row in rows])
     taught = [[score for score in group.teacher if score is not None] for group in telling]
     if all(len(scores) == len(group.passages) for group, scores in zip(telling, taught, strict=True)):

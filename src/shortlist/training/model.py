@@ -10,6 +10,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification
 
+from shortlist.errors import InputError
+
 EXIT_HEADS = "exit_heads.safetensors"
 
 
@@ -34,15 +36,18 @@ class TrainableCrossEncoder(nn.Module):
     the same up to rounding. Word embeddings are frozen: with few training pairs they
     would only drift for the words seen, and the gradient is half the parameters.
 
-    `exits` names layers behind which an exit head scores too.
+    `exits` names layers behind which an exit head scores too, in any order. Raises InputError for a
+    layer that is not there, and for the last one, whose head is the model's own.
     """
 
     def __init__(self, classifier: BertForSequenceClassification, *, exits: Sequence[int] = ()) -> None:
         super().__init__()
         self.classifier = classifier
         classifier.bert.embeddings.word_embeddings.weight.requires_grad_(False)
-        width = classifier.config.hidden_size
-        self.exits = nn.ModuleDict({str(layer): ExitHead(width) for layer in exits})
+        width, layers = classifier.config.hidden_size, classifier.config.num_hidden_layers
+        if wrong := [layer for layer in exits if not 0 < layer < layers]:
+            raise InputError(f"an exit is behind a layer from 1 to {layers - 1} of this model; got {wrong[0]}")
+        self.exits = nn.ModuleDict({str(layer): ExitHead(width) for layer in sorted(set(exits))})
 
     @classmethod
     def from_encoder(cls, folder: Path, *, exits: Sequence[int] = ()) -> TrainableCrossEncoder:
@@ -54,7 +59,8 @@ class TrainableCrossEncoder(nn.Module):
         trainable = cls(model, exits=exits)
         if exits and (folder / EXIT_HEADS).is_file():
             trainable.exits.load_state_dict(
-                {name.removeprefix("exit."): tensor for name, tensor in load_file(folder / EXIT_HEADS).items()}
+                {name.removeprefix("exit."): tensor for name, tensor in load_file(folder / EXIT_HEADS).items()},
+                strict=False,  # the folder may have heads behind other layers
             )
         return trainable
 
