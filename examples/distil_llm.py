@@ -40,7 +40,7 @@ def main(folder: Path, questions: Path, model: str, out: Path, steps: int = 200)
     recipe = Recipe(
         steps=steps, groups_per_step=4, learning_rate=2e-5, head_learning_rate=2e-5, label_weight=0.0, bf16=has_bf16()
     )
-    trained = train_model(Wanted([file], out, dev_share=0.0), recipe)
+    trained = train_model(Wanted([file], out, kind="cross-encoder", dev_share=0.0), recipe)
     print(f"{trained.folder}: {trained.card['training']['steps']:.0f} steps")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from shortlist.build.indexing import index_paths
 from shortlist.build.models import blend_parts, load_model
 from shortlist.build.query_map import FILE
 from shortlist.build.training import Wanted, train_model
+from shortlist.cli.train import train
 from shortlist.errors import CorruptModelError, InputError
 from shortlist.scorers.cosine import mapped, read_map
 from shortlist.training.copies import Passages
@@ -126,6 +128,10 @@ def test_a_copy_has_the_label_of_the_passage_it_is_nearest_to() -> None:
     assert passages.holds("good", untitled)
     assert not passages.holds("better", untitled)
     assert not Passages([], np.zeros((0, 4), np.float32)).holds("good", untitled)
+
+
+def test_the_command_and_python_train_the_same_kind_unless_told_otherwise() -> None:
+    assert inspect.signature(train).parameters["kind"].default == Wanted([], Path("model")).kind == "query-map"
 
 
 def test_a_map_needs_a_blend_and_labels(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Wanted:
 
     pairs: Sequence[Path]
     out: Path
-    kind: str = "cross-encoder"
+    kind: str = KINDS[0]
     start: str = ""
     index: Path | None = None
     evaluation: Sequence[Path] = ()
