@@ -309,16 +309,17 @@ def test_it_keeps_the_contract_of_rerankers() -> None:
         Budgeted([])
 
 
+class Sleeping:
+    """Takes real time, a millisecond a document, and needs no processor for it."""
+
+    fingerprint = "sleeping"
+
+    def score(self, query: Query, documents: Sequence[Document]) -> Scores:
+        time.sleep(0.001 * len(documents))
+        return Scores(np.arange(len(documents), dtype=np.float32), ScoreKind.LOGIT, Step("sleeping"))
+
+
 def test_several_threads_may_share_it() -> None:
-    class Sleeping:
-        """Takes real time, and needs no processor for it."""
-
-        fingerprint = "sleeping"
-
-        def score(self, query: Query, documents: Sequence[Document]) -> Scores:
-            time.sleep(0.001 * len(documents))
-            return Scores(np.arange(len(documents), dtype=np.float32), ScoreKind.LOGIT, Step("sleeping"))
-
     scorer: Scorer = Sleeping()
     budgeted, found = Budgeted([Level(scorer, CostModel(pair_ms=1))]), list[Ranking]()
 
@@ -331,6 +332,15 @@ def test_several_threads_may_share_it() -> None:
     for thread in threads:
         thread.join()
     assert [ranking.unscored for ranking in found] == [0] * 8
+
+
+def test_a_budget_is_for_scoring_however_many_texts_there_are() -> None:
+    text = "time year people way " * 50
+    candidates = Ranking.in_order(QUERY, [Document(text, str(i)) for i in range(20_000)])
+    deadline = Deadline.after(250)
+    ranking = Budgeted([Level(Sleeping(), CostModel(pair_ms=1))]).rerank_within(candidates, deadline=deadline, top_k=5)
+    assert ranking.unscored < 20_000
+    assert deadline.elapsed_ms < 500
 
 
 class Drifting(Timed):

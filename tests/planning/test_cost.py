@@ -16,7 +16,7 @@ from shortlist.inference.tokens import Tokenizer
 from shortlist.planning.choice import first_in_time
 from shortlist.planning.cost import CostModel, Work, work_of
 from shortlist.planning.fitting import Measurement, error_on, fit, least_squares_from_zero, p95_of
-from shortlist.planning.lengths import pair_lengths
+from shortlist.planning.lengths import SAMPLE, pair_lengths, sampled_lengths
 from shortlist.planning.pace import SHARE, SPIKE, Pace
 from shortlist.types import Document, Query, TokenIds
 
@@ -141,6 +141,37 @@ def test_estimated_tokens_are_near_the_counted_ones() -> None:
     counted = sum(len(ids) for ids in tokenizer.encode(texts))
     estimated = sum(length - 4 for length in pair_lengths(Query("a"), [Document(text) for text in texts]))
     assert estimated == pytest.approx(counted, rel=0.15)
+
+
+def test_a_few_texts_tell_of_many_and_stored_tokens_are_still_counted() -> None:
+    pages = [path.read_text(encoding="utf-8") for path in sorted(Path("docs").glob("*.md"))]
+    texts = [page[at : at + 700] for page in pages for at in range(0, len(page), 700)]
+    documents = [Document(text) for text in texts]
+    assert len(documents) > 3 * SAMPLE
+    whole, sampled = pair_lengths(Query("a"), documents), sampled_lengths(Query("a"), documents)
+    assert sum(sampled) == pytest.approx(sum(whole), rel=0.05)
+    assert sampled_lengths(Query("a"), documents[:SAMPLE]) == whole[:SAMPLE]
+    stored = Document("x" * 4000, tokens=TokenIds("t", np.zeros(7, np.int32)))
+    assert sampled_lengths(Query("a"), [stored, *documents])[0] == 3 + 1 + 7
+    assert sampled_lengths(Query("a"), []) == []
+
+
+def test_texts_are_read_until_it_is_late_and_at_least_one() -> None:
+    documents = [Document("word " * 100), Document("!" * 100), Document("word " * 50)]
+    assert sampled_lengths(Query("a"), documents, is_late=lambda: True) == [104, 24, 54]  # 5 characters a token
+    assert sampled_lengths(Query("a"), documents) == [104, 104, 54]
+
+
+@pytest.mark.parametrize("count", [257, 600, 5000])
+def test_a_sample_of_many_pairs_costs_what_all_do(count: int) -> None:
+    lengths = [int(length) for length in np.random.default_rng(0).integers(20, 400, count)]
+    work = work_of(lengths, streams=2)
+    _, pairs, tokens, squares, _ = CostModel(streams=2).terms(lengths)
+    assert (pairs, tokens, squares) == (
+        pytest.approx(work.pairs, rel=0.1),
+        pytest.approx(work.tokens, rel=0.06),
+        pytest.approx(work.squares, rel=0.1),
+    )
 
 
 @given(COSTS, LENGTHS, st.floats(-10, 5000), st.floats(0.1, 20))

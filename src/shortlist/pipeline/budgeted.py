@@ -13,12 +13,13 @@ import numpy.typing as npt
 from shortlist.errors import InputError
 from shortlist.planning.choice import first_in_time
 from shortlist.planning.cost import CostModel
-from shortlist.planning.lengths import pair_lengths
+from shortlist.planning.lengths import sampled_lengths
 from shortlist.planning.pace import Pace
 from shortlist.protocols import Scorer
 from shortlist.scorers.pointwise import Pointwise, counted_scores
 from shortlist.types import Deadline, Document, Ranking, Scores, Step
 
+READING = 0.05  # of what is left that may go into looking at texts, before a model is chosen
 CANCEL_MS = 250.0  # how long a wish to stop may have to wait, as predicted
 
 
@@ -48,6 +49,7 @@ class Budgeted:
     the last does as many as it can; when it cannot do one, the given order stands. What
     was scored comes first, by score; the others follow in the order they came in: the
     same ranking as that of a smaller depth, so what a deadline costs is what depth is worth.
+    A model is chosen by a sample of the texts, a chunk by its own.
 
     How fast each model really runs is remembered from call to call, so a busy machine is
     noticed. Safe to use from several threads. A scorer is never interrupted within a
@@ -72,9 +74,10 @@ class Budgeted:
         The last step of the trace, "budget", says which level ran, how many candidates it scored
         and how it kept the deadline. Raises as `Pointwise.rerank` does.
         """
-        lengths = pair_lengths(candidates.query, candidates.documents)
+        documents, enough = candidates.documents, deadline.left_ms * (1 - READING)
+        lengths = sampled_lengths(candidates.query, documents, is_late=lambda: deadline.left_ms < enough)
         left = deadline.left_ms
-        now = self._paces[all(document.vector is not None for document in candidates.documents)]
+        now = self._paces[all(document.vector is not None for document in documents)]
         chosen, paces = self._choose(now, lengths, left)
         passed_over = [
             f"{level.shown} would take about {pace.predict_ms(lengths):.0f} ms for {len(lengths)} candidates,"
@@ -85,7 +88,7 @@ class Budgeted:
         step = self._step(chosen, chunks, len(candidates), deadline, passed_over)
         steps = (*([_joined([chunk.step for chunk in chunks])] if chunks else []), step)
         return candidates.partly_reordered(
-            _tied(candidates.documents, np.concatenate([chunk.values for chunk in chunks])) if chunks else (),
+            _tied(documents, np.concatenate([chunk.values for chunk in chunks])) if chunks else (),
             kind=chunks[0].kind if chunks else candidates.score_kind,
             stage=chunks[0].step.stage if chunks else candidates.stage,
             top_k=top_k,
@@ -112,12 +115,14 @@ class Budgeted:
             with self._lock:
                 pace = now[chosen]
             count = pace.fitting(lengths[done:], left_ms=deadline.left_ms, longest_ms=longest)
+            own = sampled_lengths(candidates.query, documents[done : done + count])  # those of this chunk, looked at
+            count = pace.fitting(own, left_ms=deadline.left_ms, longest_ms=longest)
             if not count:
                 break
             began = deadline.clock()
             chunks.append(counted_scores(scorer, candidates.query, documents[done : done + count]))
             if not chunks[-1].step.counts.get("cached"):  # what a cache knew says nothing of the model's pace
-                learned = pace.after(lengths[done : done + count], deadline.clock() - began)
+                learned = pace.after(own[:count], deadline.clock() - began)
                 with self._lock:
                     now[chosen] = learned
             done += count

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from shortlist.inference.batches import padded_length, plan_batches
 from shortlist.inference.engine import TOKEN_BUDGET
 
+MANY = 256  # pairs; the batches of more take longer to plan than a budget of some ms has room for
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """What one call asks of its busiest stream: pairs, tokens with padding, and the squares of their lengths."""
 
-    pairs: int = 0
-    tokens: int = 0
-    squares: int = 0
+    pairs: float = 0
+    tokens: float = 0
+    squares: float = 0
 
 
 def work_of(
@@ -39,7 +41,8 @@ class CostModel:
     `second_limit` tokens: one with a bi-encoder in it. Pairs, tokens and squares are those of the busiest of
     `streams`, in batches of `token_budget` padded to multiples of `length_step`. The sum is the median;
     `p95_ratio` times it, and `jitter_ms` more, is the 95th percentile. `limit` is how many tokens
-    of a pair are read at most; None reads all. A hosted model has its round trip for `fixed_ms`.
+    of a pair are read at most; None reads all. A hosted model has its round trip for `fixed_ms`. Of more than
+    `MANY` pairs an even sample is planned, and stands for all.
     """
 
     fixed_ms: float = 0.0
@@ -74,5 +77,10 @@ class CostModel:
 
     def _work(self, lengths: Sequence[int], limit: int | None) -> Work:
         """Return the busiest stream's work, with what is over the limit left out."""
-        read = lengths if limit is None else [min(length, limit) for length in lengths]
-        return work_of(read, streams=self.streams, token_budget=self.token_budget, length_step=self.length_step)
+        sample = lengths[:: -(-len(lengths) // MANY) or 1]
+        read = sample if limit is None else [min(length, limit) for length in sample]
+        work = work_of(read, streams=self.streams, token_budget=self.token_budget, length_step=self.length_step)
+        if len(sample) == len(lengths):
+            return work
+        times = len(lengths) / len(sample)
+        return Work(work.pairs * times, work.tokens * times, work.squares * times)

@@ -51,7 +51,10 @@ class Pace:
         if self.cost is None:
             return 1
         allowed_ms = min(left_ms * SHARE, max(longest_ms, 2 * self.predict_ms(lengths[:1])))
-        low, high = 0, len(lengths)  # the largest count that fits lies between them
+        low, high = 0, 1  # the largest count that fits is at least `low`; most often it is far below all
+        while high <= len(lengths) and self.predict_ms(lengths[:high]) <= allowed_ms:
+            low, high = high, 2 * high
+        high = min(high - 1, len(lengths))
         while low < high:
             middle = (low + high + 1) // 2
             if self.predict_ms(lengths[:middle]) <= allowed_ms:

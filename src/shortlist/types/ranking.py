@@ -162,11 +162,14 @@ class Ranking:
         values = np.asarray(scores, dtype=np.float32)  # [scored]
         chosen = range(len(values)) if places is None else places
         head = replace(self, items=tuple(self.items[place] for place in chosen))
-        others = sorted(set(range(len(self))) - set(chosen))
+        everyone = range(len(self))
+        others = everyone[len(values) :] if places is None else sorted(set(everyone) - set(chosen))
         if not len(values):
             return replace(self.head(top_k).as_unscored().traced(*steps), unscored=len(others))
         first = head.reordered(values, kind=kind, stage=stage, steps=steps)
-        candidates = replace(self, items=(*head.items, *(self.items[place] for place in others)))
+        check_top_k(top_k)
+        room = len(self) if top_k is None else max(0, top_k - len(values))
+        candidates = replace(self, items=(*head.items, *(self.items[place] for place in others[:room])))
         return replace(first.before_rest_of(candidates), unscored=len(others)).head(top_k)
 
     def as_unscored(self) -> Ranking:
