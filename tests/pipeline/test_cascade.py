@@ -67,8 +67,16 @@ def test_a_deadline_is_shared_by_the_stages() -> None:
     only_first = within(60)
     assert (only_first.doc_ids, only_first.stage, only_first.unscored) == (("5", "4", "3", "2", "1", "0"), "up", 3)
     assert all(item.is_scored for item in only_first)
-    assert (within(5).doc_ids, within(5).stage, within(5).unscored) == (CANDIDATES.doc_ids, "first", 9)
+    assert (within(5).doc_ids, within(5).stage, within(5).unscored) == (CANDIDATES.doc_ids, "first", 6)
     assert not any(item.is_scored for item in within(5))
+
+
+@pytest.mark.parametrize(("first_ms", "unscored"), [(40, 5), (60, 3), (70, 2), (90, 0)])
+def test_a_document_that_two_stages_missed_is_counted_once(first_ms: float, unscored: int) -> None:
+    cascade = Cascade([(Budgeted([Level(UP, COST)]), 6), (Budgeted([Level(DOWN, COST)]), 3)])
+    By.now_ms = 0
+    ranking = cascade.rerank_within(CANDIDATES, deadline=Deadline.after(first_ms, clock=lambda: By.now_ms))
+    assert ranking.unscored == unscored
 
 
 def test_stages_that_make_no_sense_are_refused() -> None:

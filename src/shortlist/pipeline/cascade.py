@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from shortlist.errors import InputError
@@ -30,31 +30,30 @@ class Cascade:
 
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`."""
-        ranking = replace(candidates.as_unscored(), unscored=0)
-        for reranker, depth in self._stages:
-            first = _first(ranking, depth)
-            ranking = _then(ranking, first, reranker.rerank(first))
-        return ranking.head(top_k)
+        return self._through(candidates, lambda reranker, first: reranker.rerank(first)).head(top_k)
 
     def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
         """Do the same by a deadline; a stage without time leaves the order as it is.
 
-        Raises InputError when one of the rerankers keeps no deadline.
+        `unscored` are the documents that a stage did not come to, unless a later one did. Raises InputError when one
+        of the rerankers keeps no deadline.
         """
+        return self._through(
+            candidates, lambda reranker, first: timed(reranker).rerank_within(first, deadline=deadline)
+        ).head(top_k)
+
+    def _through(self, candidates: Ranking, stage: Callable[[Reranker, Ranking], Ranking]) -> Ranking:
         ranking = replace(candidates.as_unscored(), unscored=0)
+        missed = [False] * len(candidates)  # by place: whether a stage had no time for the document, nor a later one
         for reranker, depth in self._stages:
-            first = _first(ranking, depth)
-            ranking = _then(ranking, first, timed(reranker).rerank_within(first, deadline=deadline))
-        return ranking.head(top_k)
-
-
-def _then(ranking: Ranking, first: Ranking, done: Ranking) -> Ranking:
-    """Return a stage's ranking of the `first` ones before the rest of the ranking that it was given."""
-    # without time, or where the stage failed, the order before stands, all of it, with its scores
-    stands = [item.history for item in done] == [item.history for item in first]
-    following = replace(ranking, trace=done.trace) if stands else done.before_rest_of(ranking)
-    return replace(following, unscored=ranking.unscored + done.unscored)
-
-
-def _first(ranking: Ranking, depth: int) -> Ranking:
-    return replace(ranking.head(depth), unscored=0)
+            first = replace(ranking.head(depth), unscored=0)
+            done = stage(reranker, first)
+            came_to = len(first) - done.unscored
+            if [item.history for item in done] == [item.history for item in first]:
+                # without time, or where the stage failed, the order before stands, all of it, with its scores
+                ranking = replace(ranking, trace=done.trace)
+            else:
+                ranking = done.before_rest_of(ranking)
+                missed[:came_to] = [False] * came_to
+            missed[came_to : len(first)] = [True] * done.unscored
+        return replace(ranking, unscored=sum(missed))
