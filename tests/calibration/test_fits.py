@@ -18,13 +18,15 @@ from shortlist.calibration.fitted import ScoreCalibration, fit_scores
 from shortlist.calibration.logistic import fit_logistic, sigmoid
 from shortlist.calibration.maps import FITS, Platt, fit_isotonic, fit_platt, fit_temperature, map_of
 from shortlist.errors import InputError
-from shortlist.pipeline import Budgeted, Level
+from shortlist.pipeline import Budgeted, Cascade, Level
+from shortlist.protocols import TimedReranker
 from shortlist.scorers.calibrated import Calibrated
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.testing import check_reranker
 from shortlist.types import Deadline, Document, Query, Ranking, ScoreKind
 
+LEXICAL = Budgeted([Level(Lexical())])
 RNG = np.random.default_rng(0)
 SCORES = RNG.normal(0, 3, 1500)
 LABELS = (RNG.random(1500) < sigmoid(0.8 * SCORES - 1)).astype(float)
@@ -182,8 +184,9 @@ def test_order_is_decided_before_probabilities_round() -> None:
         Calibrated(Big(), steep).rerank_within(CANDIDATES, deadline=Deadline.after(5))
 
 
-def test_without_time_the_first_stage_s_scores_are_not_called_probabilities() -> None:
-    timed = Calibrated(Budgeted([Level(Lexical())]), MADE)
+@pytest.mark.parametrize("reranker", [LEXICAL, Cascade([(LEXICAL, 4), (LEXICAL, 3)])])
+def test_without_time_the_first_stage_s_scores_are_not_called_probabilities(reranker: TimedReranker) -> None:
+    timed = Calibrated(reranker, MADE)
     late = Deadline.after(1, clock=iter([0.0, *[5.0] * 20]).__next__)
     assert timed.rerank_within(CANDIDATES, deadline=late).score_kind is ScoreKind.RECIPROCAL_RANK
     in_time = timed.rerank_within(CANDIDATES, deadline=Deadline.after(10_000))

@@ -103,3 +103,9 @@ def test_a_threshold_that_is_no_number_is_refused() -> None:
     ranking = Ranking.in_order(Query("q"), [Document("a", "a")])
     with pytest.raises(InputError, match="min_score must be a finite number, got nan"):
         ranking.at_least(float("nan"), kind=ScoreKind.RECIPROCAL_RANK)
+
+
+def test_a_threshold_leaves_nothing_of_nothing_whatever_the_kind() -> None:
+    kept = Ranking.in_order(Query("q"), []).at_least(0.5, given="given")
+    assert len(kept) == 0
+    assert [step.stage for step in kept.trace.steps] == ["threshold"]

@@ -194,6 +194,21 @@ def test_the_smaller_model_takes_over_when_the_larger_cannot_finish() -> None:
     assert (nothing.stage, nothing.trace.steps[-1].facts["level"]) == ("first", "none")
 
 
+def test_a_threshold_is_not_put_to_the_scores_of_another_model_unless_they_are_of_its_kind() -> None:
+    clock = Clock()
+    budgeted = Budgeted([Level(Timed(clock, pair_ms=100), CostModel(pair_ms=100)), Level(Lexical(), CostModel(), "bm")])
+    in_time = within(budgeted, clock, 5000)
+    assert in_time.at_least(15, kind=ScoreKind.LOGIT, given="first").doc_ids == ("19", "18", "17", "16", "15")
+    with pytest.raises(InputError, match="of kind 'logit'"):
+        in_time.at_least(15, kind=ScoreKind.BM25, given="first")
+    taken_over = within(budgeted, clock, 100)
+    kept = taken_over.at_least(15, kind=ScoreKind.LOGIT, given="first")
+    assert kept.items == taken_over.items
+    note = "threshold: min_score=15 was not applied: bm took over, and its scores are of kind 'bm25'"
+    assert kept.trace.degradations[-1] == note
+    assert len(taken_over.at_least(1e9, kind=ScoreKind.BM25, given="first")) == 0
+
+
 def test_a_larger_model_comes_back_after_a_slow_moment() -> None:
     clock = Clock()
     large, small = Timed(clock, pair_ms=10, name="large"), Timed(clock, pair_ms=1, name="small")

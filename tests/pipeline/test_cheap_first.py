@@ -7,9 +7,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from shortlist.calibration.error import Interval
+from shortlist.calibration.fitted import ScoreCalibration
+from shortlist.calibration.maps import Platt
 from shortlist.errors import InputError, ScoreError
 from shortlist.pipeline import Budgeted, CheapFirst, Level
 from shortlist.planning.cost import CostModel
+from shortlist.scorers.calibrated import Calibrated
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.testing import check_reranker
@@ -133,6 +137,26 @@ def test_when_there_was_no_time_to_read_the_cheap_order_stands_unscored() -> Non
     scores = [item.score for item in ranking]
     assert scores == sorted(scores, reverse=True)
     assert ranking.unscored == 8  # nobody has a score of the reranker's, as when a budget lets none be read
+
+
+@pytest.mark.parametrize("kind", [None, ScoreKind.LOGIT])
+def test_a_threshold_leaves_the_cheap_order_as_it_stands(kind: ScoreKind | None) -> None:
+    reranker, dear = made(4.0)
+    ranking = within(reranker.over(Budgeted([Level(dear, CostModel(pair_ms=10))])), 81, top_k=5)
+    kept = ranking.at_least(0, kind=kind, given=CANDIDATES.stage)
+    assert kept.items == ranking.items
+    note = "threshold: min_score=0 was not applied: no document was scored, and the cheap first order stands"
+    assert kept.trace.degradations[-1] == note
+
+
+def test_the_cheap_order_is_not_called_probable() -> None:
+    reranker, dear = made(4.0)
+    exact = Interval(0.0, 0.0, 0.0)
+    made_for_it = ScoreCalibration("platt", Platt(1, 0), "dear", "x", 20, 5, exact, exact)
+    calibrated = Calibrated(reranker.over(Budgeted([Level(dear, CostModel(pair_ms=10))])), made_for_it)
+    By.now_ms = 0
+    ranking = calibrated.rerank_within(CANDIDATES, deadline=Deadline.after(81, clock=lambda: By.now_ms), top_k=5)
+    assert ranking.score_kind is ScoreKind.LOGIT
 
 
 def test_a_reranker_without_deadlines_negative_margins_and_scores_that_are_none_are_refused() -> None:

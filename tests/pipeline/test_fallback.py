@@ -24,7 +24,7 @@ from shortlist.protocols import AsyncReranker, Reranker
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.testing import check_reranker
-from shortlist.types import Document, Query, Ranking
+from shortlist.types import Document, Query, Ranking, ScoreKind
 
 CANDIDATES = Ranking.in_order(Query("tall tower"), [Document("iron", "a"), Document("tall tower", "b")], stage="bm25")
 
@@ -42,6 +42,16 @@ class Failing:
         if self.errors:
             raise self.errors.pop(0)
         return self.inner.rerank(candidates, top_k=top_k)
+
+
+@pytest.mark.parametrize("kind", [ScoreKind.LOGIT, None])
+def test_a_threshold_is_not_put_to_the_scores_of_another_kind_that_a_fallback_gave(kind: ScoreKind | None) -> None:
+    chain = Fallback([("logits", Failing(RemoteUnavailableError("down"))), ("words", Pointwise(Lexical()))])
+    ranking = chain.rerank(CANDIDATES)
+    kept = ranking.at_least(0.9, kind=kind, given=CANDIDATES.stage)
+    assert kept.items == ranking.items
+    assert kept.trace.degradations[-1].endswith("not applied: words took over, and its scores are of kind 'bm25'")
+    assert len(ranking.at_least(1e9, kind=ScoreKind.BM25, given=CANDIDATES.stage)) == 0
 
 
 class Clock:

@@ -18,6 +18,7 @@ from shortlist.planning.pace import Pace
 from shortlist.protocols import Scorer
 from shortlist.scorers.pointwise import Pointwise, counted_scores
 from shortlist.types import Deadline, Document, Ranking, Scores, Step
+from shortlist.types.trace import TOOK_OVER
 
 READING = 0.05  # of what is left that may go into looking at texts, before a model is chosen
 CANCEL_MS = 250.0  # how long a wish to stop may have to wait, as predicted
@@ -145,6 +146,8 @@ class Budgeted:
             "left_ms": f"{left:.1f}",
             "level": self._levels[chosen].shown if chosen is not None else "none",
         }
+        if chosen:
+            facts[TOOK_OVER] = facts["level"]
         return Step("budget", 0.0, counts, facts, tuple(notes))
 
 

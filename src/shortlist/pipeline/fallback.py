@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shortlist.errors import InputError, MissingExtraError, SettingsError, ShortlistError
@@ -11,6 +11,7 @@ from shortlist.pipeline.awaiting import arerank
 from shortlist.protocols import Reranker, TimedReranker
 from shortlist.scorers.asked_of import timed
 from shortlist.types import Deadline, Ranking, Step
+from shortlist.types.trace import TOOK_OVER
 
 # Mistakes of the caller: the next reranker would hide them, not mend them.
 MISTAKES = (InputError, SettingsError, MissingExtraError)
@@ -84,15 +85,16 @@ class _Failures:
 
     def noted(self, ranking: Ranking, name: str) -> Ranking:
         """Return the ranking that `name` made, with a step for what failed before it."""
-        return ranking.traced(self._step(f"{name} was asked")) if self.reasons else ranking
+        return ranking.traced(self._step(f"{name} was asked", {TOOK_OVER: name})) if self.reasons else ranking
 
     def given_order(self, top_k: int | None) -> Ranking:
         """Return the candidates' own order, with a step for what failed."""
-        return self.candidates.head(top_k).as_unscored().traced(self._step(f"the {self.candidates.stage} order stands"))
+        note = f"the {self.candidates.stage} order stands"
+        return self.candidates.head(top_k).as_unscored().traced(self._step(note, {}))
 
-    def _step(self, instead: str) -> Step:
+    def _step(self, instead: str, facts: Mapping[str, str]) -> Step:
         followers = [f"{name} was asked" for name, _ in self.reasons[1:]] + [instead]
         notes = tuple(
             f"{name} failed, so {then}: {reason}" for (name, reason), then in zip(self.reasons, followers, strict=True)
         )
-        return Step("fallback", self.spent_ms, {"documents": len(self.candidates), "failed": len(notes)}, {}, notes)
+        return Step("fallback", self.spent_ms, {"documents": len(self.candidates), "failed": len(notes)}, facts, notes)

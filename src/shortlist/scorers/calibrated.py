@@ -34,7 +34,7 @@ class Calibrated:
         return self._mapped(reranked, candidates)
 
     def _mapped(self, ranking: Ranking, candidates: Ranking) -> Ranking:
-        if ranking.unscored == len(candidates) or not len(ranking):
+        if not ranking.is_scored_after(candidates.stage):
             return ranking
         made = self._calibration
         chances = made.score_map(np.array([item.score for item in ranking]))

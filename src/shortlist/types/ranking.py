@@ -206,17 +206,18 @@ class Ranking:
         kind of score must name it. Raises InputError when it does not, or names another.
 
         `given` is the stage that ordered the candidates before: where that order still stands, since there was no
-        time, the reranker failed or a gate spoke against it, there is no score to judge by. All stays then, and the
-        trace says so.
+        time, the reranker failed or a gate spoke against it, there is no score to judge by; nor is there where another
+        model, whose scores are of another kind, took the asked one's place. All stays then, and the trace says so.
         """
         if not math.isfinite(min_score):
             raise InputError(f"min_score must be a finite number, got {min_score}")
         wanted = ScoreKind.CALIBRATED_PROBABILITY if kind is None else _kind(kind)
         facts = {"min_score": f"{min_score:g}", "kind": wanted.value}
-        if len(self) and given is not None and not self._came_from(given):
-            note = f"min_score={min_score:g} was not applied: no document was scored, and the {given} order stands"
+        reason = self._unjudged(wanted, given) if len(self) else ""
+        if reason:
+            note = f"min_score={min_score:g} was not applied: {reason}"
             return self.traced(Step("threshold", 0.0, {"documents": len(self), "kept": len(self)}, facts, (note,)))
-        if self.score_kind is not wanted:
+        if len(self) and self.score_kind is not wanted:
             raise InputError(
                 f"min_score={min_score:g} is meant for a {wanted.value}, but these scores are of kind"
                 f" {self.score_kind.value!r}; calibrate the reranker, or name the kind"
@@ -227,9 +228,18 @@ class Ranking:
         notes = (f"{left_out} of {len(self)} documents were not scored, and are left out",) if left_out else ()
         return replace(self, items=kept, trace=self.trace.then(Step("threshold", 0.0, counts, facts, notes)))
 
-    def _came_from(self, stage: str) -> bool:
-        """Whether a later stage than this one ordered the documents."""
-        return any(standing.stage == stage for item in self.items for standing in item.history)
+    def _unjudged(self, wanted: ScoreKind, given: str | None) -> str:
+        """Return why there is no score of the `wanted` kind, where the caller could not know; else an empty text."""
+        if not self.is_scored_after(given):
+            return f"no document was scored, and the {self.stage} order stands"
+        if self.score_kind is not wanted and self.trace.stand_in:
+            return f"{self.trace.stand_in} took over, and its scores are of kind {self.score_kind.value!r}"
+        return ""
+
+    def is_scored_after(self, stage: str | None) -> bool:
+        """Whether a model scored any of these documents after `stage`, where one is named, had ordered them."""
+        was_ordered = stage is None or any(standing.stage == stage for item in self.items for standing in item.history)
+        return was_ordered and (not self.is_partial or any(item.is_scored for item in self.items))
 
     def head(self, top_k: int | None) -> Ranking:
         """Keep the first `top_k`; None keeps all. Raises InputError when it is below 1."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+TOOK_OVER = "took_over"  # names in a step's facts the model that took another's place
 QUERY_CUT = "(query)"  # stands in a truncation for the id of a document
 
 
@@ -69,3 +70,8 @@ class Trace:
     def degradations(self) -> tuple[str, ...]:
         """Every degradation of every step, each with its stage."""
         return tuple(f"{step.stage}: {text}" for step in self.steps for text in step.degradations)
+
+    @property
+    def stand_in(self) -> str:
+        """The model that took another's place, too slow for a budget or failed; empty where none did."""
+        return next((step.facts[TOOK_OVER] for step in reversed(self.steps) if TOOK_OVER in step.facts), "")
