@@ -29,6 +29,13 @@ def test_a_document_s_id_must_be_a_string(doc_id: object) -> None:
         Document("some text", doc_id)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("value", [None, 3, b"x", ["a"]])
+@pytest.mark.parametrize("name", ["text", "title"])
+def test_a_document_s_text_and_title_must_be_strings_and_its_id_is_named(name: str, value: Any) -> None:
+    with pytest.raises(InputError, match=rf"document a7: the {name} must be a string, not {type(value).__name__}: "):
+        Document(**{"text": "some text", "doc_id": "a7", name: value})
+
+
 @pytest.mark.parametrize("doc_id", [True, 1.5, b"x", ["a"], {}])
 def test_a_mapping_s_id_must_be_a_string_or_a_whole_number_and_the_place_is_named(doc_id: object) -> None:
     message = rf"document 1: 'id' must be a string or a whole number, not {type(doc_id).__name__}"

@@ -53,8 +53,8 @@ class Document:
 
     The id is a string; an empty one is none, and whoever ranks or stores documents needs one: see `documents_of`.
     `metadata` comes back as the very object that went in. `tokens` and `vector` were made
-    at index time; a scorer uses them only when its tokenizer or encoder is the same. Raises InputError for an id that
-    is no string.
+    at index time; a scorer uses them only when its tokenizer or encoder is the same. Raises InputError for an id, a
+    text or a title that is no string.
     """
 
     text: str
@@ -68,6 +68,11 @@ class Document:
     def __post_init__(self) -> None:
         if not isinstance(self.doc_id, str):
             check_id(self.doc_id, of=f" (the document begins with {self.text!r:.40})")
+        if not (isinstance(self.text, str) and isinstance(self.title, str)):
+            name, value = ("title", self.title) if isinstance(self.text, str) else ("text", self.text)
+            raise InputError(
+                f"document {self.doc_id or '?'}: the {name} must be a string, not {type(value).__name__}: {value!r:.80}"
+            )
 
     @property
     def full_text(self) -> str:
