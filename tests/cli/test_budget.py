@@ -49,6 +49,18 @@ def test_a_budget_too_small_for_anything_leaves_the_given_order_and_says_so() ->
     assert "0 of 8 candidates were scored" in outcome.err
 
 
+@pytest.mark.parametrize("command", [("rerank", "q", "a document"), ("search", "q", "absent")])
+@pytest.mark.parametrize(
+    ("alone", "needed"), [(("--faster", "nomodel"), "--budget-ms"), (("--score-kind", "foo"), "--min-score")]
+)
+def test_an_option_without_the_one_that_it_belongs_to_is_refused(
+    command: tuple[str, ...], alone: tuple[str, str], needed: str
+) -> None:
+    outcome = run(*command, *alone)
+    assert outcome.code == 2
+    assert f"{alone[0]} has no meaning without {needed}" in outcome.err
+
+
 def test_calibrating_makes_plans_possible() -> None:
     outcome = run("calibrate", "all-minilm-l6-v2", "--seconds", "1")
     assert outcome.code == 0

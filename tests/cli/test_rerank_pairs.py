@@ -35,6 +35,13 @@ def test_what_is_missing_is_said(collection: Path) -> None:
         (["--out", "o"], "either --pairs FILE or --run FILE"),
         (["a query", "--pairs", "x.jsonl", "--out", "o"], "QUERY has no meaning with --pairs"),
         (["--pairs", "x.jsonl", "--out", "o", "--top-k", "3"], "--top-k has no meaning"),
+        (["--pairs", "x.jsonl", "--out", "o", "--score-kind", "logit"], "--score-kind has no meaning"),
+        (["a query", "a", "--out", "o"], "--out has a meaning only with --pairs or --run"),
+        (["a query", "a", "--queries", "q.jsonl"], "--queries has a meaning only with"),
+        (["a query", "a", "--corpus", "c.jsonl"], "--corpus has a meaning only with"),
+        (["a query", "a", "--ray"], "--ray has a meaning only with"),
+        (["a query", "a", "--workers", "3"], "--workers has a meaning only with"),
+        (["a query", "a", "--cores", "2"], "--cores has a meaning only with"),
         (["--out", "o", "--run", "r.trec"], "give --queries and --corpus"),
         (["--out", "o", "--pairs", "absent.jsonl"], "there is no file absent.jsonl"),
     ):

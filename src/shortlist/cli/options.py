@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from shortlist.cli.completion import model_names
+from shortlist.errors import InputError
 from shortlist.settings import FILE_NAME, Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
@@ -93,6 +94,16 @@ MinScore = Annotated[
 MinScoreKind = Annotated[
     str | None, typer.Option("--score-kind", help="What --min-score is of when scores are not calibrated, e.g. logit.")
 ]
+
+
+def check_needs(
+    *, faster: list[str] | None, budget_ms: float | None, score_kind: str | None, min_score: float | None
+) -> None:
+    """Raise InputError for an option that has no meaning without another one, which is not given."""
+    if faster and budget_ms is None:
+        raise InputError("--faster has no meaning without --budget-ms, which it is for; give that, or leave it out")
+    if score_kind is not None and min_score is None:
+        raise InputError("--score-kind has no meaning without --min-score, which it is of; give that, or leave it out")
 
 
 def settings(**given: Any) -> Settings:

@@ -27,6 +27,7 @@ from shortlist.cli.options import (
     Precision,
     ScoreCache,
     Threads,
+    check_needs,
     settings,
 )
 from shortlist.cli.output import console, print_degradations, print_json, ranking_json, score_text, shown
@@ -40,6 +41,7 @@ from shortlist.cli.rerank_pairs import (
     RunFile,
     Workers,
     refuse,
+    refuse_alone,
     rerank_pairs,
 )
 from shortlist.errors import InputError
@@ -97,9 +99,11 @@ def rerank(
     chosen = settings(model=model, fallback=fallback, **machine)
     if query is None or pairs is not None or run is not None:
         refuse(QUERY=query, file=file, top_k=top_k, fallback=fallback, faster=faster, calibration=calibration)
-        refuse(budget_ms=budget_ms, min_score=min_score, score_cache=score_cache, exits=exits)
+        refuse(budget_ms=budget_ms, min_score=min_score, score_kind=score_kind, score_cache=score_cache, exits=exits)
         files: dict[str, Any] = {"pairs": pairs, "run": run, "queries": queries, "corpus": corpus, "out": out}
         return rerank_pairs(chosen, **files, ray=ray, workers=workers, cores=cores, as_json=as_json)
+    refuse_alone(queries=queries, corpus=corpus, out=out, ray=ray, workers=workers, cores=cores)
+    check_needs(faster=faster, budget_ms=budget_ms, score_kind=score_kind, min_score=min_score)
     asked, given = Query(query), _given(documents, file)
     ranking = Reranker.of(chosen, faster=faster or (), calibration=calibration).rank(
         asked, given, top_k=top_k, budget_ms=budget_ms, min_score=min_score, min_score_kind=score_kind

@@ -68,10 +68,26 @@ def refuse(**given: object) -> None:
     """Raise InputError for an option that has no meaning where pairs are scored."""
     for name, value in given.items():
         if value is not None:
-            option = name if name.isupper() else "--" + name.replace("_", "-")
+            option = name if name.isupper() else _option(name)
             raise InputError(
                 f"{option} has no meaning with --pairs and --run, which score every pair once; leave it out"
             )
+
+
+def refuse_alone(
+    *, queries: Path | None, corpus: Path | None, out: Path | None, ray: bool, workers: int, cores: int
+) -> None:
+    """Raise InputError for an option that has a meaning only where pairs are scored."""
+    given = {"queries": queries is not None, "corpus": corpus is not None, "out": out is not None, "ray": ray}
+    for name, is_given in {**given, "workers": workers != 0, "cores": cores != 1}.items():
+        if is_given:
+            raise InputError(
+                f"{_option(name)} has a meaning only with --pairs or --run, in place of a query; leave it out"
+            )
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
 def _joined(run: Path | None, queries: Path | None, corpus: Path | None, out: Path) -> Path:

@@ -34,6 +34,7 @@ from shortlist.cli.options import (
     ScoreCache,
     Threads,
     TopK,
+    check_needs,
     settings,
 )
 from shortlist.cli.output import (
@@ -97,6 +98,7 @@ def search(
     Example:  shortlist search "how do I undo a commit?" docs/
     """
     asked = Query(question)
+    check_needs(faster=faster, budget_ms=budget_ms, score_kind=score_kind, min_score=min_score)
     chosen = settings(
         top_k=top_k,
         depth=depth,
