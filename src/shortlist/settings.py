@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -64,10 +65,12 @@ class Settings:
 
         Raises SettingsError that names the file or variable, the value and what is allowed.
         """
-        return load_fields(cls(), file=file, environ=environ or {}, least=_LEAST)
+        return load_fields(cls(), file=file, environ=environ or {}, least=_LEAST, most=_MOST)
 
 
 _LEAST = {"threads": 0, "depth": 1, "top_k": 1}
+_MOST = {"first_stage_weight": 1}
+_NONE: Mapping[str, float] = MappingProxyType({})
 _TABLES = ("serve",)  # tables of the file that others read
 _Fields = TypeVar("_Fields", bound="DataclassInstance")
 
@@ -78,12 +81,13 @@ def load_fields(
     file: Path | None,
     environ: Mapping[str, str],
     table: str = "",
-    least: Mapping[str, float] = MappingProxyType({}),
+    least: Mapping[str, float] = _NONE,
+    most: Mapping[str, float] = _NONE,
 ) -> _Fields:
     """Return a dataclass with what the file says of it (in a `table`), then the environment, which wins.
 
     Variables are `SHORTLIST_` or `SHORTLIST_TABLE_` and a field's name; lists are separated by spaces there.
-    `least` are the lowest numbers allowed. Raises SettingsError as `Settings.load` does.
+    `least` and `most` are the lowest and the highest numbers allowed. Raises SettingsError as `Settings.load` does.
     """
     found: dict[str, Any] = {}
     if file is not None:
@@ -91,11 +95,11 @@ def load_fields(
         inside = content.get(table, {}) if table else {k: v for k, v in content.items() if k not in _TABLES}
         if not isinstance(inside, dict):
             raise SettingsError(f"{file}: [{table}] must be a table, got {inside!r}")
-        found = _checked(start, inside, f"{file}: " + (f"[{table}] " if table else ""), least)
+        found = _checked(start, inside, f"{file}: " + (f"[{table}] " if table else ""), least, most)
     prefix = PREFIX + (f"{table.upper()}_" if table else "")
     said = {name[len(prefix) :].lower(): value for name, value in environ.items() if name.startswith(prefix)}
     known = {name: value for name, value in said.items() if name in _kinds(start)}
-    return replace(start, **{**found, **_checked(start, known, "environment: ", least)})
+    return replace(start, **{**found, **_checked(start, known, "environment: ", least, most)})
 
 
 def _kinds(start: DataclassInstance) -> dict[str, str]:
@@ -112,16 +116,23 @@ def _read(file: Path) -> Mapping[str, Any]:
 
 
 def _checked(
-    start: DataclassInstance, values: Mapping[str, Any], where: str, least: Mapping[str, float]
+    start: DataclassInstance,
+    values: Mapping[str, Any],
+    where: str,
+    least: Mapping[str, float],
+    most: Mapping[str, float],
 ) -> dict[str, Any]:
     kinds = _kinds(start)
     unknown = sorted(set(values) - set(kinds))
     if unknown:
         raise SettingsError(f"{where}unknown setting {unknown[0]!r}; known are {', '.join(kinds)}")
-    return {name: _one(kinds[name], value, f"{where}{name}", least.get(name, 0)) for name, value in values.items()}
+    return {
+        name: _one(kinds[name], value, f"{where}{name}", (least.get(name, 0), most.get(name, math.inf)))
+        for name, value in values.items()
+    }
 
 
-def _one(kind: str, value: Any, what: str, least: float) -> Any:
+def _one(kind: str, value: Any, what: str, bounds: tuple[float, float]) -> Any:
     if kind == "str":
         if not isinstance(value, str) or not value:
             raise SettingsError(f"{what} must be a text, got {value!r}")
@@ -145,19 +156,21 @@ def _one(kind: str, value: Any, what: str, least: float) -> Any:
         if not isinstance(value, dict) or not all(isinstance(table, dict) for table in value.values()):
             raise SettingsError(f"{what} must be a table of tables, got {value!r}")
         return {
-            name: {key: _number(int, number, f"{what}.{name}.{key}", least) for key, number in table.items()}
+            name: {key: _number(int, number, f"{what}.{name}.{key}", bounds) for key, number in table.items()}
             for name, table in value.items()
         }
-    return _number(int if kind == "int" else float, value, what, least)
+    return _number(int if kind == "int" else float, value, what, bounds)
 
 
-def _number(wanted: type[int] | type[float], value: Any, what: str, least: float) -> int | float:
+def _number(wanted: type[int] | type[float], value: Any, what: str, bounds: tuple[float, float]) -> int | float:
+    least, most = bounds
     allowed = int | str if wanted is int else int | float | str
     try:
         number = wanted(value) if isinstance(value, allowed) and not isinstance(value, bool) else None
     except ValueError:
         number = None
-    if number is None or not least <= number < float("inf"):
+    if number is None or not least <= number <= most or number == math.inf:
         name = "a whole number" if wanted is int else "a number"
-        raise SettingsError(f"{what} must be {name} from {least}, got {value!r}")
+        allowed_to = "" if most == math.inf else f" to {most}"
+        raise SettingsError(f"{what} must be {name} from {least}{allowed_to}, got {value!r}")
     return number

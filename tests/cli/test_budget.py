@@ -163,7 +163,7 @@ def test_a_share_of_the_first_stage_is_kept_by_option_and_by_setting(data_folder
     within = run(*question, "--budget-ms", "60000").json()
     assert within["trace"][-1]["facts"] == {"weight": "0.25"}
     (data_folder / "shortlist.toml").write_text('first_stage_weight = 3\nmodel = "all-minilm-l6-v2"\n')
-    assert "must be within 0..1" in run("search", "x", "docs").err
+    assert "must be a number from 0 to 1" in run("search", "x", "docs").err
 
 
 def test_a_gate_is_asked(data_folder: Path) -> None:

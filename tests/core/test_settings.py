@@ -30,6 +30,9 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         ("depth = true", "depth must be a whole number"),
         ('depth = "many"', "depth must be a whole number"),
         ("model = 3", "model must be a text"),
+        ("first_stage_weight = 5", r"shortlist.toml: first_stage_weight must be a number from 0 to 1, got 5"),
+        ("first_stage_weight = -0.1", "first_stage_weight must be a number from 0 to 1, got -0.1"),
+        ("first_stage_weight = inf", "first_stage_weight must be a number from 0 to 1, got inf"),
         ("depth =", "no valid TOML"),
         ("fallback = 3", "fallback must be a list of texts, got 3"),
         ('fallback = ["a", 3]', "fallback must be a list of texts"),
@@ -48,6 +51,12 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 def test_a_bad_variable_is_named() -> None:
     with pytest.raises(SettingsError, match="environment: top_k must be a whole number from 1, got 'x'"):
         Settings.load(environ={"SHORTLIST_TOP_K": "x"})
+
+
+def test_a_weight_above_one_names_its_variable() -> None:
+    with pytest.raises(SettingsError, match=r"environment: first_stage_weight must be a number from 0 to 1, got '1.5'"):
+        Settings.load(environ={"SHORTLIST_FIRST_STAGE_WEIGHT": "1.5"})
+    assert Settings.load(environ={"SHORTLIST_FIRST_STAGE_WEIGHT": "1"}).first_stage_weight == 1
 
 
 def test_a_fallback_is_a_list_in_a_file_and_words_in_the_environment(tmp_path: Path) -> None:
