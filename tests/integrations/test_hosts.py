@@ -46,6 +46,14 @@ def test_langchain(pipeline: Pipeline) -> None:
     assert [(one.id, one.metadata["n"]) for one in found] == [("1", 1), ("2", 2)]
     assert "relevance_score" not in given[1].metadata
     assert asyncio.run(compressor.acompress_documents(given, "tower")) == found
+    named = ShortlistCompressor(model="shortlist-minilm-l6", top_n=1)
+    assert [one.id for one in named.compress_documents(given, "how tall is the tower?")] == ["1"]
+    assert str(named.reranker._first) == "shortlist-minilm-l6"
+    for wrong in ({"top": 1}, {"reranker": RERANKER, "model": "shortlist-l6"}):
+        with pytest.raises(ValueError, match="Extra inputs are not permitted"):
+            ShortlistCompressor(**wrong)
+    with pytest.raises(ValueError, match="Extra inputs are not permitted"):
+        ShortlistRetriever(pipeline=pipeline, k=1)
     retriever = ShortlistRetriever(pipeline=pipeline, top_k=1)
     assert "330" in retriever.invoke("tower")[0].page_content
     assert asyncio.run(retriever.ainvoke("tower"))[0].metadata["place"].startswith("tower.md:")
@@ -67,6 +75,8 @@ def test_llama_index(pipeline: Pipeline) -> None:
     assert [one.node.node_id for one in again] == ["1", "2"]
     with pytest.raises(InputError, match="needs the query"):
         rerank.postprocess_nodes(nodes)
+    with pytest.raises(ValueError, match="Extra inputs are not permitted"):
+        ShortlistRerank(top_k=1)
     retriever = ShortlistRetriever(pipeline, top_k=1)
     assert retriever.retrieve("tower")[0].node.metadata["place"].startswith("tower.md:")
     assert len(asyncio.run(retriever.aretrieve("tower"))) == 1

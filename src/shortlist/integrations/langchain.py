@@ -12,11 +12,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
 from shortlist._optional import require
 from shortlist.build.reranker import Reranker
-from shortlist.integrations.rows import Rows, about, areranked, reranked
+from shortlist.integrations.rows import Rows, about, areranked, named, reranked
 from shortlist.pipeline import Pipeline
 
 _documents = require("langchain_core.documents", extra="langchain")
@@ -26,12 +26,17 @@ _BaseRetriever: Any = _retrievers.BaseRetriever
 
 
 class ShortlistCompressor(_BaseDocumentCompressor):
-    """Keeps the best `top_k` documents, best first; ids and metadata stay, `relevance_score` is added to a copy."""
+    """Keeps the best `top_k` documents, best first; ids and metadata stay, `relevance_score` is added to a copy.
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    A `model` by its name may be given for the `reranker`, and `top_n`, as LangChain's own have it, for `top_k`.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     reranker: Any = Field(default_factory=Reranker)
-    top_k: int | None = 5
+    top_k: int | None = Field(5, validation_alias=AliasChoices("top_k", "top_n"))
+
+    _named = model_validator(mode="before")(named)
 
     def compress_documents(self, documents: Sequence[Any], query: str, callbacks: Any = None) -> list[Any]:
         """Rerank documents."""
@@ -45,7 +50,7 @@ class ShortlistCompressor(_BaseDocumentCompressor):
 class ShortlistRetriever(_BaseRetriever):
     """Searches an index that `open_pipeline` opened; place, heading and score are in the metadata."""
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     pipeline: Pipeline
     top_k: int = 5

@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
 from shortlist._optional import require
 from shortlist.build.reranker import Reranker
 from shortlist.errors import InputError
-from shortlist.integrations.rows import Rows, about, areranked, reranked
+from shortlist.integrations.rows import Rows, about, areranked, named, reranked
 from shortlist.pipeline import Pipeline
 
 _core = require("llama_index.core.retrievers", extra="llama-index")
@@ -27,10 +27,17 @@ _BaseRetriever: Any = _core.BaseRetriever
 
 
 class ShortlistRerank(_BaseNodePostprocessor):
-    """Keeps the best `top_n` nodes, best first; nodes are the very ones that came, with the reranker's score."""
+    """Keeps the best `top_n` nodes, best first; nodes are the very ones that came, with the reranker's score.
+
+    A `model` by its name may be given for the `reranker`.
+    """
+
+    model_config = ConfigDict(extra="forbid")
 
     reranker: Any = Field(default_factory=Reranker, exclude=True)
     top_n: int | None = 5
+
+    _named = model_validator(mode="before")(named)
 
     def _postprocess_nodes(self, nodes: list[Any], query_bundle: Any = None) -> list[Any]:
         return _kept(nodes, reranked(self.reranker, _query(query_bundle), _texts(nodes), top_k=self.top_n))

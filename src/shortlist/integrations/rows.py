@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from shortlist.build import reranker as by_name
 from shortlist.pipeline.awaiting import arerank
 from shortlist.protocols import Reranker, Scorer
 from shortlist.types import Document, Query, Ranking
@@ -38,6 +39,14 @@ def pair_scores(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> npt.NDArray
         for query, group in groupby(pairs, key=lambda pair: pair[0])
     ]
     return np.concatenate(scored) if scored else np.empty(0, dtype=np.float32)
+
+
+def named(options: Any) -> Any:
+    """Return a host's options with the reranker of that name in place of `model`."""
+    if not isinstance(options, Mapping) or "model" not in options or "reranker" in options:
+        return options
+    rest = {name: value for name, value in options.items() if name != "model"}
+    return {**rest, "reranker": by_name.Reranker(options["model"])}
 
 
 def about(document: Document) -> dict[str, Any]:
