@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -38,7 +40,7 @@ def test_a_document_s_text_and_title_must_be_strings_and_its_id_is_named(name: s
 
 @pytest.mark.parametrize("doc_id", [True, 1.5, b"x", ["a"], {}])
 def test_a_mapping_s_id_must_be_a_string_or_a_whole_number_and_the_place_is_named(doc_id: object) -> None:
-    message = rf"document 1: 'id' must be a string or a whole number, not {type(doc_id).__name__}"
+    message = rf"document 1: 'id' must be a string, a whole number or a UUID, not {type(doc_id).__name__}"
     with pytest.raises(InputError, match=message):
         documents_of(["fine", {"text": "b", "id": doc_id}])
 
@@ -52,8 +54,10 @@ def test_who_has_no_id_is_named_by_his_place_and_whole_numbers_are_written_out()
         {"text": "e", "doc_id": None, "id": "mine"},
         {"text": "f", "id": np.int64(7)},
         {"text": "g", "id": -1},
+        {"text": "h", "id": UUID(int=1)},
     ]
-    assert [document.doc_id for document in documents_of(given)] == ["0", "1", "2", "3", "mine", "7", "-1"]
+    named = ["0", "1", "2", "3", "mine", "7", "-1", "00000000-0000-0000-0000-000000000001"]
+    assert [document.doc_id for document in documents_of(given)] == named
 
 
 def test_a_name_by_place_is_never_the_id_of_another() -> None:
@@ -70,6 +74,30 @@ def test_a_document_keeps_everything_else_when_it_is_named() -> None:
 def test_metadata_is_the_very_object_that_went_in() -> None:
     metadata = {"a": [1]}
     assert documents_of([{"text": "x", "metadata": metadata}])[0].metadata is metadata
+
+
+def test_other_keys_of_a_mapping_stand_beside_its_metadata_which_wins() -> None:
+    (document,) = documents_of([{"id": 8, "text": "x", "metadata": {"lang": "en", "year": 1}, "page": 12, "year": 2}])
+    assert document.metadata == {"page": 12, "year": 1, "lang": "en"}
+    assert documents_of([{"text": "x", "metadata": "none", "page": 12}])[0].metadata == {"metadata": "none", "page": 12}
+
+
+@dataclass
+class Foreign:
+    """A document as LangChain has it."""
+
+    page_content: Any
+    metadata: Any
+    id: str | None = None
+
+
+def test_another_library_s_document_is_taken_and_one_without_a_text_is_refused_by_its_whole_name() -> None:
+    metadata = {"page": 12}
+    taken = documents_of([Foreign("a", metadata), Foreign("b", {}, "mine"), Foreign("c", {}, "0")])
+    assert [(document.text, document.doc_id) for document in taken] == [("a", "#0"), ("b", "mine"), ("c", "0")]
+    assert taken[0].metadata is metadata
+    with pytest.raises(InputError, match=r"not \S*test_documents\.Foreign \(document 0\)"):
+        documents_of([Foreign(None, {})])  # type: ignore[list-item]
 
 
 @given(st.one_of(st.integers(), st.none(), st.binary(), st.lists(st.text(), max_size=2)))

@@ -50,12 +50,13 @@ def test_ids_and_metadata_come_back_and_duplicates_stay_distinct(server: Running
     assert "queue" in answer.headers["server-timing"]
 
 
-def test_an_empty_id_is_none_and_one_that_is_no_text_is_refused(server: Running) -> None:
-    answer = server.ask(OWN, own([{"id": "", "text": "iron"}, {"id": None, "text": "x"}])).json
-    assert [result["id"] for result in answer["results"]] == ["0", "1"]
-    refused = server.ask(OWN, own([{"id": 5, "text": "iron"}]))
-    assert refused.status == 400
-    assert "$.documents[0].id: expected a string" in refused.json["error"]["message"]
+def test_an_empty_id_is_none_a_whole_number_is_written_out_and_others_are_refused(server: Running) -> None:
+    answer = server.ask(OWN, own([{"id": "", "text": "iron"}, {"id": None, "text": "x"}, {"id": 7, "text": "y"}]))
+    assert [result["id"] for result in answer.json["results"]] == ["0", "1", "7"]
+    for wrong in (True, 7.5, ["a"]):
+        refused = server.ask(OWN, own([{"id": wrong, "text": "iron"}]))
+        assert refused.status == 400
+        assert "$.documents[0].id: expected a string or a whole number" in refused.json["error"]["message"]
 
 
 def test_an_explanation_weighs_the_words(server: Running) -> None:

@@ -19,6 +19,7 @@ def _object(required: Mapping[str, Schema], optional: Mapping[str, Schema], *, i
 
 
 _TEXT: Schema = {"type": "string"}
+_ID: Schema = {"type": ["string", "integer"]}
 _QUERY: Schema = {"type": "string", "minLength": 1, "pattern": r"\S"}
 _TRUTH: Schema = {"type": "boolean"}
 _NUMBER: Schema = {"type": "number", "minimum": -LARGEST, "maximum": LARGEST}
@@ -93,7 +94,7 @@ RESPONSES: Mapping[str, Schema] = {
 
 _OWN_DOCUMENT = _object(
     {"text": _TEXT},
-    {"id": _TEXT, "title": _TEXT, "metadata": _ANYTHING},
+    {"id": _ID, "title": _TEXT, "metadata": _ANYTHING},
     is_closed=True,
 )
 _OWN_DOCUMENTS: Schema = {"type": "array", "items": {"anyOf": [_TEXT, _OWN_DOCUMENT]}, "minItems": 1}
@@ -153,12 +154,12 @@ OWN: Mapping[str, tuple[Schema, Schema]] = {
 
 _COUNT = _object({"documents": _FROM_0}, {})
 _INDEXED = _object(
-    {"id": {"type": "string", "minLength": 1}, "text": _TEXT},
+    {"id": {**_ID, "minLength": 1}, "text": _TEXT},
     {"title": _TEXT, "metadata": {"type": "object"}},
     is_closed=True,
 )
 INDEX: Schema = _object({"writable": _TRUTH}, {"documents": _FROM_0, "encoder": _TEXT})
 INDEX_CHANGES: Mapping[str, tuple[Schema, Schema]] = {
     "post": (_object({"documents": _list(_INDEXED)}, {}, is_closed=True), _COUNT),
-    "delete": (_object({"ids": _list(_TEXT)}, {}, is_closed=True), _COUNT),
+    "delete": (_object({"ids": _list(_ID)}, {}, is_closed=True), _COUNT),
 }

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -83,17 +84,19 @@ class Document:
     def of(cls, document: str | Mapping[str, Any] | Document, *, doc_id: str = "") -> Document:
         """Take a string or a mapping with `text` (and optionally `doc_id` or `id`, `title`, `metadata`) for a document.
 
-        Other keys of a mapping are kept as metadata when it has no `metadata` of its own. A mapping's id is a string
-        or a whole number, which is written out. `doc_id` names a document that has no id, or an empty one. Raises
+        Other keys of a mapping are metadata too; of those that are there twice, what `metadata` says holds. Another
+        library's document, with `page_content` and `metadata`, is taken as well. An id is a string, or a whole number
+        or a UUID, which are written out. `doc_id` names a document that has no id, or an empty one. Raises
         InputError for anything else.
         """
         if isinstance(document, Document):
             return document if document.doc_id else replace(document, doc_id=doc_id)
         if isinstance(document, str):
             return cls(document, doc_id)
+        document = _as_mapping(document)
         if not isinstance(document, Mapping):
             raise InputError(
-                f"a document must be a string, a mapping with 'text', or a Document, not {type(document).__name__}"
+                f"a document must be a string, a mapping with 'text', or a Document, not {_type_name(document)}"
                 f" (document {doc_id or '?'})"
             )
         text, title = document.get("text"), document.get("title") or ""
@@ -104,8 +107,10 @@ class Document:
             )
         own = _own_id(document, doc_id)
         rest = {k: v for k, v in document.items() if k not in {"text", "title", *_ID_FIELDS}}
-        metadata = document["metadata"] if isinstance(document.get("metadata"), Mapping) else rest
-        return cls(text, own or doc_id, title, metadata)
+        if isinstance(document.get("metadata"), Mapping):
+            metadata = rest.pop("metadata")
+            rest = {**rest, **metadata} if rest else metadata
+        return cls(text, own or doc_id, title, rest)
 
 
 def documents_of(documents: Iterable[str | Mapping[str, Any] | Document]) -> tuple[Document, ...]:
@@ -135,15 +140,29 @@ _ID_FIELDS = ("doc_id", "id", "_id")
 def _given_id(document: object, place: int) -> str:
     if isinstance(document, Document):
         return document.doc_id
+    document = _as_mapping(document)
     return _own_id(document, str(place)) if isinstance(document, Mapping) else ""
+
+
+def _as_mapping(document: Any) -> Any:
+    """Return another library's document as a mapping, and everything else as it is."""
+    text, metadata = getattr(document, "page_content", None), getattr(document, "metadata", None)
+    if not isinstance(text, str) or not isinstance(metadata, Mapping):
+        return document
+    return {"text": text, "id": getattr(document, "id", None), "metadata": metadata}
+
+
+def _type_name(value: object) -> str:
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _own_id(document: Mapping[str, Any], where: str) -> str:
     """Return the id that a mapping has, the first of its fields; empty when it has none."""
     name = next((name for name in _ID_FIELDS if document.get(name) not in (None, "")), None)
     own = None if name is None else document[name]
-    if isinstance(own, bool) or not isinstance(own, str | Integral | None):
-        what = f"must be a string or a whole number, not {type(own).__name__}: {own!r:.80}"
+    if isinstance(own, bool) or not isinstance(own, str | Integral | UUID | None):
+        what = f"must be a string, a whole number or a UUID, not {type(own).__name__}: {own!r:.80}"
         raise InputError(f"document {where or '?'}: {name!r} {what}; write it as a string")
     return "" if own is None else str(own)
 

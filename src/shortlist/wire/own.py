@@ -97,11 +97,19 @@ def number_or_none(at: At | None) -> float | None:
     return None if at is None else at.number()
 
 
+def read_id(at: At | None) -> str:
+    """Return the string at an optional place, or the whole number, which is written out."""
+    value = "" if at is None else at.value
+    if at is not None and (isinstance(value, bool) or not isinstance(value, str | int)):
+        raise at.wrong("a string or a whole number")
+    return str(value)
+
+
 def read_documents(documents: At) -> tuple[OwnDocument, ...]:
     """Read documents that must have an id, for an index."""
     found = tuple(_document(item, place) for place, item in enumerate(documents.items()))
     for item in documents.items():
-        if not item["id"].text():
+        if not read_id(item["id"]):
             raise item["id"].wrong("a string that is not empty")
     return found
 
@@ -157,7 +165,7 @@ def _document(item: At, place: int) -> OwnDocument:
     if metadata is not None and not metadata.is_object():
         raise metadata.wrong("an object")
     return OwnDocument(
-        text_or(item.get("id")) or str(place),
+        read_id(item.get("id")) or str(place),
         item["text"].text(),
         text_or(item.get("title")),
         None if metadata is None else metadata.value,

@@ -18,7 +18,7 @@ from shortlist.server.replies import budget_of, json_reply, notes_of, own_limits
 from shortlist.server.searching import Desk
 from shortlist.types import Document, Query, ScoredDocument
 from shortlist.wire import Fault
-from shortlist.wire.own import encode_results, number_or_none, read_documents
+from shortlist.wire.own import encode_results, number_or_none, read_documents, read_id
 from shortlist.wire.reading import At, text_or, truth_or_none, whole_or_none
 
 _KNOWN = ("query", "top_k", "depth", "model", "rerank", "where", "first_stage", "first_stage_weight", "budget_ms")
@@ -84,7 +84,7 @@ async def add(request: Request) -> Response:
 async def remove(request: Request) -> Response:
     """Remove documents by id in one commit; an id that is not there does not matter."""
     desk = _writable(request)
-    ids = [item.text() for item in At(await read_json(request, own_limits(request))).only(("ids",))["ids"].items()]
+    ids = [read_id(item) for item in At(await read_json(request, own_limits(request))).only(("ids",))["ids"].items()]
     await asyncio.to_thread(desk.remove, ids)
     return json_reply({"documents": await asyncio.to_thread(desk.count)})
 
