@@ -32,6 +32,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+def test_paths_may_be_strings(folder: Path, tmp_path: Path) -> None:
+    report = index_paths([str(folder / "rows.jsonl")], str(tmp_path / "index"), settings=SETTINGS, base=str(folder))
+    assert report.passages == 2
+    with Index.open(tmp_path / "index", read_only=True) as index:
+        assert list(index.sources()) == ["rows.jsonl"]
+
+
 @pytest.mark.parametrize(
     ("first_stage", "score_kind", "stages"),
     [

@@ -51,11 +51,11 @@ class IndexingReport:
 
 
 def index_paths(
-    paths: Sequence[Path],
-    index_path: Path,
+    paths: Sequence[Path | str],
+    index_path: Path | str,
     *,
     settings: Settings | None = None,
-    base: Path | None = None,
+    base: Path | str | None = None,
     fields: RowFields | None = None,
     watch: Watch | None = None,
 ) -> IndexingReport:
@@ -69,15 +69,16 @@ def index_paths(
     holds text, title and id in JSONL and tables (default: what the last call that named them
     did, which the index remembers). `watch` sees every event, after its commit.
     """
+    index_path = Path(index_path)
     if not index_path.exists():
         checked_paths(paths)  # a misspelt path must not leave an empty index behind
+    named_from = index_path.absolute().parent if base is None else Path(base)
     report = IndexingReport()
     with closing(load_encoder(settings or Settings())) as encoder, _opened(index_path, encoder) as index:
         report.recovery = index.recovery
         recipe = Recipe(fields=_remembered(index, fields))
         known = {path: _fingerprint(source) for path, source in index.sources().items()}
-        base = base or index_path.absolute().parent
-        for event in ingest(paths, known, base=base, skip=[index_path], recipe=recipe, owner=index.source_of):
+        for event in ingest(paths, known, base=named_from, skip=[index_path], recipe=recipe, owner=index.source_of):
             event = _commit(index, event, report, known)
             if watch is not None:
                 watch(event)
