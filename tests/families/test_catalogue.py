@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from shortlist import Reranker
 from shortlist.catalogue import Entry, find_entry, nearest_names, read_catalogue, read_size, written_size
-from shortlist.errors import InputError
+from shortlist.errors import InputError, MissingExtraError
 from shortlist.passages.windows import LongDocuments
 from shortlist.scorers.registry import scorer_kinds
 from shortlist.scorers.templates import CAUSAL, MONOT5
@@ -89,3 +93,29 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 )
 def test_sizes_are_written_short(size: int, text: str) -> None:
     assert written_size(size) == text
+
+
+@pytest.fixture
+def nothing_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHORTLIST_MODELS", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+
+
+@pytest.mark.usefixtures("nothing_fetched")
+@pytest.mark.parametrize(
+    ("model", "options", "absent", "command"),
+    [
+        ("Qwen3-Reranker-0.6B", {}, "torch", "shortlist[hub,torch]"),
+        ("monot5-base-msmarco", {}, "transformers", "shortlist[hub,torch]"),
+        ("bge-reranker-base", {"device": "cuda"}, "torch", "shortlist[hub,torch]"),
+        ("bge-reranker-base", {}, "huggingface_hub", "shortlist[hub]"),
+        ("multilingual-e5-small", {}, "shortlist_multilingual", "shortlist[multilingual]"),
+    ],
+)
+def test_what_a_model_needs_is_looked_for_before_it_is_fetched(
+    model: str, options: dict[str, Any], absent: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, absent, None)
+    with pytest.raises(MissingExtraError, match=re.escape(f"pip install '{command}'")):
+        Reranker.load(model, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ import numpy as np
 
 from shortlist.errors import UnsupportedModelError
 from shortlist.inference.load import load_engine
+from shortlist.inference.models import name_of
 from shortlist.inference.session import Precision
 from shortlist.inference.static import CARD, StaticEngine
 from shortlist.inference.tokens import Ids, ModelInput, Tokenizer
@@ -73,7 +75,7 @@ class BiEncoder:
     @classmethod
     def load(
         cls,
-        name: str,
+        name: str | os.PathLike[str],
         *,
         revision: str | None = None,
         engine: str = "auto",
@@ -90,6 +92,7 @@ class BiEncoder:
         static embeddings needs neither of them. `prompts` are given where the model's
         `config_sentence_transformers.json` does not say them.
         """
+        name = name_of(name)
         if (Path(name) / CARD).is_file():
             static, fingerprint, dimension = StaticEngine.load(Path(name))
             return cls(static, fingerprint=fingerprint, dimension=dimension, max_length=_STATIC_LENGTH)

@@ -7,6 +7,7 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from shortlist.errors import InputError, MissingExtraError, UnsupportedModelErro
 from shortlist.inference.calibrating import CALIBRATED, write_calibrated
 from shortlist.inference.engine import TOKEN_BUDGET, Engine
 from shortlist.inference.models import ModelFolder, find_model
+from shortlist.inference.needs import check_needs
 from shortlist.inference.processor import processor_features, sums_bytes_in_32_bits
 from shortlist.inference.ready_made import Head, misfit
 from shortlist.inference.real_texts import real_texts
-from shortlist.inference.session import GraphSession, Precision, Session
+from shortlist.inference.session import GraphSession, Precision, Session, check_device
 from shortlist.inference.stages import Stages
 from shortlist.inference.tokens import ModelInput, Tokenizer
 
@@ -88,8 +90,9 @@ class Runtime:
             raise InputError(
                 f"precision must be one of {', '.join(p.value for p in Precision)}; got {precision!r}"
             ) from None
-        if threads is not None and threads < 1:
-            raise InputError(f"threads must be a whole number from 1; got {threads}")
+        if threads is not None and (isinstance(threads, bool) or not isinstance(threads, Integral) or threads < 1):
+            raise InputError(f"threads must be a whole number from 1; got {threads!r}")
+        check_device(device)
         needs_torch = device not in {"auto", "cpu"} or trust_remote_code
         if engine not in {"auto", NATIVE, TORCH, *ENGINES}:
             raise InputError(f"engine must be 'auto' or one of {', '.join([NATIVE, *ENGINES, TORCH])}; got {engine!r}")
@@ -121,6 +124,7 @@ def load_engine(
     comes with, which costs speed (docs/speed.md).
     """
     runtime = Runtime.of(engine, precision, threads=threads, device=device, trust_remote_code=trust_remote_code)
+    check_needs(name, engine=runtime.engine)
     folder = find_model(name, revision=revision, with_code=trust_remote_code)
     tokenizer = Tokenizer.load(folder.path / "tokenizer.json", pad_id=folder.pad_id)
     weights = folder.fingerprint()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from shortlist.errors import InputError
 from shortlist.inference.load import TORCH, LoadedModel, Runtime, loaded_model, require_torch
 from shortlist.inference.models import ModelFolder, find_model
+from shortlist.inference.needs import check_needs
 from shortlist.inference.session import Precision, Session
 from shortlist.inference.tokens import Ids, Tokenizer
 
@@ -74,6 +75,7 @@ def load_seq2seq(
 def _opened(name: str, revision: str | None, runtime: Runtime) -> tuple[Runtime, ModelFolder, Tokenizer]:
     if runtime.engine not in {"auto", TORCH}:
         raise InputError(f"a language model runs on engine='torch' (or 'auto'), not on {runtime.engine!r}")
+    check_needs(name, engine=TORCH)
     folder = find_model(name, revision=revision)
     tokenizer = Tokenizer.load(folder.path / "tokenizer.json", pad_id=folder.pad_id)
     require_torch(runtime.threads)

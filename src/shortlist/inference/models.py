@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from shortlist.catalogue import find_entry, known_prompts, nearest_names
-from shortlist.errors import CorruptModelError, ModelNotFoundError, UnsupportedModelError
+from shortlist.errors import (
+    CorruptModelError,
+    InputError,
+    MissingExtraError,
+    ModelNotFoundError,
+    UnsupportedModelError,
+)
 from shortlist.inference.complete import check_complete
 from shortlist.inference.hub import CODE_FILES, MODEL_FILES, SETTINGS_FILES, fetch, is_hub_id, stored_folder
 from shortlist.inference.identity import content_hash
 from shortlist.inference.modules import Module, read_json, read_modules
-from shortlist.weights import find_packaged, packaged_models
+from shortlist.weights import extra_of, find_packaged, packaged_models
 
 _READY_MADE = ("model.onnx", "onnx/model.onnx", "openvino_model.xml", "openvino/openvino_model.xml")
 _WEIGHTS = {".onnx", ".safetensors", ".bin", ".xml"}
@@ -141,8 +148,18 @@ _LIMITS = (
 )
 
 
+def name_of(model: str | os.PathLike[str]) -> str:
+    """Return a model's name, or its folder's path, as text; raises InputError for an empty one."""
+    name = os.fspath(model)
+    if not name:
+        raise InputError(
+            "a model's name is empty; give one that `shortlist models` lists, a folder, or a repository 'owner/name'"
+        )
+    return name
+
+
 def find_model(
-    name: str, *, revision: str | None = None, settings_only: bool = False, with_code: bool = False
+    name: str | os.PathLike[str], *, revision: str | None = None, settings_only: bool = False, with_code: bool = False
 ) -> ModelFolder:
     """Find a model: packaged, a folder with `config.json`, a name of the catalogue, or `owner/name` on the hub.
 
@@ -152,6 +169,7 @@ def find_model(
     ModelNotFoundError that lists what there is, UnsupportedModelError for a known model that cannot
     be run, CorruptModelError for unreadable files.
     """
+    name = name_of(name)
     packaged = find_packaged(name)
     if packaged is not None:
         packaged.verify()
@@ -170,11 +188,16 @@ def find_model(
 def on_hub(name: str, *, revision: str | None = None) -> tuple[str, str | None]:
     """Return a model's `owner/name` on the hub and the commit to fetch, which may be left to the hub.
 
-    Raises ModelNotFoundError when the name is neither of the catalogue nor of that form, and
-    UnsupportedModelError for a known model that cannot be run.
+    Raises ModelNotFoundError when the name is neither of the catalogue nor of that form,
+    MissingExtraError for one that comes with an extra, and UnsupportedModelError for a known model that cannot be run.
     """
     entry = find_entry(name)
     if entry is None:
+        if extra := extra_of(name):
+            raise MissingExtraError(
+                f"{name} is a package of its own, which is not installed. Install it with: pip install"
+                f" 'shortlist[{extra}]'"
+            )
         if not is_hub_id(name):
             raise _unknown(name)
         return name, revision

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Protocol
@@ -9,11 +10,14 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from shortlist.errors import InputError
 from shortlist.inference.batches import Batch
 
 Output = npt.NDArray[np.float32]
 Feeds = Mapping[str, npt.NDArray[Any]]
 """A graph's inputs by name."""
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
 
 
 class Precision(str, Enum):
@@ -27,6 +31,12 @@ class Precision(str, Enum):
     BF16 = "bf16"
     FP16 = "fp16"
     INT8 = "int8"
+
+
+def check_device(name: str) -> None:
+    """Raise InputError for what is no device's name; whether there is such a device is the runtime's to say."""
+    if not _DEVICE.fullmatch(str(name)):
+        raise InputError(f"device must be 'auto', 'cpu', 'cuda' or 'cuda:1' and its like; got {name!r}")
 
 
 class Session(Protocol):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import torch
 
-from shortlist.errors import InputError, OutOfMemoryError, UnsupportedModelError
+from shortlist.errors import OutOfMemoryError, UnsupportedModelError
 from shortlist.inference.processor import processor_features
-from shortlist.inference.session import Precision
+from shortlist.inference.session import Precision, check_device
 
 _DTYPES = {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
 
@@ -44,11 +44,10 @@ class Placement:
 
 
 def _device(name: str) -> torch.device:
+    check_device(name)
     if name == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     kind, _, number = name.partition(":")
-    if kind not in {"cpu", "cuda"} or (number and not (kind == "cuda" and number.isdecimal())):
-        raise InputError(f"device must be 'auto', 'cpu', 'cuda' or 'cuda:1' and its like; got {name!r}")
     if kind == "cpu":
         return torch.device("cpu")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -12,6 +12,7 @@ from typing import Any
 
 from shortlist.errors import CorruptModelError
 
+_OF_EXTRAS = {"multilingual-e5-small": "multilingual"}
 _PACKAGES = ("shortlist.weights", "shortlist_multilingual")
 
 
@@ -48,6 +49,11 @@ def packaged_models() -> tuple[PackagedModel, ...]:
 def find_packaged(name: str) -> PackagedModel | None:
     """Return the packaged model of that name, or None when there is none."""
     return next((model for model in packaged_models() if model.name == name), None)
+
+
+def extra_of(name: str) -> str:
+    """Return the extra that brings a model in a package of its own; empty for every other name."""
+    return _OF_EXTRAS.get(name, "")
 
 
 def _roots() -> list[Path]:
