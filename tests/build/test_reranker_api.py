@@ -14,8 +14,10 @@ import shortlist
 from shortlist import Document, Reranker
 from shortlist.errors import InputError, ModelNotFoundError
 from shortlist.inference.biencoder import BiEncoder
+from shortlist.integrations.sentence_transformers import CrossEncoder
 from shortlist.settings import Settings
 from shortlist.types import QUERY_CUT
+from shortlist.weights import find_packaged
 
 QUESTION = "how tall is the tower?"
 TEXTS = ["It is of iron.", "The tower is 330 m tall.", "Cats sleep most of the day."]
@@ -182,6 +184,36 @@ def test_a_model_that_is_nowhere_is_an_error_at_load_not_before() -> None:
 def test_an_unknown_way_with_long_documents_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"one of error, head, head\+tail, passages-max, passages-80; got 'tail'"):
         Reranker.load(engine="onnxruntime", long_documents="tail")
+
+
+def test_a_model_s_folder_may_be_a_path() -> None:
+    packaged = find_packaged("shortlist-minilm-l6")
+    assert packaged is not None
+    for load in (Reranker.load, CrossEncoder):
+        assert load(packaged.folder, engine="onnxruntime") is not None
+    with contextlib.closing(BiEncoder.load(packaged.folder.parent / "all-minilm-l6-v2", engine="onnxruntime")) as one:
+        assert one.dimension == 384
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model": ""}, "a model's name is empty"),
+        ({"faster": "lexical"}, r"faster must be a list .*put it in a list: \['lexical'\]"),
+        ({"fallback": "lexical"}, r"fallback must be a list .*put it in a list: \['lexical'\]"),
+        ({"foo": 1}, "has no option 'foo'; it has: revision, engine"),
+        ({"kind": "lexical", "foo": 1}, "the kind 'lexical' has no option 'foo'; it has none"),
+        ({"model": "all-minilm-l6-v2", "foo": 1}, "the kind 'bi-encoder' has no option 'foo'; it has: revision"),
+        ({"kind": "tei", "model": "http://localhost:1", "foo": 1}, "no option 'foo'; it has: base_url"),
+        ({"threads": "2"}, "threads must be a whole number from 1; got '2'"),
+        ({"threads": 1.5}, r"threads must be a whole number from 1; got 1\.5"),
+        ({"threads": True}, "threads must be a whole number from 1; got True"),
+        ({"device": "gpu"}, "device must be 'auto', 'cpu', 'cuda'"),
+    ],
+)
+def test_what_cannot_be_loaded_so_is_refused_by_its_name(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Reranker.load(**options)
 
 
 def test_an_exact_reranker_scores_a_pair_the_same_to_the_bit_whatever_it_comes_with() -> None:

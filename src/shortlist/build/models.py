@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from shortlist.build.recipes import find_recipe, recipe_of_kind
 from shortlist.errors import InputError
 from shortlist.inference.biencoder import BiEncoder
+from shortlist.inference.models import name_of
 from shortlist.inference.modules import read_json
 from shortlist.protocols import Generator, LikelihoodModel, Reranker, Scorer
 from shortlist.scorers.blend import Blend
@@ -48,7 +50,7 @@ def split_kind(name: str) -> tuple[str | None, str]:
 
 
 def load_second_stage(
-    model: str | LanguageModel,
+    model: str | os.PathLike[str] | LanguageModel,
     *,
     kind: str | None = None,
     encoder: BiEncoder | None = None,
@@ -58,7 +60,7 @@ def load_second_stage(
     """Load a reranker: one of `reranker_kinds` by its own factory, else a scorer that `load_model` finds."""
     if kind in reranker_kinds():
         return load_reranker(kind, model, **options)
-    if not isinstance(model, str):
+    if not isinstance(model, str | os.PathLike):
         raise InputError(
             f"a loaded language model needs a kind that prompts it ({', '.join(reranker_kinds())}); got {kind!r}"
         )
@@ -66,7 +68,7 @@ def load_second_stage(
 
 
 def load_model(
-    name: str,
+    name: str | os.PathLike[str],
     *,
     kind: str | None = None,
     encoder: BiEncoder | None = None,
@@ -81,6 +83,7 @@ def load_model(
     from its parts. `encoder` is used for its bi-encoder when it is the same one, so that it is not
     loaded twice.
     """
+    name = name_of(name)
     if options.get("long_documents") == "auto":
         options = {key: value for key, value in options.items() if key != "long_documents"}
     given = {**(defaults or {}), **options}
@@ -130,4 +133,4 @@ def load_part(part: Mapping[str, Any], encoder: BiEncoder | None, options: Mappi
     if encoder is not None and is_open and not options.get("exact"):
         return Cosine(encoder, query_map=query_map)
     taken = {name: value for name, value in options.items() if name not in _OF_CROSS_ENCODERS_ONLY}
-    return Cosine.load(part["model"], query_map=query_map, **taken)
+    return load_scorer(part["kind"], part["model"], query_map=query_map, **taken)

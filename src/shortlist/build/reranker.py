@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -39,7 +40,7 @@ class Reranker:
 
     def __init__(
         self,
-        model: str | LanguageModel = DEFAULT_MODEL,
+        model: str | os.PathLike[str] | LanguageModel = DEFAULT_MODEL,
         *,
         kind: str | None = None,
         faster: Sequence[str] = (),
@@ -50,8 +51,15 @@ class Reranker:
         exits: str = "none",
         **options: Any,
     ) -> None:
-        chain = None if fallback is None else [Named.of(name, Settings()) for name in fallback]
-        named = Named(model, kind, options, encoder=encoder, score_cache=score_cache, exits=exits)
+        chain = None if fallback is None else [Named.of(name, Settings()) for name in _names(fallback, of="fallback")]
+        named = Named(
+            os.fspath(model) if isinstance(model, os.PathLike) else model,
+            kind,
+            options,
+            encoder=encoder,
+            score_cache=score_cache,
+            exits=exits,
+        )
         self._store(named, faster, chain, calibration)
 
     def _store(
@@ -62,7 +70,7 @@ class Reranker:
         calibration: Path | str | None = None,
     ) -> None:
         self._first = first
-        self._faster = tuple(faster)
+        self._faster = _names(faster, of="faster")
         self._fallback = fallback
         self._calibration = calibration
         self._lock = threading.Lock()
@@ -73,7 +81,7 @@ class Reranker:
     @classmethod
     def load(
         cls,
-        model: str | LanguageModel = DEFAULT_MODEL,
+        model: str | os.PathLike[str] | LanguageModel = DEFAULT_MODEL,
         *,
         kind: str | None = None,
         faster: Sequence[str] = (),
@@ -290,6 +298,12 @@ class Reranker:
                 made = Budgeted(levels)
                 self._budgeted = first.over(made) if isinstance(first, CheapFirst) else made
             return self._budgeted
+
+
+def _names(given: Sequence[str], *, of: str) -> tuple[str, ...]:
+    if isinstance(given, str):
+        raise InputError(f"{of} must be a list of models' names, not a single one; put it in a list: [{given!r}]")
+    return tuple(given)
 
 
 _DEFAULT = Reranker()

@@ -9,6 +9,7 @@ https://sbert.net/docs/package_reference/cross_encoder/cross_encoder.html (versi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ from shortlist.types.ranking import descending
 class CrossEncoder:
     """Scores pairs of texts; other options of the model are those of `Reranker.load`."""
 
-    def __init__(self, model_name_or_path: str = DEFAULT_MODEL, **options: Any) -> None:
+    def __init__(self, model_name_or_path: str | os.PathLike[str] = DEFAULT_MODEL, **options: Any) -> None:
         self._scorer = load_model(model_name_or_path, **options)
 
     def predict(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from shortlist.errors import CorruptModelError
 from shortlist.inference.biencoder import BiEncoder
+from shortlist.inference.session import Precision
 from shortlist.inference.tokens import Ids, Tokenizer
 from shortlist.protocols import Group, Role, Vectors
 from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
@@ -32,9 +32,31 @@ class Cosine:
             self.fingerprint += f" mapped {hashlib.sha256(query_map.tobytes()).hexdigest()[:12]}"
 
     @classmethod
-    def load(cls, name: str, *, exact: bool = False, query_map: Vectors | None = None, **options: Any) -> Cosine:
+    def load(
+        cls,
+        name: str,
+        *,
+        revision: str | None = None,
+        engine: str = "auto",
+        precision: Precision | str = Precision.AUTO,
+        threads: int | None = None,
+        device: str = "auto",
+        exact: bool = False,
+        prompts: Mapping[Role, str] | None = None,
+        query_map: Vectors | None = None,
+    ) -> Cosine:
         """Load a bi-encoder; options and errors are those of `BiEncoder.load`."""
-        return cls(BiEncoder.load(name, exact=exact, **options), query_map=query_map)
+        encoder = BiEncoder.load(
+            name,
+            revision=revision,
+            engine=engine,
+            precision=precision,
+            threads=threads,
+            device=device,
+            exact=exact,
+            prompts=prompts,
+        )
+        return cls(encoder, query_map=query_map)
 
     @property
     def tokenizer(self) -> Tokenizer:

@@ -69,23 +69,40 @@ def kinds() -> tuple[str, ...]:
 
 
 def load_scorer(kind: str, model: str, **options: Any) -> Scorer:
-    """Load a scorer of a kind; raises InputError that lists the kinds and the nearest one when it is unknown."""
-    scorer: Scorer = _factory(kind, SCORERS, ENTRY_POINT_GROUP)(model, **options)
+    """Load a scorer of a kind; raises InputError that lists what there is for an unknown kind or option."""
+    factory = _factory(kind, SCORERS, ENTRY_POINT_GROUP)
+    _check_options(kind, factory, options)
+    scorer: Scorer = factory(model, **options)
     return scorer
 
 
 def load_reranker(kind: str, model: Any, **options: Any) -> Reranker:
     """Load a reranker of a kind, `model` being a name or a loaded language model; raises as `load_scorer` does."""
-    reranker: Reranker = _factory(kind, RERANKERS, RERANKER_ENTRY_POINT_GROUP)(model, **options)
+    factory = _factory(kind, RERANKERS, RERANKER_ENTRY_POINT_GROUP)
+    _check_options(kind, factory, options)
+    reranker: Reranker = factory(model, **options)
     return reranker
 
 
 def accepted(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return those options that scorers of a kind take: a hosted one has no threads. Raises as `load_scorer`."""
-    parameters = inspect.signature(_factory(kind, SCORERS, ENTRY_POINT_GROUP)).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return dict(options)
-    return {name: value for name, value in options.items() if name in parameters}
+    known = _options_of(_factory(kind, SCORERS, ENTRY_POINT_GROUP))
+    return {name: value for name, value in options.items() if known is None or name in known}
+
+
+def _check_options(kind: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    known = _options_of(factory)
+    unknown = [] if known is None else [name for name in options if name not in known]
+    if unknown:
+        has = f"it has: {', '.join(known)}" if known else "it has none"
+        raise InputError(f"a reranker of the kind {kind!r} has no option {unknown[0]!r}; {has}")
+
+
+def _options_of(factory: Callable[..., Any]) -> list[str] | None:
+    """Name what a factory takes beside the model; None for one that passes options on."""
+    parameters = inspect.signature(factory).parameters
+    is_open = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    return None if is_open else list(parameters)[1:]
 
 
 def _kinds(ours: Mapping[str, str], group: str) -> tuple[str, ...]:
