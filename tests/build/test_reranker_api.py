@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections import Counter
 from typing import Any
@@ -184,6 +185,23 @@ def test_a_model_that_is_nowhere_is_an_error_at_load_not_before() -> None:
 def test_an_unknown_way_with_long_documents_lists_the_known_ones() -> None:
     with pytest.raises(InputError, match=r"one of error, head, head\+tail, passages-max, passages-80; got 'tail'"):
         Reranker.load(engine="onnxruntime", long_documents="tail")
+
+
+def test_names_of_other_libraries_are_refused_with_those_that_there_are(lexical: Reranker) -> None:
+    has = "has no option 'top_n'; it has: top_k, budget_ms, "
+    for rank in (shortlist.rank, lexical.rank):
+        with pytest.raises(InputError, match=f"rank {has}cancel"):
+            rank(QUESTION, TEXTS, top_n=1)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=f"arank {has}min_score"):
+        asyncio.run(lexical.arank(QUESTION, TEXTS, top_n=1))  # type: ignore[arg-type]
+
+
+def test_a_query_with_documents_is_ranked_and_not_reranked(lexical: Reranker) -> None:
+    for wrong in ((QUESTION, TEXTS), (TEXTS,)):
+        with pytest.raises(InputError, match=r"there is rank\(query, documents\)"):
+            lexical.rerank(*wrong)
+        with pytest.raises(InputError, match=r"there is arank\(query, documents\)"):
+            asyncio.run(lexical.arerank(*wrong))
 
 
 def test_a_model_s_folder_may_be_a_path() -> None:

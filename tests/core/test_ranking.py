@@ -109,3 +109,13 @@ def test_a_threshold_leaves_nothing_of_nothing_whatever_the_kind() -> None:
     kept = Ranking.in_order(Query("q"), []).at_least(0.5, given="given")
     assert len(kept) == 0
     assert [step.stage for step in kept.trace.steps] == ["threshold"]
+
+
+def test_a_ranking_is_printed_a_line_a_document_without_what_steers_a_terminal() -> None:
+    given = [Document("It is\nof \x1b[31miron.", "a", metadata={"n": 1}), Document("long " * 99, "b")]
+    ranking = Ranking.from_scores(QUERY, given, [1.25, 2], kind=ScoreKind.LOGIT, stage="test")
+    assert str(ranking) == f"1. 2 b: {'long ' * 12}...\n2. 1.25 a: It is of \ufffd[31miron."
+    assert (ranking[1].text, ranking[1].metadata) == (given[0].text, {"n": 1})
+    assert str(ranked([0.0] * 30)).endswith("\n... and 10 more")
+    cut = Ranking.in_order(QUERY, given).partly_reordered([1.0], kind=ScoreKind.LOGIT, stage="test")
+    assert str(cut[1]).startswith("2. not scored b: ")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from shortlist import protocols
 from shortlist.build.calibration import level_of
@@ -149,6 +150,7 @@ class Reranker:
         cancel: Cancel | None = None,
         min_score: float | None = None,
         min_score_kind: ScoreKind | str | None = None,
+        **unknown: NoReturn,
     ) -> Ranking:
         """Rank documents for a query, best first; all of them, or the first `top_k`.
 
@@ -163,6 +165,7 @@ class Reranker:
         `min_score` keeps what is scored so or better: a probability, which takes a
         `calibration`, or a score of the kind that `min_score_kind` names. Raises InputError otherwise.
         """
+        _refuse(unknown, Reranker.rank)
         if budget_ms is not None:
             self.expect_budgets()
         deadline = due(budget_ms, cancel=cancel)
@@ -183,12 +186,14 @@ class Reranker:
         budget_ms: float | None = None,
         min_score: float | None = None,
         min_score_kind: ScoreKind | str | None = None,
+        **unknown: NoReturn,
     ) -> Ranking:
         """Do what `rank` does without blocking the event loop (asyncio).
 
         When the task is cancelled, no further chunk begins; a reranker that orders documents together, or a
         fallback chain, goes on to its end, unheard.
         """
+        _refuse(unknown, Reranker.arank)
         plain = await asyncio.to_thread(self._ready)
         keeps_deadlines = pointwise_of(plain) is not None
 
@@ -213,17 +218,19 @@ class Reranker:
         """
         return self._scorer_of(self._ready()).fingerprint
 
-    def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+    def rerank(self, candidates: Ranking, *more: NoReturn, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`."""
+        _check_candidates(candidates, more, instead="rank")
         plain = self._ready()
         reranker = plain if self._made is None else Calibrated(plain, self._made)
         return reranker.rerank(candidates, top_k=top_k)
 
-    async def arerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+    async def arerank(self, candidates: Ranking, *more: NoReturn, top_k: int | None = None) -> Ranking:
         """Return what `rerank` returns, without blocking the event loop (asyncio).
 
         A server is awaited; a model on this machine runs in another thread.
         """
+        _check_candidates(candidates, more, instead="arank")
         plain = await asyncio.to_thread(self._ready)
         if self._made is not None:
             return await asyncio.to_thread(self.rerank, candidates, top_k=top_k)
@@ -300,6 +307,22 @@ class Reranker:
             return self._budgeted
 
 
+def _check_candidates(candidates: object, more: Sequence[object], *, instead: str) -> None:
+    if more or not isinstance(candidates, Ranking):
+        raise InputError(
+            "a Ranking is reranked, and nothing beside it; for a query and its documents there is"
+            f" {instead}(query, documents)"
+        )
+
+
+def _refuse(unknown: Mapping[str, object], call: Callable[..., object]) -> None:
+    """Raise InputError for an option that a call has not."""
+    if unknown:
+        kinds = inspect.signature(call).parameters.values()
+        known = ", ".join(parameter.name for parameter in kinds if parameter.kind is parameter.KEYWORD_ONLY)
+        raise InputError(f"{call.__name__} has no option {next(iter(unknown))!r}; it has: {known}")
+
+
 def _names(given: Sequence[str], *, of: str) -> tuple[str, ...]:
     if isinstance(given, str):
         raise InputError(f"{of} must be a list of models' names, not a single one; put it in a list: [{given!r}]")
@@ -318,11 +341,13 @@ def rank(
     cancel: Cancel | None = None,
     min_score: float | None = None,
     min_score_kind: ScoreKind | str | None = None,
+    **unknown: NoReturn,
 ) -> Ranking:
     """Rank documents for a query with the packaged model, which is loaded at the first call and kept.
 
     The options are those of `Reranker.rank`.
     """
+    _refuse(unknown, rank)
     return _DEFAULT.rank(
         query,
         documents,

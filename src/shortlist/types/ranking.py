@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ from shortlist.errors import InputError, ScoreError
 from shortlist.types.document import Document
 from shortlist.types.query import Query
 from shortlist.types.trace import Step, Trace
+
+_LINES, _WIDTH = 20, 60  # of what is printed
 
 
 class ScoreKind(str, Enum):
@@ -60,6 +63,22 @@ class ScoredDocument:
         """The document's id."""
         return self.document.doc_id
 
+    @property
+    def text(self) -> str:
+        """The document's text."""
+        return self.document.text
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """The document's metadata."""
+        return self.document.metadata
+
+    def __str__(self) -> str:
+        text = " ".join(self.text[: 4 * _WIDTH].split())
+        words = text if len(text) <= _WIDTH else f"{text[:_WIDTH]}..."
+        score = f"{self.score:.4g}" if self.is_scored else "not scored"
+        return "".join(c if c.isprintable() else "\ufffd" for c in f"{self.rank}. {score} {self.doc_id}: {words}")
+
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
@@ -83,6 +102,10 @@ class Ranking:
 
     def __iter__(self) -> Iterator[ScoredDocument]:
         return iter(self.items)
+
+    def __str__(self) -> str:
+        more = [f"... and {len(self) - _LINES} more"] if len(self) > _LINES else []
+        return "\n".join([*map(str, self.items[:_LINES]), *more])
 
     def __getitem__(self, place: int) -> ScoredDocument:
         return self.items[place]
