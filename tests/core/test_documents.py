@@ -93,7 +93,8 @@ class Foreign:
 
 def test_another_library_s_document_is_taken_and_one_without_a_text_is_refused_by_its_whole_name() -> None:
     metadata = {"page": 12}
-    taken = documents_of([Foreign("a", metadata), Foreign("b", {}, "mine"), Foreign("c", {}, "0")])
+    given: list[Any] = [Foreign("a", metadata), Foreign("b", {}, "mine"), Foreign("c", {}, "0")]
+    taken = documents_of(given)
     assert [(document.text, document.doc_id) for document in taken] == [("a", "#0"), ("b", "mine"), ("c", "0")]
     assert taken[0].metadata is metadata
     with pytest.raises(InputError, match=r"not \S*test_documents\.Foreign \(document 0\)"):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import numpy as np
 import pytest
 
-from shortlist.errors import InputError
+from shortlist.errors import InputError, ModelNotFoundError
 from shortlist.integrations import flashrank, rerankers
 from shortlist.integrations.sentence_transformers import CrossEncoder
 
@@ -29,6 +30,59 @@ def test_a_cross_encoder_predicts_and_ranks() -> None:
         model.predict([("one",)])
 
 
+def test_what_a_cross_encoder_is_given_and_does_not_need_is_taken() -> None:
+    unused: dict[str, Any] = {
+        "cache_folder": "models",
+        "device": None,
+        "token": True,
+        "num_labels": 1,
+        "local_files_only": False,
+    }
+    with pytest.warns(UserWarning, match="cache_folder is not used: HF_HOME"):
+        model = CrossEncoder("lexical", kind="lexical", model_kwargs={}, processor_kwargs=None, **unused)
+    pair = ("tower", TEXTS[1])
+    assert model.predict(pair, num_workers=2, apply_softmax=False, prompt=None) == model.predict(pair)
+    halved = CrossEncoder("lexical", kind="lexical", activation_fn=lambda scores: scores / 2)
+    assert halved.predict(pair) == model.predict(pair) / 2
+    assert halved.predict(pair, activation_fn=lambda scores: scores) == model.predict(pair)
+    assert "onnxruntime" in CrossEncoder("shortlist-minilm-l6", backend="onnx")._scorer.fingerprint
+
+
+def test_a_module_of_torch_is_an_activation() -> None:
+    torch = pytest.importorskip("torch")
+    model = CrossEncoder("lexical", kind="lexical")
+    pairs = [("tower", text) for text in TEXTS]
+    logits, sigmoids = model.predict(pairs), model.predict(pairs, activation_fn=torch.nn.Sigmoid())
+    assert sigmoids == pytest.approx(1 / (1 + np.exp(-logits)))
+    assert sigmoids.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"local_files_only": True}, "HF_HUB_OFFLINE=1"),
+        ({"token": "hf_x"}, "set HF_TOKEN"),
+        ({"model_kwargs": {"torch_dtype": "float16"}}, "precision= and engine="),
+        ({"processor_kwargs": {"padding_side": "left"}}, "max_length="),
+        ({"num_labels": 3}, "it is for training"),
+        ({"backend": "tensorflow"}, "backend must be one of torch, onnx, openvino"),
+        ({"foo": 1}, "has no option 'foo'"),
+    ],
+)
+def test_what_a_cross_encoder_cannot_do_is_refused_with_what_there_is(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        CrossEncoder("lexical", kind="lexical", **options)
+
+
+def test_what_a_call_cannot_do_is_refused() -> None:
+    model = CrossEncoder("lexical", kind="lexical")
+    for options, message in (({"prompt": "query: "}, "into the text"), ({"foo": 1}, "no option 'foo'")):
+        with pytest.raises(InputError, match=message):
+            model.predict([("tower", "a")], **options)
+        with pytest.raises(InputError, match=message):
+            model.rank("tower", ["a"], **options)
+
+
 def test_it_is_called_as_the_real_cross_encoder_is() -> None:
     """Every parameter of ours is one of theirs, and those that may be given by their place stand at the same."""
     import inspect
@@ -38,6 +92,26 @@ def test_it_is_called_as_the_real_cross_encoder_is() -> None:
         theirs, ours = (list(inspect.signature(getattr(one, name)).parameters) for one in (real, CrossEncoder))
         assert theirs[:by_place] == ours[:by_place]
         assert set(ours) - {"how"} <= set(theirs)
+
+
+def test_a_model_that_is_nowhere_is_an_error_of_the_constructor() -> None:
+    for load in (flashrank.Ranker, rerankers.Reranker, CrossEncoder):
+        with pytest.raises(ModelNotFoundError, match="no model 'nope'"):
+            load("nope")
+
+
+def test_rerankers_names_for_a_family_are_the_packaged_model() -> None:
+    for name in ("cross-encoder", "flashrank", "t5"):
+        assert str(rerankers.Reranker(name, "en", verbose=0)._reranker._first) == "shortlist-l6"
+    with pytest.raises(InputError, match="reads English, not 'fr'"):
+        rerankers.Reranker("cross-encoder", lang="fr")
+
+
+def test_rerankers_compressor_for_langchain_keeps_the_best() -> None:
+    documents = pytest.importorskip("langchain_core.documents")
+    compressor = rerankers.Reranker("lexical", kind="lexical").as_langchain_compressor(k=1)
+    found = compressor.compress_documents([documents.Document(text) for text in TEXTS], "tower")
+    assert [one.page_content for one in found] == [TEXTS[1]]
 
 
 def test_flashranks_passages_come_back_copied_with_all_their_keys() -> None:

@@ -27,9 +27,9 @@ class RerankRequest:
 
 
 class Ranker:
-    """Reranks requests; `model_name` is one of ours, or of the hub. Other options are those of `Reranker.load`.
+    """Reranks requests; `model_name` is one of ours, or of the hub, and is loaded at once.
 
-    `cache_dir` and `log_level` are taken and not needed.
+    Other options are those of `Reranker.load`. `cache_dir` and `log_level` are taken and not needed.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Ranker:
     ) -> None:
         if max_length is not None:
             options["max_length"] = max_length
-        self._reranker = Reranker(model_name, **options)
+        self._reranker = Reranker.load(model_name, **options)
 
     def rerank(self, request: RerankRequest) -> list[dict[str, Any]]:
         """Return a copy of every passage, best first, with its `score`. Raises InputError for one without a text."""

@@ -20,11 +20,29 @@ from shortlist.settings import DEFAULT_MODEL
 __all__ = ["Document", "RankedResults", "Reranker", "Result"]
 
 
-class Reranker:
-    """Reranks texts or Documents; `model_type` is not needed. Other options are those of `shortlist.Reranker.load`."""
+# Their names for the default of a family, where ours is the packaged model.
+_FAMILIES = {"cross-encoder", "flashrank", "t5"}
 
-    def __init__(self, model_name: str = DEFAULT_MODEL, *, model_type: str | None = None, **options: Any) -> None:
-        self._reranker = reranker.Reranker(model_name, **options)
+
+class Reranker:
+    """Reranks texts or Documents; other options are those of `shortlist.Reranker.load`.
+
+    "cross-encoder", "flashrank" and "t5" are the packaged model, which reads English: with them another `lang` is
+    refused. `model_type` and `verbose` are taken and not needed.
+    """
+
+    def __init__(
+        self,
+        model_name: str = DEFAULT_MODEL,
+        lang: str = "en",
+        model_type: str | None = None,
+        verbose: int = 1,
+        **options: Any,
+    ) -> None:
+        if model_name in _FAMILIES and lang != "en":
+            raise InputError(f"the packaged model reads English, not {lang!r}; name one, such as 'bge-reranker-v2-m3'")
+        name = DEFAULT_MODEL if model_name in _FAMILIES else model_name
+        self._reranker = reranker.Reranker.load(name, **options)
 
     def rank(
         self,
@@ -43,6 +61,12 @@ class Reranker:
     def score(self, query: str, doc: str) -> float:
         """Return the score of one text."""
         return reranked(self._reranker, query, [doc])[0][1]
+
+    def as_langchain_compressor(self, k: int = 10) -> Any:
+        """Return a compressor for LangChain that keeps the best `k`; raises MissingExtraError without it."""
+        from shortlist.integrations.langchain import ShortlistCompressor
+
+        return ShortlistCompressor(reranker=self._reranker, top_k=k)
 
     async def rank_async(
         self, query: str, docs: str | Document | Sequence[str | Document], doc_ids: Sequence[str | int] | None = None
