@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from shortlist.evaluation.runs import read_run
@@ -26,6 +27,22 @@ def test_a_run_is_reranked_by_a_file_of_pairs_that_can_be_gone_on_with(collectio
     lines = (collection / "scores" / "part-000000.jsonl").read_text().splitlines()
     assert [json.loads(line)["doc_id"] for line in lines] == ["cats", "iron", "tower"]
     assert run(*command).json()["resumed"] == 1
+
+
+def test_another_run_is_another_job(collection: Path) -> None:
+    out, files = collection / "scores", []
+    for name, doc_ids in (("one", "cats iron"), ("two", "tower iron")):
+        files.append(collection / f"{name}.trec")
+        files[-1].write_text("".join(f"1 Q0 {doc_id} {i} {9 - i} x\n" for i, doc_id in enumerate(doc_ids.split(), 1)))
+    texts = ["--queries", collection / "queries.jsonl", "--corpus", collection / "corpus.jsonl"]
+    command = ["rerank", *texts, "--out", out, "--model", "shortlist-minilm-l6"]
+    assert run(*command, "--run", files[0]).code == 0
+    refused = run(*command, "--run", files[1])
+    assert (refused.code, "holds a job with another run" in refused.err) == (2, True)
+    assert sorted(read_run(out / "reranked.trec").doc_ids["1"]) == ["cats", "iron"]
+    shutil.rmtree(out)
+    assert run(*command, "--run", files[1]).code == 0
+    assert sorted(read_run(out / "reranked.trec").doc_ids["1"]) == ["iron", "tower"]
 
 
 def test_what_is_missing_is_said(collection: Path) -> None:

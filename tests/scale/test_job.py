@@ -76,7 +76,7 @@ def test_a_folder_is_for_one_job(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="another model"):
         replace(job, model="lexical:others").run(HERE)
     write_jsonl(file, rows(21))
-    with pytest.raises(InputError, match="another bytes"):
+    with pytest.raises(InputError, match="another pairs"):
         job.run(HERE)
     with pytest.raises(InputError, match="holds something else"):
         Job(file, tmp_path, MODEL, {}).run(HERE)

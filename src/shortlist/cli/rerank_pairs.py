@@ -49,10 +49,11 @@ def rerank_pairs(
             "give a query and documents; or --out FOLDER, and either --pairs FILE or --run FILE with --queries and"
             " --corpus"
         )
-    source = _joined(run, queries, corpus, out) if pairs is None else pairs
+    made_of = {} if run is None else _named(run=run, queries=queries, corpus=corpus)
+    source = pairs or _joined(out, **made_of)
     options = options_of(chosen)
     runner = on_ray(chosen.model, options, workers=workers, cores=cores) if ray else in_process(chosen.model, options)
-    done = Job(source, out, chosen.model, options, ROWS).run(runner, watch=_watch)
+    done = Job(source, out, chosen.model, options, ROWS, made_of).run(runner, watch=_watch)
     for remark in done.remarks[:20]:
         print_text(errors_console(), f"note: {remark}")
     if run is not None:
@@ -90,11 +91,19 @@ def _option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _joined(run: Path | None, queries: Path | None, corpus: Path | None, out: Path) -> Path:
-    if run is None or queries is None or corpus is None:
+def _named(**files: Path | None) -> dict[str, Path]:
+    named = {name: file for name, file in files.items() if file is not None}
+    if len(named) < len(files):
         raise InputError("a run holds ids only: give --queries and --corpus with it")
-    target = out.with_name(f"{out.name}.pairs.jsonl")
-    if not target.exists():  # made once: a job that goes on must find the very same file
+    for file in named.values():
+        if not file.is_file():
+            raise InputError(f"there is no file {file}; check the spelling")
+    return named
+
+
+def _joined(out: Path, *, run: Path, queries: Path, corpus: Path) -> Path:
+    target = out / ".pairs.jsonl"
+    if not target.exists() or not (out / "job.json").exists():  # made once for a job, which checks what it was made of
         draft = target.with_name(f".{target.name}.new")
         write_pairs(draft, run=run, queries=queries, corpus=corpus)
         draft.replace(target)

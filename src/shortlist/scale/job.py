@@ -15,7 +15,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +69,17 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Score the pairs of a file with a model into a folder; `options` are the scorer's, `rows` a part has."""
+    """Score the pairs of a file with a model into a folder; `options` are the scorer's, `rows` a part has.
+
+    `made_of` are the files that the pairs were made of, by what they are ("run"): another one is another job.
+    """
 
     pairs: Path
     out: Path
     model: str
     options: Mapping[str, Any]
     rows: int = ROWS
+    made_of: Mapping[str, Path] = field(default_factory=dict)
 
     def run(self, runner: Runner, *, watch: Callable[[int, int], None] = lambda done, total: None) -> Done:
         """Score what is not scored yet. `watch` is told how many parts are there, and of how many.
@@ -105,11 +109,9 @@ class Job:
 
     def _claim(self) -> None:
         """Note what the folder is for, or check that it is for this."""
-        found = self.pairs.stat()
         wanted = {
-            "pairs": str(self.pairs.resolve()),
-            "bytes": found.st_size,
-            "mtime_ns": found.st_mtime_ns,
+            **{name: _told(file) for name, file in self.made_of.items()},
+            "pairs": _told(self.pairs),
             "model": self.model,
             "options": {name: str(value) for name, value in sorted(self.options.items())},
             "rows": self.rows,
@@ -194,6 +196,11 @@ def score_part(scorer: PartScorer, part: Part) -> Scored:
     pairs = read_part(part)
     scores, remarks = scorer.score(pairs)
     return Scored.of(part, pairs, scores, scorer=scorer.fingerprint, remarks=remarks)
+
+
+def _told(file: Path) -> list[str | int]:
+    found = file.stat()
+    return [str(file.resolve()), found.st_size, found.st_mtime_ns]
 
 
 def _write_json(file: Path, value: Mapping[str, Any]) -> None:
