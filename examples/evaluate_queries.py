@@ -1,6 +1,6 @@
 """Evaluate on your own queries: is reranking worth it here? With intervals and a paired test.
 
-    python examples/evaluate_queries.py examples/python-docs
+    python examples/evaluate_queries.py [FOLDER]
 
 Replace QUESTIONS by yours: what people asked, and words that the right passage holds. Thirty to fifty tell something;
 the six below only show how it is done.
@@ -61,4 +61,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "examples/python-docs"))

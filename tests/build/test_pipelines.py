@@ -86,7 +86,7 @@ def test_unknown_names_are_refused(folder: Path) -> None:
 
 
 def test_an_index_that_is_not_there_or_of_no_encoder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(IndexNotFoundError, match=r"there is no index in .*nowhere; make one with"):
+    with pytest.raises(IndexNotFoundError, match=r"there is no index in .*nowhere, nor a folder of that name"):
         open_pipeline(tmp_path / "nowhere", settings=SETTINGS).__enter__()
     Index.create(tmp_path / "words").close()
     with pytest.raises(IndexMismatchError, match="was made with the encoder 'none'"):

@@ -34,6 +34,15 @@ def test_the_best_document_comes_first_and_everything_comes_back() -> None:
     assert sorted(item["doc_id"] for item in ranking["results"]) == ["0", "1", "2"]
 
 
+def test_a_file_that_is_given_for_a_document_is_noted(tmp_path: Path) -> None:
+    file = tmp_path / "documents.jsonl"
+    file.write_text('{"text": "It is of iron."}\n')
+    outcome = run("rerank", QUESTION, file, "--json")
+    assert (outcome.code, outcome.texts()) == (0, [str(file)])
+    assert outcome.err == f"note: {file} is a file, but is taken for a text; --file reads it\n"
+    assert run("rerank", QUESTION, "--file", file, "--json").texts() == ["It is of iron."]
+
+
 def test_lines_of_stdin_are_objects_strings_or_text_and_keep_ids_and_metadata() -> None:
     lines = ['{"id": 7, "text": "It is of iron.", "tags": ["a", {"b": null}]}', '"330 m tall"', "", "Cats sleep."]
     outcome = run("rerank", QUESTION, "--json", stdin="\r\n".join(lines).encode())

@@ -116,7 +116,7 @@ def test_an_unknown_choice_lists_the_known_ones(indexed: Path, option: str, know
 def test_a_path_that_is_neither_index_nor_documents_is_an_error(docs: Path) -> None:
     outcome = run("search", "tower", "nowhere")
     assert (outcome.code, outcome.out) == (1, "")
-    assert "there is no index in nowhere; make one with `shortlist index`" in outcome.err
+    assert "there is no index in nowhere, nor a folder of that name: check the spelling, or make one" in outcome.err
     assert run("search", "tower").err.startswith("error: there is no index in .shortlist")
     assert not (docs.parent / ".shortlist").exists()
 

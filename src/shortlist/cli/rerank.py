@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -30,7 +31,16 @@ from shortlist.cli.options import (
     check_needs,
     settings,
 )
-from shortlist.cli.output import console, print_degradations, print_json, ranking_json, score_text, shown
+from shortlist.cli.output import (
+    console,
+    errors_console,
+    print_degradations,
+    print_json,
+    print_text,
+    ranking_json,
+    score_text,
+    shown,
+)
 from shortlist.cli.rerank_pairs import (
     Cores,
     CorpusFile,
@@ -114,6 +124,8 @@ def rerank(
 
 def _given(documents: list[str] | None, file: Path | None) -> list[Any]:
     given = list(documents or []) if documents or file else list(_lines(sys.stdin.buffer))
+    if len(given) == 1 and documents and os.path.isfile(documents[0]):
+        print_text(errors_console(), f"note: {documents[0]} is a file, but is taken for a text; --file reads it")
     if file is not None:
         given += list(_read(file))
     if not given:

@@ -163,9 +163,8 @@ def _is_made(path: Path) -> bool:
 
 def _check_made(path: Path) -> None:
     if not (path / _DOCUMENTS).is_file():
-        raise IndexNotFoundError(
-            f"there is no index in {path}; make one with `shortlist index` or Index.create({str(path)!r})"
-        )
+        hint = "" if path.exists() else ", nor a folder of that name: check the spelling, or"
+        raise IndexNotFoundError(f"there is no index in {path}{hint or ';'} make one with `shortlist index`")
 
 
 def _writer_lock(path: Path) -> ProcessLock:
