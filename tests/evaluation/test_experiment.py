@@ -263,7 +263,10 @@ def test_runs_are_measured_without_any_texts(tmp_path: Path) -> None:
         ({"systems": ("bm25",)}, "no judgements were named"),
         ({"systems": ("bm25",), "qrels": "QRELS"}, "needs the documents"),
         ({"systems": ("bm25",), "qrels": "QRELS", "corpus": "CORPUS"}, "needs the queries' texts"),
-        ({"systems": ("bm25 > lexical[kind=lexical,precision=int8]",), "collection": "BEIR"}, "cannot be loaded"),
+        (
+            {"systems": ("bm25 > lexical[kind=lexical,precision=int8]",), "collection": "BEIR"},
+            "has no option .precision",
+        ),
         (
             {"systems": ("bm25 > lexical[kind=lexical,price=-1]",), "collection": "BEIR"},
             "price must be a number",

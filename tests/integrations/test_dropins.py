@@ -142,11 +142,13 @@ def test_rerankers_results_keep_ids_and_equal_texts_apart() -> None:
 def test_rerankers_documents_keep_what_they_have_unless_it_is_given_anew() -> None:
     ranker = rerankers.Reranker("lexical", kind="lexical")
     plain, named = rerankers.Document(TEXTS[0]), rerankers.Document(TEXTS[1], "b", {"n": 1, "text": "hidden"})
-    assert (plain.doc_id, rerankers.Document("x", metadata=None).metadata) == (None, {})
+    nothing: Any = None
+    assert (plain.doc_id, rerankers.Document("x", metadata=nothing).metadata) == (None, {})
     found = ranker.rank("tower", [plain, named])
     assert [(one.doc_id, one.text) for one in found] == [("b", TEXTS[1]), (0, TEXTS[0])]
     assert (found[0].document, found[0].n) == (named, 1)
-    again = ranker.rank("tower", (plain, named), doc_ids=np.array([4, 5]), metadata=[{"n": 2}, {"n": 3}])
+    ids: Any = np.array([4, 5])
+    again = ranker.rank("tower", (plain, named), doc_ids=ids, metadata=[{"n": 2}, {"n": 3}])
     assert [(one.doc_id, one.n) for one in again] == [(5, 3), (4, 2)]
     assert (named.doc_id, named.metadata["n"]) == ("b", 1)
     assert [one.doc_id for one in ranker.rank("tower", named)] == ["b"]

@@ -94,7 +94,7 @@ def test_documents_are_added_found_filtered_and_removed(server: Running) -> None
     before = server.ask("/v1/index").json
     assert 'shortlist_requests_total{dialect="shortlist",status="200"}' in server.ask("/metrics").content.decode()
     assert before["writable"]
-    documents = [
+    documents: list[dict[str, Any]] = [
         {"id": "note", "text": "The quarterly report is due on Friday.", "title": "Note", "metadata": {"team": "red"}},
         {"id": 7, "text": "The quarterly menu has lentils on Friday.", "metadata": {"team": "blue"}},
     ]

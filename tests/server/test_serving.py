@@ -299,8 +299,12 @@ def test_the_model_that_answers_is_the_one_that_is_named() -> None:
 
     scorers = {"one": Overlap(down), "other": Overlap()}
     with running(state_with(scorers, fallback=("other",))) as server:
-        for path, more in ((OWN, {"explain": 1}), ("/jina/v1/rerank", {}), ("/shortlist/v1/explain", {})):
-            answer = server.ask(path, own(["iron"], model="one", **more))
+        for path, body in (
+            (OWN, own(["iron"], model="one", explain=1)),
+            ("/jina/v1/rerank", own(["iron"], model="one")),
+            ("/shortlist/v1/explain", own(["iron"], model="one")),
+        ):
+            answer = server.ask(path, body)
             assert (answer.json["model"], answer.headers["x-shortlist-model"]) == ("other", "other"), path
         metrics = server.ask("/metrics").content.decode()
     assert 'shortlist_documents_total{model="other"}' in metrics
@@ -330,7 +334,8 @@ def test_a_body_is_measured_by_the_limit_of_its_dialect_on_a_shared_path_too() -
             (3000, {"top_k": 1}, 200),
             (5000, {"top_k": 1}, 413),
         ):
-            assert server.ask("/v1/rerank", own(["d" * size], model="m", **more)).status == status, (size, more)
+            body = own(["d" * size], model="m") | more
+            assert server.ask("/v1/rerank", body).status == status, (size, more)
 
 
 def test_a_dialect_may_have_limits_of_its_own() -> None:

@@ -57,15 +57,20 @@ from shortlist.cli.rerank_pairs import (
 from shortlist.errors import InputError
 from shortlist.types import Query, Ranking
 
+DocumentsFile = Annotated[
+    Path | None, typer.Option("--file", "-f", help="Read documents from a file: JSONL, or one a line.")
+]
+CalibrationFile = Annotated[
+    Path | None, typer.Option(help="Show probabilities, by a file that was fitted for this model.")
+]
+
 
 def rerank(
     query: Annotated[str | None, typer.Argument(help="The query; none with --pairs and --run.")] = None,
     documents: Annotated[
         list[str] | None, typer.Argument(help="Documents, one an argument; none: read them from stdin.")
     ] = None,
-    file: Annotated[
-        Path | None, typer.Option("--file", "-f", help="Read documents from a file: JSONL, or one a line.")
-    ] = None,
+    file: DocumentsFile = None,
     top_k: Annotated[int | None, typer.Option("--top-k", "-k", min=1, help="How many come out. [default: all]")] = None,
     model: Model = None,
     fallback: Fallback = None,
@@ -79,9 +84,7 @@ def rerank(
     exits: Exits = None,
     budget_ms: BudgetMs = None,
     faster: Faster = None,
-    calibration: Annotated[
-        Path | None, typer.Option(help="Show probabilities, by a file that was fitted for this model.")
-    ] = None,
+    calibration: CalibrationFile = None,
     min_score: MinScore = None,
     score_kind: MinScoreKind = None,
     pairs: PairsFile = None,
