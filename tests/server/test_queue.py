@@ -319,3 +319,19 @@ def test_whatever_happens_every_task_ends_and_the_books_balance(steps: list[tupl
     assert all(task.is_over for task in tasks)
     assert queue.waiting_pairs == queue.waiting_tokens == queue.running_tokens == 0
     assert queue.predicted_wait_ms("a") == 0
+
+
+def test_a_slow_moment_does_not_bar_small_budgets_for_ever() -> None:
+    clock = FakeClock()
+    queue = queue_of(clock=clock)
+    queue.add(task_of(10))
+    batch = queue.next_batch()
+    assert batch is not None
+    clock.ms += 5000
+    queue.finished(batch, scored(batch))
+    tried = []
+    for _ in range(60):
+        queue.add(task_of(50, deadline=Deadline.after(100, clock=clock)))
+        tried += drained(queue)
+        queue.ended()
+    assert 30 < len(tried) < 60

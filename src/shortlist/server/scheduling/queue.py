@@ -184,6 +184,8 @@ class PairQueue:
                 continue
             in_time = self._in_time(task)
             if pair.tokens > in_time:
+                if task.first_ms is None and not self.running_tokens:
+                    self.throughput.doubt()
                 self._close(task)  # not one more pair would be done
                 self._ended += [task] if task.is_over else []
                 continue

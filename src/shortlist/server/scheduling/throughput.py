@@ -5,23 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _MEMORY = 0.8  # weight of what was learned before the last batch
+_DOUBT = 0.05
 
 
 @dataclass(slots=True)
 class Throughput:
     """Tokens and busy milliseconds of late; batches may overlap, so time is counted from one end to the next.
 
-    `tokens_per_ms` starts as a guess, worth one batch of `guess_ms`.
+    `tokens_per_ms` starts as a guess, worth one batch of `guess_ms`; what was learned below it can be doubted.
     """
 
     tokens: float
     busy_ms: float
+    guess: float = 0.0
     last_end_ms: float = float("-inf")
 
     @classmethod
     def guessed(cls, tokens_per_ms: float, *, guess_ms: float = 50.0) -> Throughput:
         """Start from a guess, such as a calibration or a short trial gives."""
-        return cls(tokens_per_ms * guess_ms, guess_ms)
+        return cls(tokens_per_ms * guess_ms, guess_ms, tokens_per_ms)
 
     @property
     def tokens_per_ms(self) -> float:
@@ -42,3 +44,7 @@ class Throughput:
         self.last_end_ms = ended_ms
         self.tokens = self.tokens * _MEMORY + tokens
         self.busy_ms = self.busy_ms * _MEMORY + busy
+
+    def doubt(self) -> None:
+        """Come a twentieth nearer to the guess from below, or a slow moment bars for ever what it keeps untried."""
+        self.tokens += _DOUBT * max(0.0, self.guess * self.busy_ms - self.tokens)
