@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
+from families.tiny import Tensors, write_tensors
 from shortlist.inference.identity import content_hash
 from shortlist.inference.models import find_model
 from shortlist.settings import DEFAULT_ENCODER
 
 
-def tensors() -> dict[str, np.ndarray]:
+def tensors() -> Tensors:
     rng = np.random.default_rng(0)
     return {
         "words": rng.normal(size=(3000, 512)).astype(np.float32),  # 6 MB, before the small ones
@@ -31,7 +31,7 @@ def test_every_tensor_of_large_safetensors_counts(changed: str, tmp_path: Path) 
     for name, factor in (("before", 1), ("after", -1), ("again", 1)):
         made = tensors()
         made[changed] = made[changed] * factor
-        save_file(made, tmp_path / f"{name}.safetensors")
+        write_tensors(tmp_path / f"{name}.safetensors", made)
     before, after, again = (content_hash(tmp_path / f"{name}.safetensors") for name in ("before", "after", "again"))
     assert before == again != after
 
