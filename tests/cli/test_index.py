@@ -36,6 +36,17 @@ def test_the_second_run_reads_nothing_and_the_index_is_not_read_itself(docs: Pat
     assert (second["read"], second["unchanged"], second["skipped"]) == (0, 4, [])
 
 
+def test_fields_are_remembered_only_of_paths_that_are_there(docs: Path) -> None:
+    (docs / "rows.jsonl").write_text('{"id": "r", "text": "a row about lentils", "body": "another"}\n')
+    before = indexing(docs)["passages"]
+    misspelt = run("index", docs / "misspelt", "--index", docs / ".shortlist", "--text-field", "body")
+    assert (misspelt.code, "there is no file or folder" in misspelt.err) == (2, True)
+    assert indexing(docs)["passages"] == before
+    for named in (["--text-field", "body"], []):
+        indexing(docs, *named)
+    assert lexical("another", docs / ".shortlist").texts() == ["another"]
+
+
 def test_the_index_lies_in_the_folder_unless_told_otherwise(indexed: Path) -> None:
     outcome = run("index", indexed)
     assert outcome.out == (f"{indexed / '.shortlist'}: 5 passages (0 files read, 4 unchanged, 0 removed, 0 skipped)\n")

@@ -129,7 +129,7 @@ def test_a_reader_that_goes_away_ends_the_command_without_a_traceback(made_once:
 def test_an_output_that_cannot_be_written_is_an_error_without_a_traceback(as_json: list[str]) -> None:
     command = [sys.executable, "-c", "import sys; from shortlist.cli import main; main()", "models", *as_json]
     for where, said in (
-        ("> /dev/full", "error: cannot write the output: No space left on device"),
+        ("> /dev/full", "error: cannot read or write the output: No space left on device"),
         (">&-", "error: there is no stdout to write to"),
     ):
         line = f"{shlex.join(command)} {where}"

@@ -242,6 +242,17 @@ def test_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     assert "several columns of the name 'text'; rename them" in skips(run(tmp_path))["a.csv"].detail
 
 
+def test_columns_without_a_name_are_left_out(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", ",text,,id,\nx,words,y,7,\n")
+    write(tmp_path / "b.csv", ",,,\nid,text\n")
+    write(tmp_path / "c.csv", "id,text\n8,more\n")
+    events = run(tmp_path)
+    found = {document.doc_id: document for document in documents(events)}
+    assert {doc_id: document.text for doc_id, document in found.items()} == {"7": "words", "8": "more"}
+    assert found["7"].metadata == {"path": "a.csv", "format": "csv"}
+    assert "has no column 'text'; its columns are []" in skips(events)["b.csv"].detail
+
+
 @pytest.mark.parametrize(
     ("content", "text", "problem"),
     [

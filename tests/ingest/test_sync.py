@@ -261,6 +261,11 @@ def test_a_source_has_one_name_whichever_links_lead_to_it(tmp_path: Path) -> Non
     for way, base in (("real", "real"), ("link", "real"), ("link", "link"), ("real", "link")):
         ledger.commit(ingest([tmp_path / way / "docs"], ledger.known, base=tmp_path / base))
         assert sorted(ledger.known) == ["docs/a.txt", "docs/sub/b.txt"]
+    for way in ("real", "link"):
+        (found,) = [
+            event for event in ingest([tmp_path / way], {}, base=tmp_path / way) if isinstance(event, FilesFound)
+        ]
+        assert sorted(found.plan.added) == ["docs/a.txt", "docs/sub/b.txt"]
 
 
 def test_what_is_skipped_is_skipped_whichever_links_lead_to_it(tmp_path: Path) -> None:
@@ -270,6 +275,16 @@ def test_what_is_skipped_is_skipped_whichever_links_lead_to_it(tmp_path: Path) -
     for way, skip in (("link", "real/docs/index"), ("real/docs", "link/index")):
         events = list(ingest([tmp_path / way], {}, base=tmp_path, skip=[tmp_path / skip]))
         assert [event.source for event in reads(events)] == [f"{way}/a.txt"]
+
+
+def test_an_index_that_is_a_link_is_skipped_by_either_of_its_names(tmp_path: Path) -> None:
+    write(tmp_path / "docs/a.txt", "wings")
+    write(tmp_path / "big/b.txt", "soup")
+    (tmp_path / "docs/index").symlink_to("../big")
+    for skip in ("docs/index", "big"):
+        events = list(ingest([tmp_path / "docs"], {}, base=tmp_path, skip=[tmp_path / skip]))
+        assert [event.source for event in reads(events)] == ["docs/a.txt"]
+        assert skips(events) == {}
 
 
 def test_a_path_that_is_gone_takes_with_it_what_is_known_of_it(tmp_path: Path) -> None:

@@ -189,6 +189,24 @@ def test_an_open_index_goes_on_with_what_was_pushed_in_its_place(
         there.search_text("new", depth=3)
 
 
+def test_an_open_index_follows_its_name_when_what_was_before_is_kept(
+    remote: tuple[Server, Address], tmp_path: Path
+) -> None:
+    server, address = remote
+    with Index.open(make(tmp_path / "i", 30), read_only=True) as index:
+        first = push(index, server, address, retrying=PATIENTLY)
+    often, rarely = (RemoteIndex(server, address.name, retrying=PATIENTLY, look_again_s=s) for s in (0, 1e9))
+    with Index.open(tmp_path / "i", encoder=HashingEncoder()) as index:
+        index.upsert([Document("new wing", "new")])
+    with Index.open(tmp_path / "i", read_only=True) as index:
+        push(index, server, address, retrying=PATIENTLY, keep_old=True)
+    assert (often.count(), rarely.count()) == (31, 30)
+    rarely.delete(["new"])  # a writer looks first
+    assert (often.count(), rarely.count()) == (30, 30)
+    assert server.open(first.collection).count() == 30
+    server.drop(first.collection)
+
+
 class UndroppableServer:
     """A server that refuses to drop anything while `refuses`, and keeps what it was asked to drop."""
 

@@ -335,3 +335,31 @@ def test_a_slow_moment_does_not_bar_small_budgets_for_ever() -> None:
         tried += drained(queue)
         queue.ended()
     assert 30 < len(tried) < 60
+
+
+def test_budgets_that_no_pace_could_keep_teach_nothing() -> None:
+    clock = FakeClock()
+    queue = queue_of(clock=clock)
+    queue.add(task_of(10))
+    batch = queue.next_batch()
+    assert batch is not None
+    clock.ms += 5000
+    queue.finished(batch, scored(batch))
+    learned = queue.throughput.tokens_per_ms
+    for _ in range(40):
+        queue.add(task_of(50, deadline=Deadline.after(10, clock=clock)))
+        assert drained(queue) == []
+    assert queue.throughput.tokens_per_ms == learned
+
+
+def test_tasks_that_wait_for_a_running_batch_do_not_hide_others() -> None:
+    clock = FakeClock()
+    queue = queue_of(batch_tokens=100, clock=clock)
+    queue.add(task_of(100, client="first"))
+    assert queue.next_batch() is not None
+    for number in range(20):
+        queue.add(task_of(50, client=f"by a deadline {number}", deadline=Deadline.after(120, clock=clock)))
+    queue.add(task_of(40, client="patient", name="patient"))
+    batch = queue.next_batch()
+    assert batch is not None
+    assert owners(batch) == ["patient"]

@@ -260,6 +260,13 @@ def test_a_title_counts_among_the_characters_of_its_document() -> None:
         assert "document 0 has 101 characters" in answer.json["error"]["message"]
 
 
+def test_an_explanation_of_a_document_that_was_cut_says_so() -> None:
+    with running(state_with(settings=ServeSettings(max_document_characters=100))) as server:
+        answer = server.ask("/shortlist/v1/explain", own(["iron " * 30], query="iron"))
+        assert answer.status == 200
+        assert "have more than 100 characters, and were cut" in answer.headers["x-shortlist-degraded"]
+
+
 def test_a_document_that_is_too_long_is_cut_and_fails_no_request() -> None:
     long = "x " * 60 + "iron"
     scorer = Overlap()
@@ -318,7 +325,7 @@ def test_when_every_model_fails_no_document_has_a_score() -> None:
     with running(state_with({"one": Overlap(down), "other": Overlap(down)}, fallback=("other",))) as server:
         answer = server.ask(OWN, own(["x", "iron"])).json
         assert [(result["index"], result["score"]) for result in answer["results"]] == [(0, None), (1, None)]
-        assert (answer["partial"], "the given order stands" in answer["degradations"][-1]) == (False, True)
+        assert (answer["partial"], "the given order stands" in answer["degradations"][-1]) == (True, True)
         jina = server.ask("/jina/v1/rerank", own(["x", "iron"])).json["results"]
         assert [result["relevance_score"] for result in jina] == [0, 0]
 

@@ -76,9 +76,12 @@ def index_paths(
     report = IndexingReport()
     with closing(load_encoder(settings or Settings())) as encoder, _opened(index_path, encoder) as index:
         report.recovery = index.recovery
-        recipe = Recipe(fields=_remembered(index, fields))
+        recipe = Recipe(fields=fields or _remembered(index))
         known = {path: _fingerprint(source) for path, source in index.sources().items()}
-        for event in ingest(paths, known, base=named_from, skip=[index_path], recipe=recipe, owner=index.source_of):
+        events = ingest(paths, known, base=named_from, skip=[index_path], recipe=recipe, owner=index.source_of)
+        if fields is not None:  # noted now that the paths are known to be right
+            index.write_note(_FIELDS, json.dumps(asdict(fields)))
+        for event in events:
             event = _commit(index, event, report, known)
             if watch is not None:
                 watch(event)
@@ -102,11 +105,8 @@ def _opened(path: Path, encoder: BiEncoder) -> Index:
         return Index.create(path, encoder=encoder, tokenize=encoder.tokenize)
 
 
-def _remembered(index: Index, fields: RowFields | None) -> RowFields:
-    """Return the fields that are named, and note them in the index, or those that were noted."""
-    if fields is not None:
-        index.write_note(_FIELDS, json.dumps(asdict(fields)))
-        return fields
+def _remembered(index: Index) -> RowFields:
+    """Return the fields that were noted in the index, else the usual ones."""
     if not (noted := index.note(_FIELDS)):
         return RowFields()
     found = json.loads(noted)
@@ -137,7 +137,8 @@ def _commit(index: Index, event: Event, report: IndexingReport, known: Mapping[s
         index.delete_source(event.source)
         report.removed += 1
     elif isinstance(event, FileSkipped):
-        if index.count({PATH: event.source}):
+        was_read = event.source in known or event.reason is SkipReason.BROKEN
+        if was_read and index.count({PATH: event.source}):
             event = replace(event, detail=f"{event.detail}; its earlier passages stay in the index")
         report.skipped += (event,)
     return event

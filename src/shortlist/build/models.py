@@ -25,7 +25,7 @@ from shortlist.weights import find_packaged
 
 LanguageModel = Generator | LikelihoodModel
 
-_OF_CROSS_ENCODERS_ONLY = {"max_length", "long_documents"}
+_OF_CROSS_ENCODERS_ONLY = {"max_length", "long_documents", "trust_remote_code"}
 
 
 def load_encoder(settings: Settings) -> BiEncoder:

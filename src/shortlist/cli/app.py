@@ -115,8 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(str(error), 2)
     except ShortlistError as error:
         _fail(str(error), 1)
-    except OSError as error:  # what cannot be read is another error by now
-        _fail(f"cannot write {error.filename or 'the output'}: {error.strerror or error}", 1)
+    except OSError as error:
+        _fail(f"cannot read or write {error.filename or 'the output'}: {error.strerror or error}", 1)
     except SystemExit as left:
         if left.code == _INTERRUPTED:  # typer makes this of Ctrl-C, without a word
             errors_console().print("interrupted; what was committed is kept, and the next run goes on from there")

@@ -64,8 +64,9 @@ def without_marks(text: str) -> str:
 
 def _says_something(text: str) -> bool:
     """Whether there is a letter, or a number with a citation."""
-    words = without_marks(text)
-    return any(map(str.isalpha, words)) or (words != text.strip() and any(map(str.isdigit, words)))
+    text = text.strip()
+    words = without_marks(text) if text else ""
+    return any(map(str.isalpha, words)) or (words != text and any(map(str.isdigit, words)))
 
 
 def _sentence(answer: str, start: int, end: int) -> Iterator[Cited]:

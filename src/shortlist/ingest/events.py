@@ -15,8 +15,8 @@ class Fingerprint:
     `recipe` names the choices it was read with. `parts` is 0 for a file that was read to
     its end, else the number of parts (see FileRead) that were read so far. `sha256` is
     empty for a file that changed while it was read; such a file is read again. `gave_way_to`
-    are the sources that have ids which rows of this file bring too; when one of them changes
-    or goes, this file is read again.
+    are the sources that have ids which rows of this file bring too; a run that sees one of
+    them change or go reads this file again, if it sees it too.
     """
 
     size: int

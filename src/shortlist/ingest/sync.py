@@ -49,9 +49,12 @@ def ingest(
     known at or below it, is removed. Raises InputError at once when there is nothing of a path here or there; a file
     that cannot be read is an event, never an error.
     """
-    roots = checked_paths(
-        paths, is_known=lambda path: any(is_below(source, [source_name(path, Path(base))]) for source in known)
-    )
+
+    def is_known(path: Path) -> bool:
+        name = source_name(path, Path(base))
+        return any(is_below(source, [name]) for source in known)
+
+    roots = checked_paths(paths, is_known=is_known)
     return _events(roots, known, Path(base), recipe, tuple(Path(path) for path in skip), owner)
 
 

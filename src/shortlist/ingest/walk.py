@@ -60,7 +60,13 @@ def printable(path: str | os.PathLike[str]) -> str:
 
 def source_name(path: Path, base: Path) -> str:
     """Return the name of a path in an index: relative to `base`, absolute if outside; `base` itself is ''."""
-    absolute, base = Path(os.path.abspath(path)), Path(os.path.realpath(base))
+    return _named(path, Path(os.path.realpath(base)))
+
+
+def _named(path: Path, base: Path) -> str:
+    absolute = Path(os.path.abspath(path))
+    if not absolute.is_relative_to(base) and (real := Path(os.path.realpath(absolute))).is_relative_to(base):
+        absolute = real
     inside = absolute.relative_to(base) if absolute.is_relative_to(base) else absolute
     return "" if absolute == base else printable(inside)
 
@@ -74,7 +80,7 @@ def walk(paths: Sequence[Path], *, base: Path, skip: Sequence[Path] = ()) -> Ite
     lead to was found before. Of a BEIR folder only the corpus is taken. Files without a
     reader and folders that cannot be read are reported.
     """
-    walker = _Walker(base, {os.path.realpath(path) for path in skip})
+    walker = _Walker(base, skip)
     for path in paths:
         yield from walker.named(path)
     yield from walker.linked()
@@ -89,9 +95,10 @@ class _Folder:
 
 
 class _Walker:
-    def __init__(self, base: Path, skip: set[str]) -> None:
-        self._base = base
-        self._skip, self._skip_names = skip, {os.path.basename(path) for path in skip}
+    def __init__(self, base: Path, skip: Sequence[Path]) -> None:
+        self._base = Path(os.path.realpath(base))
+        self._skip = {os.path.realpath(path) for path in skip}
+        self._skip_names = set(map(os.path.basename, self._skip))
         self._seen: set[tuple[int, int]] = set()  # device and inode
         self._links: list[_Folder] = []
 
@@ -131,7 +138,7 @@ class _Walker:
                 return
             names = sorted(os.listdir(path))
         except OSError as error:
-            yield skipped(source_name(path, self._base), error)
+            yield skipped(_named(path, self._base), error)
             return
         rules = rules.within(path) if ".gitignore" in names else rules
         if "pyvenv.cfg" in names:
@@ -148,9 +155,10 @@ class _Walker:
             return
         if is_folder and path.name in _SKIPPED_FOLDERS:
             return
-        if path.name in self._skip_names and os.path.realpath(path) in self._skip:
+        is_link = os.path.islink(path)
+        if (is_link or path.name in self._skip_names) and os.path.realpath(path) in self._skip:
             return
-        if os.path.islink(path):
+        if is_link:
             self._links.append(_Folder(path, rules))
         elif is_folder:
             yield _Folder(path, rules)
@@ -162,10 +170,10 @@ class _Walker:
         for name in names:
             if name != corpus:
                 detail = f"belongs to a BEIR folder, of which only {corpus} is read; name it itself to read it"
-                yield FileSkipped(source_name(path / name, self._base), SkipReason.NOT_DOCUMENTS, detail)
+                yield FileSkipped(_named(path / name, self._base), SkipReason.NOT_DOCUMENTS, detail)
 
     def _file(self, path: Path, format: Format | None) -> Iterator[FoundFile | FileSkipped]:
-        source = source_name(path, self._base)
+        source = _named(path, self._base)
         if format is None:
             detail = f"no reader for {path.suffix or 'files without a suffix'}; name the file itself to read it as text"
             yield FileSkipped(source, SkipReason.UNKNOWN_FORMAT, detail)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shortlist.errors import InputError, MissingExtraError, SettingsError, ShortlistError
 from shortlist.pipeline.awaiting import arerank
@@ -90,7 +90,8 @@ class _Failures:
     def given_order(self, top_k: int | None) -> Ranking:
         """Return the candidates' own order, with a step for what failed."""
         note = f"the {self.candidates.stage} order stands"
-        return self.candidates.head(top_k).as_unscored().traced(self._step(note, {}))
+        given = replace(self.candidates.head(top_k).as_unscored(), unscored=len(self.candidates))
+        return given.traced(self._step(note, {}))
 
     def _step(self, instead: str, facts: Mapping[str, str]) -> Step:
         followers = [f"{name} was asked" for name, _ in self.reasons[1:]] + [instead]

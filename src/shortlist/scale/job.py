@@ -127,6 +127,8 @@ class Job:
             _write_json(file, wanted)
             return
         before = _read_json(file)
+        if isinstance(before.get("pairs"), str):
+            raise InputError(f"{self.out} holds a job of an earlier version of shortlist; give another folder")
         changed = [name for name, value in wanted.items() if before.get(name) != value]
         if changed:
             raise InputError(

@@ -125,6 +125,8 @@ class _Awaited:
             try:
                 served = await within(ask.deadline, leased.enter_async_context(lease))
             except asyncio.TimeoutError:
+                if ask.deadline is None or ask.deadline.left_ms > 0:  # one of the model's own
+                    raise
                 return ask.unscored()
             ranking = await served.rank(ask)
         self.notes.model = self.name

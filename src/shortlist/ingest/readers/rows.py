@@ -37,7 +37,8 @@ class Rows:
         doc_id = str(row[id_field]) if id_field else by_line
         document = Document(row[fields.text], doc_id, row.get(fields.title) or "", self._metadata(row, id_field))
         passages = self._passages(document, line)
-        if taken := next(filter(None, map(self._taken, (doc_id, *(passage.doc_id for passage in passages)))), ""):
+        wanted = dict.fromkeys((doc_id, *(passage.doc_id for passage in passages)))
+        if taken := next(filter(None, map(self._taken, wanted)), ""):
             yield Problem(line, f"{taken}; named by its line instead")
             document = replace(document, doc_id=by_line)
             passages = self._passages(document, line)

@@ -49,7 +49,7 @@ class TableReader:
             return
         parse = _tsv_cells if self.format == "tsv" else _csv_cells
         columns = next(cells for _, cells in parse(iter([first]), first) if not isinstance(cells, Problem))
-        while not columns[-1].strip():
+        while columns and not columns[-1].strip():
             columns.pop()
         _check_columns(columns, rows.file)
         for line, cells in parse(iter(stream), first):
@@ -61,7 +61,8 @@ class TableReader:
                     yield Problem(number, "invalid UTF-8 was replaced by U+FFFD")
                 if any(cell.strip() for cell in cells[len(columns) :]):
                     yield Problem(number, f"{len(cells)} cells for {len(columns)} columns; {self._advice}")
-                yield from rows.documents(dict(zip(columns, cells, strict=False)), number)
+                named = zip(columns, cells, strict=False)
+                yield from rows.documents({name: cell for name, cell in named if name.strip()}, number)
 
     @property
     def _advice(self) -> str:
@@ -100,7 +101,7 @@ def _unquoted(cell: str) -> str:
 
 
 def _check_columns(columns: list[str], file: SourceFile) -> None:
-    twice = sorted({name for name in columns if columns.count(name) > 1})
+    twice = sorted({name for name in columns if name.strip() and columns.count(name) > 1})
     if twice:
         raise InputError(f"{file.source} has several columns of the name {', '.join(map(repr, twice))}; rename them")
     wanted = file.recipe.fields.text

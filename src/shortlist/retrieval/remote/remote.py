@@ -30,8 +30,9 @@ _Result = TypeVar("_Result")
 class RemoteIndex:
     """Documents of one collection, with BM25 and vector search; any thread may use it.
 
-    `name` may be an alias. What it stands for is looked up when the index is opened, and again when that collection is
-    gone because another was pushed in its place: then what follows is of that one, whose encoder must be the same.
+    `name` may be an alias. What it stands for is looked up when the index is opened, before anything is written, when
+    `look_again_s` seconds have passed, and when the collection is gone because another was pushed in its place: what
+    follows is of that one, whose encoder must be the same.
 
     A writing call is not one commit: an engine takes batches of points, each whole, and a
     failure in between leaves the first ones written. The call can simply be made again.
@@ -47,12 +48,13 @@ class RemoteIndex:
         tokenize: Tokenize | None = None,
         retrying: Retrying | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
+        look_again_s: float = 10.0,
     ) -> None:
         self._server, self._encoder, self._tokenize = server, encoder, tokenize
         self._retrying = retrying or Retrying()
-        self._asked_for, self._clock_ns = name, clock_ns
+        self._asked_for, self._clock_ns, self._look_again_s = name, clock_ns, look_again_s
         self._analyzer = Analyzer()
-        self._real, self._collection = self._opened()
+        self._real, self._collection = self._opened(self._behind())
 
     @property
     def name(self) -> str:
@@ -94,7 +96,7 @@ class RemoteIndex:
         ]
         for start in range(0, len(points), _AT_ONCE):
             batch = points[start : start + _AT_ONCE]
-            self._call(lambda collection, batch=batch: collection.write(batch))  # type: ignore[misc]
+            self._call(lambda collection, batch=batch: collection.write(batch), writes=True)  # type: ignore[misc]
 
     def delete(self, doc_ids: Sequence[str]) -> None:
         """Remove documents; an id that is not there does not matter."""
@@ -103,7 +105,7 @@ class RemoteIndex:
         for doc_id in doc_ids:
             check_id(doc_id)
         if doc_ids:
-            self._call(lambda collection: collection.remove([key_of(doc_id) for doc_id in doc_ids]))
+            self._call(lambda collection: collection.remove([key_of(doc_id) for doc_id in doc_ids]), writes=True)
 
     def get(self, doc_id: str) -> Document:
         """Return a document. Raises InputError when there is none of that id."""
@@ -149,21 +151,33 @@ class RemoteIndex:
     ) -> None:
         self.close()
 
-    def _opened(self) -> tuple[str, Collection]:
-        real = self._retrying(lambda: self._server.behind(self._asked_for))[0] or self._asked_for
+    def _behind(self) -> str:
+        self._looked_s = time.monotonic()
+        return self._retrying(lambda: self._server.behind(self._asked_for))[0] or self._asked_for
+
+    def _opened(self, real: str) -> tuple[str, Collection]:
         collection, _ = self._retrying(lambda: self._server.open(real))
         _check_encoder(collection, self._encoder, self.name)
         return real, collection
 
-    def _call(self, call: Callable[[Collection], _Result]) -> tuple[_Result, int]:
-        """Return what the collection says, and how often it failed before; the one in its place if it is gone."""
-        real, collection = self._real, self._collection
+    def _follows(self) -> bool:
+        """Open what the name stands for now if that is another collection, and say whether it is."""
+        real = self._behind()
+        is_another = real != self._real
+        if is_another:
+            self._real, self._collection = self._opened(real)
+        return is_another
+
+    def _call(self, call: Callable[[Collection], _Result], *, writes: bool = False) -> tuple[_Result, int]:
+        """Return what the collection says, and how often it failed before."""
+        if writes or time.monotonic() - self._looked_s >= self._look_again_s:
+            self._follows()
+        collection = self._collection
         try:
             return self._retrying(lambda: call(collection))
         except IndexNotFoundError:
-            if self._retrying(lambda: self._server.behind(self._asked_for))[0] in {None, real}:
+            if not self._follows():
                 raise
-        self._real, self._collection = self._opened()
         return self._retrying(lambda: call(self._collection))
 
     def _found(self, search: Callable[[Collection, int], list[Stored]], depth: int) -> Found:

@@ -30,6 +30,7 @@ class _Slot:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     entry: _Entry | None = None
     filling: asyncio.Task[None] | None = None
+    waiting: int = 0  # requests that are about to use it
     failed_ms: float = float("-inf")
     failure: ModelError | None = None
 
@@ -64,6 +65,7 @@ class ModelPool:
         self._load, self._memory, self._resident, self._clock = load, memory_bytes, resident, clock
         self._slots = {name: _Slot() for name in self.names}
         self._retiring: set[asyncio.Task[None]] = set()
+        self._is_closed = False
 
     @property
     def default(self) -> str:
@@ -110,7 +112,8 @@ class ModelPool:
             self._retire(old)
 
     async def close(self) -> None:
-        """Put every model away once its requests are answered."""
+        """Put every model away once its requests are answered; nothing is loaded any more."""
+        self._is_closed = True
         for slot in self._slots.values():
             async with slot.lock:
                 entry, slot.entry = slot.entry, None
@@ -120,11 +123,17 @@ class ModelPool:
             await asyncio.gather(*self._retiring)
 
     async def _ready(self, slot: _Slot, name: str) -> _Entry:
-        while slot.entry is None:
-            if slot.filling is None or slot.filling.done():
-                slot.filling = asyncio.create_task(self._fill(slot, name))
-            await asyncio.shield(slot.filling)  # who leaves stops no loading: the next request needs it
-        return slot.entry
+        slot.waiting += 1
+        try:
+            while slot.entry is None:
+                if self._is_closed:
+                    raise ModelError(f"the server is ending, and {name} is not loaded any more")
+                if slot.filling is None or slot.filling.done():
+                    slot.filling = asyncio.create_task(self._fill(slot, name))
+                await asyncio.shield(slot.filling)  # who leaves stops no loading: the next request needs it
+            return slot.entry
+        finally:
+            slot.waiting -= 1
 
     async def _fill(self, slot: _Slot, name: str) -> None:
         async with slot.lock:
@@ -152,7 +161,10 @@ class ModelPool:
             idle = [
                 other
                 for other, slot in self._slots.items()
-                if other != name and slot.entry is not None and not slot.entry.users and not slot.lock.locked()
+                if other != name
+                and slot.entry is not None
+                and not (slot.entry.users or slot.waiting)
+                and not slot.lock.locked()
             ]
             if not idle:
                 return

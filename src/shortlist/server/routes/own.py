@@ -44,6 +44,7 @@ async def explain(request: Request) -> Response:
         raise RefusedError(Fault.INVALID, "$.documents: one document is explained at a time")
     served_name(state, asked.model, notes)
     ask = _ask(request, state, notes, asked)
+    notes.take(ask.candidates)
     apart = _apart(notes)
     made = await until_gone(request, _explanation(state, ask, ask.candidates.documents[0], apart))
     notes.tokens, notes.model = apart.tokens, apart.model

@@ -185,14 +185,15 @@ class PairQueue:
             in_time = self._in_time(task)
             if pair.tokens > in_time:
                 if task.first_ms is None and not self.running_tokens:
-                    self.throughput.doubt()
+                    self.throughput.doubt(pair.tokens, self._left_ms(task))
                 self._close(task)  # not one more pair would be done
                 self._ended += [task] if task.is_over else []
                 continue
             allowed = in_time - self.running_tokens
-            if used + pair.tokens > allowed or (used + pair.tokens > room and pairs):
+            has_room = used + pair.tokens <= room or not pairs
+            if used + pair.tokens > allowed or not has_room:
                 self._shares.pass_over(task)
-                passed += 1
+                passed += not has_room
                 continue
             self._take(task, pair, now)
             pairs.append(pair)
@@ -241,9 +242,11 @@ class PairQueue:
 
     def _in_time(self, task: Task) -> float:
         """Predict how many tokens can be read before a task's deadline, those that run included."""
-        if task.deadline is None:
-            return math.inf
-        return self.throughput.tokens_in(task.deadline.left_ms * SAFETY)
+        left_ms = self._left_ms(task)
+        return left_ms if left_ms == math.inf else self.throughput.tokens_in(left_ms)
+
+    def _left_ms(self, task: Task) -> float:
+        return math.inf if task.deadline is None else task.deadline.left_ms * SAFETY
 
     def _take(self, task: Task, pair: Pair, now: float) -> None:
         task.pending.pop()

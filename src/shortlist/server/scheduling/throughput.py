@@ -45,6 +45,11 @@ class Throughput:
         self.tokens = self.tokens * _MEMORY + tokens
         self.busy_ms = self.busy_ms * _MEMORY + busy
 
-    def doubt(self) -> None:
-        """Come a twentieth nearer to the guess from below, or a slow moment bars for ever what it keeps untried."""
+    def doubt(self, tokens: int, left_ms: float) -> None:
+        """Come a twentieth nearer to the guess by which so many tokens would have been read in the time that was left.
+
+        A slow moment would else bar for ever what it keeps untried.
+        """
+        if tokens > self.guess * left_ms:
+            return
         self.tokens += _DOUBT * max(0.0, self.guess * self.busy_ms - self.tokens)
