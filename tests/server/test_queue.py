@@ -321,15 +321,20 @@ def test_whatever_happens_every_task_ends_and_the_books_balance(steps: list[tupl
     assert queue.predicted_wait_ms("a") == 0
 
 
-def test_a_slow_moment_does_not_bar_small_budgets_for_ever() -> None:
-    clock = FakeClock()
+def slow_queue(clock: FakeClock) -> PairQueue:
+    """A queue that has learned from one batch that took 5 s."""
     queue = queue_of(clock=clock)
     queue.add(task_of(10))
     batch = queue.next_batch()
     assert batch is not None
     clock.ms += 5000
     queue.finished(batch, scored(batch))
-    tried = []
+    return queue
+
+
+def test_a_slow_moment_does_not_bar_small_budgets_for_ever() -> None:
+    clock = FakeClock()
+    queue, tried = slow_queue(clock), []
     for _ in range(60):
         queue.add(task_of(50, deadline=Deadline.after(100, clock=clock)))
         tried += drained(queue)
@@ -339,12 +344,7 @@ def test_a_slow_moment_does_not_bar_small_budgets_for_ever() -> None:
 
 def test_budgets_that_no_pace_could_keep_teach_nothing() -> None:
     clock = FakeClock()
-    queue = queue_of(clock=clock)
-    queue.add(task_of(10))
-    batch = queue.next_batch()
-    assert batch is not None
-    clock.ms += 5000
-    queue.finished(batch, scored(batch))
+    queue = slow_queue(clock)
     learned = queue.throughput.tokens_per_ms
     for _ in range(40):
         queue.add(task_of(50, deadline=Deadline.after(10, clock=clock)))
