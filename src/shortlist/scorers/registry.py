@@ -70,17 +70,13 @@ def kinds() -> tuple[str, ...]:
 
 def load_scorer(kind: str, model: str, **options: Any) -> Scorer:
     """Load a scorer of a kind; raises InputError that lists what there is for an unknown kind or option."""
-    factory = _factory(kind, SCORERS, ENTRY_POINT_GROUP)
-    _check_options(kind, factory, options)
-    scorer: Scorer = factory(model, **options)
+    scorer: Scorer = _made(kind, _factory(kind, SCORERS, ENTRY_POINT_GROUP), model, options)
     return scorer
 
 
 def load_reranker(kind: str, model: Any, **options: Any) -> Reranker:
     """Load a reranker of a kind, `model` being a name or a loaded language model; raises as `load_scorer` does."""
-    factory = _factory(kind, RERANKERS, RERANKER_ENTRY_POINT_GROUP)
-    _check_options(kind, factory, options)
-    reranker: Reranker = factory(model, **options)
+    reranker: Reranker = _made(kind, _factory(kind, RERANKERS, RERANKER_ENTRY_POINT_GROUP), model, options)
     return reranker
 
 
@@ -90,12 +86,13 @@ def accepted(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if known is None or name in known}
 
 
-def _check_options(kind: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> None:
+def _made(kind: str, factory: Callable[..., Any], model: Any, options: Mapping[str, Any]) -> Any:
     known = _options_of(factory)
     unknown = [] if known is None else [name for name in options if name not in known]
     if unknown:
         has = f"it has: {', '.join(known)}" if known else "it has none"
         raise InputError(f"a reranker of the kind {kind!r} has no option {unknown[0]!r}; {has}")
+    return factory(model, **options)
 
 
 def _options_of(factory: Callable[..., Any]) -> list[str] | None:
