@@ -75,7 +75,7 @@ class Dense:
         cut = self.encoder.query_cut(query.text) if isinstance(self.encoder, CuttingEncoder) else None
         if cut is None:
             return step
-        note = f"the query was cut by the bi-encoder: read {cut.seen} of {cut.total} tokens"
+        note = f"the query was cut by the bi-encoder: {cut.extent}"
         return replace(step, degradations=(*step.degradations, note), truncations=(*step.truncations, cut))
 
     def _check_encoder(self) -> None:

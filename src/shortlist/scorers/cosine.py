@@ -25,7 +25,8 @@ class Cosine:
 
     def __init__(self, encoder: BiEncoder, *, query_map: Vectors | None = None) -> None:
         self._encoder, self._query_map = encoder, query_map
-        self._asked: tuple[tuple[str, ...], Vectors] = ((), np.zeros((0, encoder.dimension), np.float32))
+        self._asked: tuple[tuple[str, ...], Vectors, list[Truncation | None]]
+        self._asked = ((), np.zeros((0, encoder.dimension), np.float32), [])
         how = [encoder.facts[name] for name in ("engine", "precision") if name in encoder.facts]
         self.fingerprint = ":".join(["cosine", encoder.fingerprint, *how])
         if query_map is not None:
@@ -82,31 +83,41 @@ class Cosine:
         documents = [document for _, some in groups for document in some]
         ids = self.tokenizer.ids_of(documents)
         vectors, is_fresh = self._vectors(documents, ids)
-        queries = self._queries(tuple(query.text for query, _ in groups))  # [groups, dimension]
+        queries, cuts = self._queries(tuple(query.text for query, _ in groups))  # [groups, dimension], [groups]
         found: list[Scores] = []
         done = 0
-        for (asked, some), query in zip(groups, queries, strict=True):
+        for (_, some), query, query_cut in zip(groups, queries, cuts, strict=True):
             here = slice(done, done + len(some))
-            step = self._step(began, asked, some, ids[here], sum(is_fresh[here]))
+            step = self._step(began, query_cut, some, ids[here], sum(is_fresh[here]))
             found.append(Scores(cosines(vectors[here], query), ScoreKind.SIMILARITY, step))
             done += len(some)
         return found
 
-    def _queries(self, texts: tuple[str, ...]) -> Vectors:
-        """Return the queries' vectors; those asked last are remembered, since a request may come in several calls."""
-        asked, vectors = self._asked  # one tuple, so that threads see both of one call
-        if asked != texts:
-            vectors = self._encoder.encode(texts, role=Role.QUERY)
-            vectors = vectors if self._query_map is None else mapped(vectors, self._query_map)
-            self._asked = (texts, vectors)
-        return vectors
+    def _queries(self, texts: tuple[str, ...]) -> tuple[Vectors, list[Truncation | None]]:
+        """Return the queries' vectors and what was cut of each.
 
-    def _step(self, began: float, query: Query, documents: Sequence[Document], ids: Sequence[Ids], fresh: int) -> Step:
-        room, query_cut = self._encoder.room, self._encoder.query_cut(query.text)
+        Those asked last are remembered, since a request may come in several calls.
+        """
+        asked, vectors, cuts = self._asked  # one tuple, so that threads see all of one call
+        if asked != texts:
+            vectors, cuts = self._encoder.encode(texts, role=Role.QUERY), list(map(self._encoder.query_cut, texts))
+            vectors = vectors if self._query_map is None else mapped(vectors, self._query_map)
+            self._asked = (texts, vectors, cuts)
+        return vectors, cuts
+
+    def _step(
+        self,
+        began: float,
+        query_cut: Truncation | None,
+        documents: Sequence[Document],
+        ids: Sequence[Ids],
+        fresh: int,
+    ) -> Step:
+        room = self._encoder.room
         cut = [Truncation(d.doc_id, room, len(i)) for d, i in zip(documents, ids, strict=True) if len(i) > room]
         notes = [f"{len(cut)} texts cut by the bi-encoder at {room} tokens"] if cut else []
         if query_cut is not None:
-            notes.append(f"the query was cut by the bi-encoder: read {query_cut.seen} of {query_cut.total} tokens")
+            notes.append(f"the query was cut by the bi-encoder: {query_cut.extent}")
             cut.insert(0, query_cut)
         return Step(
             "cosine",

@@ -27,8 +27,7 @@ def inference_step(
     if cut:
         longest = max(cut, key=lambda t: t.total)
         notes.append(
-            f"{len(cut)} texts cut ({long_documents.value});"
-            f" the longest is {longest.doc_id}: read {longest.seen} of {longest.total} tokens"
+            f"{len(cut)} texts cut ({long_documents.value}); the longest is {longest.doc_id}: {longest.extent}"
         )
     return Step(
         stage,

@@ -21,6 +21,11 @@ class Truncation:
     seen: int
     total: int
 
+    @property
+    def extent(self) -> str:
+        """How much was read, in words."""
+        return f"read {self.seen} of {self.total} tokens"
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
