@@ -3,8 +3,9 @@
     python -m benchmarks.quality.depth_curve --json figures.json
 
 The published BM25 top 100 of TREC DL 2019 are scored once by the bi-encoder and by the
-cross-encoder, which reads 32, 64 and 512 tokens of a pair; every depth, the packaged sum and the
-cascade "bi-encoder first, cross-encoder on its best" follow from these scores. The JSON
+cross-encoder, which reads 32, 64 and 512 tokens of a pair; every depth, the packaged sum, the
+cascade "bi-encoder first, cross-encoder on its best" and the sum on the candidates that are most
+promising before it reads any ("promising first") follow from these scores. The JSON
 holds the points as `shortlist plan --quality` reads them, and the values by query.
 """
 
@@ -28,6 +29,7 @@ from benchmarks.quality.tables import markdown
 from shortlist.build.models import blend_parts, load_part
 from shortlist.evaluation import mean
 from shortlist.inference.biencoder import BiEncoder
+from shortlist.planning.quality import PROMISING
 from shortlist.scorers.blend import Blend
 from shortlist.scorers.cosine import Cosine
 from shortlist.scorers.cross_encoder import CrossEncoder
@@ -98,7 +100,10 @@ def _curves(
     collection: Collection, queries: Sequence[Query], scored: Mapping[int, Scored], read: Mapping[int, float]
 ) -> list[tuple[str, float, str, Curve]]:
     cosine = scored[0]
-    by_cosine = {query_id: _order(values, len(values)) for query_id, values in cosine.items()}
+    by_cosine, by_known = (
+        {query_id: _order(values, len(values)) for query_id, values in scores.items()}
+        for scores in (cosine, scored[_BESIDE])
+    )
     found = [(_ENCODER, 1.0, "", _curve(collection, queries, cosine))]
     for limit in sorted(limit for limit in scored if limit > _BESIDE):
         cross = scored[limit]
@@ -106,6 +111,7 @@ def _curves(
         for model, values in ((_CROSS, cross), (_SUM, both)):
             found.append((model, read[limit], "", _curve(collection, queries, values)))
             found.append((model, read[limit], _ENCODER, _curve(collection, queries, values, by_cosine)))
+        found.append((_SUM, read[limit], PROMISING, _curve(collection, queries, both, by_known)))
     return found
 
 

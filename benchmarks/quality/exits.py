@@ -81,7 +81,7 @@ def main(arguments: Sequence[str]) -> None:
             queries = sample(collection.queries, options.queries, seed=options.seed)
             depth = options.depth or DEPTHS.get(name, 50)
             candidates = [ranking for ranking in first_stage(collection, queries, work, depth=depth) if len(ranking)]
-            scored = dict(_scored(model, name, candidates, options.kept))
+            scored = dict(scores_of(model, name, candidates, options.kept))
             sys.stdout.write(f"\n## {name}, {len(candidates)} queries of {depth} candidates\n")
             for top_k in options.top_ks:
                 systems = {system: dict(found) for system, found in systems_of(candidates, scored, top_k, options.risk)}
@@ -111,7 +111,9 @@ def _options() -> argparse.ArgumentParser:
     return parser
 
 
-def _scored(model: Exits, name: str, candidates: Sequence[Ranking], kept: Path | None) -> Iterator[tuple[str, Floats]]:
+def scores_of(
+    model: Exits, name: str, candidates: Sequence[Ranking], kept: Path | None
+) -> Iterator[tuple[str, Floats]]:
     """Yield each query's scores; those kept count when they are of the same model and candidates."""
     progress = Progress(f"{name}: scoring", len(candidates), unit="queries")
     for ranking in candidates:

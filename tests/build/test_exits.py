@@ -26,7 +26,7 @@ from shortlist.scorers.blend import Blend
 from shortlist.scorers.cosine import Cosine
 from shortlist.scorers.pruning import Margins
 from shortlist.settings import Settings
-from shortlist.types import DocumentVector, Query, Ranking, Step
+from shortlist.types import Deadline, DocumentVector, Query, Ranking, Step
 
 QUERY = Query("How many people live in Berlin?")
 TEXTS = [
@@ -122,6 +122,26 @@ def test_a_budget_and_a_faster_model_go_with_exits(whole: Reranker, stored: list
     assert step_of(ranking).counts["unread"] > 0
     assert ranking.trace.steps[-1].stage == "budget"
     assert not ranking.is_partial
+
+
+def test_without_exits_too_a_budget_is_spent_on_the_most_promising_where_vectors_are_stored(
+    whole: Reranker, stored: list[Document]
+) -> None:
+    in_time = whole.rank(QUERY, stored[::-1], budget_ms=60_000)
+    assert in_time.doc_ids == whole.rank(QUERY, stored[::-1]).doc_ids
+    assert step_of(in_time).counts == {"documents": 16, "read": 16, "unread": 0}
+    assert not in_time.is_partial
+    too_late = whole.rerank_within(Ranking.in_order(QUERY, stored[::-1]), deadline=Deadline.after(0.001))
+    assert too_late.unscored == 16
+    assert "0" in too_late.doc_ids[:2]  # the answer, which came last
+
+
+@pytest.mark.parametrize("name", ["shortlist-minilm-l6", "all-minilm-l6-v2"])
+def test_what_knows_nothing_before_it_reads_keeps_the_given_order_in_a_budget(
+    name: str, stored: list[Document]
+) -> None:
+    ranking = Reranker.load(name, **ENGINE).rank(QUERY, stored, budget_ms=60_000)
+    assert "cheap first" not in [step.stage for step in ranking.trace.steps]
 
 
 def test_a_cache_stands_behind_the_exits(stored: list[Document]) -> None:

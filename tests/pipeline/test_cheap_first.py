@@ -128,6 +128,25 @@ def test_a_deadline_cuts_off_the_least_promising() -> None:
     assert everyone.unscored == 6
 
 
+def test_without_margins_a_deadline_finds_the_most_promising_first_and_nothing_else_changes() -> None:
+    dear = By("dear", lambda i: -float(i))
+    timed = CheapFirst(By("cheap", odd_first), Budgeted([Level(dear, CostModel(pair_ms=10))]), margins={})
+    ranking = within(timed, 105, top_k=None)
+    assert dear.read == ["7", "5"]
+    assert ranking.doc_ids == ("5", "7", "3", "1", "6", "4", "2", "0")
+    assert ranking.unscored == 6
+    in_time = timed.rerank(CANDIDATES, top_k=3)
+    assert in_time == Pointwise(dear).rerank(CANDIDATES, top_k=3)
+
+
+def test_without_margins_nothing_is_said_of_documents_whose_vectors_are_not_stored() -> None:
+    dear, cheap = By("dear", lambda i: -float(i)), By("cheap", odd_first, has_vectors=False)
+    level = Level(dear, CostModel(pair_ms=10))
+    ranking = within(CheapFirst(cheap, Budgeted([level]), margins={}), 25)
+    assert (ranking.doc_ids, cheap.read) == (("0", "1"), [])
+    assert [step.stage for step in ranking.trace.steps] == ["dear", "budget"]
+
+
 def test_when_there_was_no_time_to_read_the_cheap_order_stands_unscored() -> None:
     reranker, dear = made(4.0)
     ranking = within(reranker.over(Budgeted([Level(dear, CostModel(pair_ms=10))])), 81, top_k=5)

@@ -29,7 +29,7 @@ from shortlist.planning.plan import (
     pareto_front,
 )
 from shortlist.planning.plot import plot
-from shortlist.planning.quality import Estimate, Figure, QualityTable, packaged_table, read_table, table_of
+from shortlist.planning.quality import PROMISING, Estimate, Figure, QualityTable, packaged_table, read_table, table_of
 
 SMALL = Contender("small", CostModel(fixed_ms=2, token_ms=0.005, square_ms=0.00001, p95_ratio=1.2, streams=2))
 LARGE = Contender("large", CostModel(fixed_ms=2, token_ms=0.08, square_ms=0.0001, p95_ratio=1.3, streams=2))
@@ -202,6 +202,20 @@ def test_the_packaged_figures_can_be_read_and_know_the_packaged_models() -> None
         assert at_hundred is not None
         assert at_hundred.is_exact
     assert {figure.source.split(":")[0] for figure in table.figures} == {"measured", "published"}
+
+
+def test_documents_of_an_index_are_read_the_most_promising_first_by_models_with_figures_for_it() -> None:
+    own = [Figure("large", depth, value, after=PROMISING) for depth, value in ((0, 0.58), (5, 0.64), (50, 0.70))]
+    table = QualityTable("made", (*TABLE.figures, *own))
+    assert table.expected("large", depth=5) == TABLE.expected("large", depth=5)
+    of_index = table.of_index()
+    assert of_index.expected("large", depth=5) == Estimate(0.64, "own", True)
+    assert of_index.expected("large", depth=5, after="small") == TABLE.expected("large", depth=5, after="small")
+    assert of_index.expected("small", depth=5) == TABLE.expected("small", depth=5)
+    assert of_index.first_stage() == TABLE.first_stage()
+    fits = make_plan(TASK, [LARGE], p95_ms=150, table=table, is_indexed=True).chosen
+    assert fits.quality is not None
+    assert fits.quality.value > 0.64
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,11 @@ def test_a_deadline_goes_with_exits(whole: Running, exits: Running) -> None:
     assert counts(found, "cheap first")["unread"] > 0
 
 
+def test_without_exits_too_a_deadline_finds_the_most_promising_first(whole: Running) -> None:
+    assert counts(search(whole, budget_ms=30_000), "cheap first")["unread"] == 0
+    assert "cheap first" not in [step["stage"] for step in search(whole)["trace"]]
+
+
 def test_texts_that_no_index_holds_are_all_read_and_the_client_is_told(exits: Running) -> None:
     answer = exits.ask("/shortlist/v1/rerank", {"query": QUERY, "documents": ["a", "b"], "top_k": 1})
     assert answer.status == 200

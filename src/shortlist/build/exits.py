@@ -16,10 +16,13 @@ from shortlist.inference.export.stages import exit_layers
 from shortlist.inference.models import find_model
 from shortlist.pipeline.cheap_first import CheapFirst
 from shortlist.protocols import Reranker, Scorer
+from shortlist.scorers.asked_of import innermost
 from shortlist.scorers.blend import Blend
+from shortlist.scorers.cosine import Cosine
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.scorers.pruned import Pruned
 from shortlist.scorers.pruning import Floats, Margins
+from shortlist.scorers.token_bm25 import TokenBM25
 from shortlist.settings import DEFAULT_MODEL
 from shortlist.types import Document, Query
 from shortlist.weights import find_packaged
@@ -70,8 +73,11 @@ def load_exits(
             f"{name} has exits only if one cross-encoder is in it, and otherwise {' or '.join(sorted(_CHEAP))}: {parts}"
         )
     is_layered = len(parts) == 1 or bool(exit_layers(find_model(str(read[0]["model"])).path))
-    load = _layered if is_layered else _before_reading
-    made = load(name, parts, margins, encoder, dict(options or {}))
+    given = dict(options or {})
+    if is_layered:
+        made = _layered(name, parts, margins, encoder, given)
+    else:
+        made = _before_reading(name, margins, encoder, given)
     if margins is not None and where != PACKAGED and margins.model != made.fingerprint:
         made.close()
         raise InputError(f"the margins in {where} are of {margins.model}, not of {made.fingerprint}; fit them anew")
@@ -92,25 +98,38 @@ def packaged_margins() -> Margins:
     return Margins.load(model.folder / "exits.json")
 
 
+def known_unread(blend: Blend) -> Blend | None:
+    """Return what of a blend costs next to nothing where vectors are stored; None where that is nothing, or all."""
+    read = [part for part in blend.parts if not isinstance(innermost(part), (Cosine, TokenBM25))]
+    return blend.without(*read) if 0 < len(read) < len(blend.parts) else None
+
+
+def promising_first(reranker: Reranker, scorer: Scorer) -> CheapFirst | None:
+    """Let a deadline find first what a blend's cosine and what costs as little speak for; None where it has none."""
+    blend = innermost(scorer)
+    cheap = known_unread(blend) if isinstance(blend, Blend) else None
+    if cheap is None or not any(isinstance(innermost(part), Cosine) for part in cheap.parts):
+        return None
+    return CheapFirst(cheap, reranker, margins={})
+
+
 def _before_reading(
     name: str,
-    parts: Sequence[Mapping[str, Any]],
     margins: Margins | None,
     encoder: BiEncoder | None,
     options: dict[str, Any],
 ) -> Exits:
     """The parts of the blend that cost next to nothing are its one exit."""
     blend = load_model(name, encoder=encoder, **options)
-    if not isinstance(blend, Blend):
+    cheap = known_unread(blend) if isinstance(blend, Blend) else None
+    if not isinstance(blend, Blend) or cheap is None:
         raise UnsupportedModelError(f"{name} is no blend, so nothing is known before it is read")
-    place = [part["kind"] for part in parts].index("cross-encoder")
-    dear, weight = blend.parts[place], np.float32(blend.weights[place])
-    cheap = blend.without(dear)
+    read = blend.without(*cheap.parts)
     by_top_k = {} if margins is None else {top_k: given[0] for top_k, given in margins.by_top_k.items()}
 
     def scores(query: Query, documents: Sequence[Document]) -> Floats:
         added = cheap.score(query, documents).values
-        return np.stack([added, added + weight * dear.score(query, documents).values])
+        return np.stack([added, added + read.score(query, documents).values])
 
     return Exits(CheapFirst(cheap, Pointwise(blend), margins=by_top_k), blend.fingerprint, scores, blend.close)
 

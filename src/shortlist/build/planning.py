@@ -74,11 +74,16 @@ def make_plan(
     *,
     p95_ms: float,
     table: QualityTable | None = None,
+    is_indexed: bool = False,
     notes: Sequence[str] = (),
 ) -> Planned:
-    """Choose among all plans for the task. Raises InputError without contenders."""
+    """Choose among all plans for the task; documents of an index are read as the table's `of_index` says.
+
+    Raises InputError without contenders.
+    """
     checked(contenders)
     figures = table or packaged_table()
+    figures = figures.of_index() if is_indexed else figures
     plans = every_plan(task, contenders, figures)
     fits = fitting(plans, p95_ms=p95_ms)
     chosen = best(fits)

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from shortlist import protocols
 from shortlist.build.calibration import level_of
+from shortlist.build.exits import promising_first
 from shortlist.build.models import LanguageModel
 from shortlist.build.named import Named, is_remote, loaded, pointwise_of
 from shortlist.calibration.fitted import ScoreCalibration
@@ -303,7 +304,8 @@ class Reranker:
                     scorer = self._scorer_of(reranker)
                     levels.append(level_of(str(named), scorer, threads=named.threads, may_probe=probes))
                 made = Budgeted(levels)
-                self._budgeted = first.over(made) if isinstance(first, CheapFirst) else made
+                ordered = promising_first(made, levels[0].scorer)
+                self._budgeted = first.over(made) if isinstance(first, CheapFirst) else ordered or made
             return self._budgeted
 
 

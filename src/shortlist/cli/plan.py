@@ -68,7 +68,7 @@ def plan(
         print_fleets(load, task, checked([*here, *elsewhere]), as_json=as_json)
         return print_notes(notes)
     table = read_table(quality) if quality is not None else None
-    planned = make_plan(task, [*here, *elsewhere], p95_ms=p95, table=table, notes=notes)
+    planned = make_plan(task, [*here, *elsewhere], p95_ms=p95, table=table, is_indexed=indexed, notes=notes)
     if as_json:
         print_json(plan_json(planned))
     else:

@@ -47,7 +47,8 @@ class CheapFirst:
     (The exit before the first layer of a Cascade Transformer, Soldaini & Moschitti 2020.) `cheap` is the part of the
     reranker's sum that costs next to nothing, `margins` one margin for each fitted `top_k`: that of the smallest one
     from the asked one on is taken, and k is that one. Those not read are not `is_scored`. All are read when no
-    `top_k` is asked for or none that was fitted is enough, and when `cheap` would have to encode texts.
+    `top_k` is asked for or none that was fitted is enough, and when `cheap` would have to encode texts. Without
+    `margins` nobody is left out; what remains is that a deadline finds the most promising first.
     """
 
     def __init__(self, cheap: Scorer, reranker: Reranker, *, margins: Mapping[int, float]) -> None:
@@ -83,14 +84,14 @@ class CheapFirst:
         fitted, count = fitted_for(self._margins, top_k), len(candidates)
         has_scores = is_at_hand(self._cheap, candidates.documents)
         notes = []
-        if count and not has_scores:
+        if self._margins and count and not has_scores:
             notes = ["all were read: a document has no stored vector, so what is known without reading is not cheap"]
-        elif count and fitted is None:
-            largest = max(self._margins, default=0)
+        elif self._margins and count and fitted is None:
+            largest = max(self._margins)
             notes = [f"all were read: margins are for a top_k up to {largest}, and {top_k or 'none'} is asked for"]
         if has_scores and count and (is_timed or (fitted is not None and count > fitted[0])):
             return self._parted(candidates, fitted, notes)
-        return Chosen(candidates.traced(_step(count, 0, notes)), candidates.items)
+        return Chosen(candidates.traced(_step(count, 0, notes)) if self._margins else candidates, candidates.items)
 
     def _parted(self, candidates: Ranking, fitted: tuple[int, float] | None, notes: list[str]) -> Chosen:
         scores, count = counted_scores(self._cheap, candidates.query, candidates.documents), len(candidates)

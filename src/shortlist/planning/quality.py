@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import Any
 from shortlist.errors import InputError
 
 FIRST_STAGE = ""
+PROMISING = "promising first"
+"""In the place of a model before: candidates that an index's vectors and words speak for are read first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,8 @@ class Figure:
     """nDCG@10 of `model` on the first `depth` candidates, reading the share `read` of their tokens.
 
     `after` names the model that ordered the candidates before, empty for the first stage
-    alone. A `depth` of 0 is that order itself. `source` says who measured it.
+    alone, PROMISING for the model's own order before it reads. A `depth` of 0 is that order itself. `source` says who
+    measured it.
     """
 
     model: str
@@ -74,6 +77,13 @@ class QualityTable:
         """Return the value of the first stage's own order."""
         found = next((f for f in self.figures if f.depth == 0 and f.after == FIRST_STAGE), None)
         return None if found is None else Estimate(found.value, found.source, True)
+
+    def of_index(self) -> QualityTable:
+        """Return the table for documents of an index: models that have figures for it read the most promising first."""
+        own = {f.model for f in self.figures if f.after == PROMISING}
+        others = [f for f in self.figures if f.model not in own or f.after not in (FIRST_STAGE, PROMISING)]
+        found = [replace(f, after=FIRST_STAGE) for f in self.figures if f.after == PROMISING]
+        return replace(self, figures=(*others, *found))
 
     def _at(self, model: str, depth: int, read: float, after: str) -> Estimate | None:
         own = {f.depth: f for f in self.figures if (f.model, f.read, f.after) == (model, read, after)}

@@ -33,9 +33,9 @@ class Blend:
         """What each of the parts is multiplied by."""
         return tuple(weight for _, weight in self._parts)
 
-    def without(self, part: Scorer) -> Blend:
+    def without(self, *parts: Scorer) -> Blend:
         """Return the blend of the other parts, with the weights they have here."""
-        return Blend([(scorer, weight) for scorer, weight in self._parts if scorer is not part])
+        return Blend([(scorer, weight) for scorer, weight in self._parts if all(scorer is not part for part in parts)])
 
     def has_stored(self, documents: Sequence[Document]) -> bool:
         """Whether every part finds at the documents what it would have to compute for them: see `is_at_hand`."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from shortlist.build.calibration import level_of
+from shortlist.build.exits import promising_first
 from shortlist.build.named import Named, is_remote, pointwise_of
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline import CheapFirst
@@ -55,7 +56,8 @@ def loading(settings: Settings, serve: ServeSettings, metrics: Metrics, encoder:
             remembered=serve.cached_pairs,
             watch=watch,
         )
-        return CheapFirstModel(reranker, queued) if isinstance(reranker, CheapFirst) else queued
+        first = reranker if isinstance(reranker, CheapFirst) else promising_first(reading, reading.scorer)
+        return queued if first is None else CheapFirstModel(first, queued)
 
     return load
 
