@@ -239,6 +239,33 @@ def test_a_model_that_really_is_too_slow_is_tried_rarely_and_late_by_one_pair_at
     assert {len(chunk) for chunk in scorer.chunks[1:]} == {1}
 
 
+@pytest.mark.parametrize("left_ms", [-5, 1])
+def test_budgets_too_small_for_anything_do_not_make_the_next_one_late(left_ms: float) -> None:
+    clock = Clock()
+    scorer = Timed(clock)
+    budgeted = Budgeted([Level(scorer, PAIR)])
+    for _ in range(40):
+        deadline = Deadline.after(50, clock=clock)
+        clock.now_ms += 50 - left_ms
+        budgeted.rerank_within(given_ranking(50), deadline=deadline)
+    assert scorer.chunks == []
+    began = clock.now_ms
+    assert within(budgeted, clock, 200, count=50).unscored == 30
+    assert clock.now_ms - began == 200
+
+
+def test_a_learned_model_that_is_too_slow_is_tried_with_one_pair() -> None:
+    clock = Clock()
+    large, small = Timed(clock, pair_ms=10, name="large"), Timed(clock, pair_ms=0.1, name="small")
+    budgeted = Budgeted([Level(large), Level(small)])
+    for _ in range(200):
+        began = clock.now_ms
+        within(budgeted, clock, 20, count=50)
+        assert clock.now_ms - began <= 20
+    assert {len(chunk) for chunk in large.chunks} == {1}
+    assert 1 < len(large.chunks) < 10
+
+
 def test_a_cancelled_search_stops_before_the_next_chunk() -> None:
     clock, cancel = Clock(), threading.Event()
 

@@ -101,7 +101,7 @@ class Budgeted:
         with self._lock:
             paces = tuple(now)
             chosen = first_in_time(paces, lengths, left_ms=left_ms)
-            for place, pace in enumerate(paces[:chosen]):
+            for place, pace in enumerate(paces[:chosen] if left_ms > 0 else ()):
                 now[place] = pace.rested(was_last=place == len(paces) - 1)
         return chosen, paces
 

@@ -22,13 +22,14 @@ class Pace:
     Without a cost model (None) the first chunk is one document, and what it takes becomes
     the model, which `is_learned` then. What was measured is forgotten by the work that was done since, not by the
     number of chunks: the last chunks before a deadline are tiny, and the scheduler's whims are most of what
-    they take.
+    they take. One that `is_rested` is tried with a single pair too, which tells more than all that was measured before.
     """
 
     cost: CostModel | None = None
     measured_ms: float = 0.0
     predicted_ms: float = 0.0
     is_learned: bool = False
+    is_rested: bool = False
 
     @property
     def load(self) -> float:
@@ -48,8 +49,8 @@ class Pace:
         """
         if left_ms <= 0 or not lengths:
             return 0
-        if self.cost is None:
-            return 1
+        if self.cost is None or self.is_rested:
+            return int(self.predict_ms(lengths[:1]) <= left_ms)
         allowed_ms = min(left_ms * SHARE, max(longest_ms, 2 * self.predict_ms(lengths[:1])))
         low, high = 0, 1  # the largest count that fits is at least `low`; most often it is far below all
         while high <= len(lengths) and self.predict_ms(lengths[:high]) <= allowed_ms:
@@ -65,25 +66,23 @@ class Pace:
 
     def after(self, lengths: Sequence[int], latency_ms: float) -> Pace:
         """Learn from a chunk that was measured."""
-        cost, is_learned = self.cost, self.is_learned
-        counted = latency_ms if cost is None else min(latency_ms, SPIKE * self.predict_ms(lengths))
-        if cost is None:
-            cost = CostModel(token_ms=latency_ms / max(1, sum(lengths)), p95_ratio=UNKNOWN_RATIO)
-            is_learned = True
-        expected = cost.p50_ms(lengths)
-        kept = math.exp(-expected / MEMORY_MS)
-        return Pace(cost, self.measured_ms * kept + counted, self.predicted_ms * kept + expected, is_learned)
+        if self.cost is None:
+            learned = CostModel(token_ms=latency_ms / max(1, sum(lengths)), p95_ratio=UNKNOWN_RATIO)
+            return Pace(learned, latency_ms, learned.p50_ms(lengths), is_learned=True)
+        expected, usual = self.cost.p50_ms(lengths), self.predict_ms(lengths)
+        if self.is_rested:
+            counted = min(latency_ms, SPIKE * max(usual, self.cost.p95_ms(lengths)))
+            return Pace(self.cost, counted, expected, self.is_learned)
+        kept, counted = math.exp(-expected / MEMORY_MS), min(latency_ms, SPIKE * usual)
+        return Pace(self.cost, self.measured_ms * kept + counted, self.predicted_ms * kept + expected, self.is_learned)
 
     def rested(self, *, was_last: bool = False) -> Pace:
         """Forget a little of the load: a model that is passed over as too slow must be tried again some time.
 
         Load sinks to 1, what was calibrated. It sinks below that where the cost was only
         learned, or where the model `was_last` and so nothing ran at all: the machine may have been busy
-        when it was calibrated, and only trying can tell. What was measured weighs less too, so that the
-        next try counts.
+        when it was calibrated, and only trying can tell.
         """
         if self.load <= 1 and not self.is_learned and not was_last:
             return self
-        if self.predicted_ms <= 0:
-            return replace(self, measured_ms=REST, predicted_ms=1.0)
-        return replace(self, measured_ms=self.measured_ms * REST**2, predicted_ms=self.predicted_ms * REST)
+        return replace(self, measured_ms=self.load * REST, predicted_ms=1.0, is_rested=True)
