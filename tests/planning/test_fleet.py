@@ -60,6 +60,8 @@ def test_more_replicas_than_needed_wait_less() -> None:
 def test_what_cannot_be_is_said() -> None:
     with pytest.raises(InputError, match="no number of them keeps 100; take fewer candidates"):
         smallest(Service(90, 130), queries_per_s=1, p95_ms=100)
+    with pytest.raises(InputError, match="takes 150 ms at P95 on an idle replica"):  # by chance a little more
+        smallest(Service(100, 150), queries_per_s=10, p95_ms=150.05)
     with pytest.raises(InputError, match=r"2 replicas can do 20\.0 queries a second at most"):
         simulate(Service(100, 100), queries_per_s=25, replicas=2)
     with pytest.raises(InputError, match="0 < P50 <= P95"):

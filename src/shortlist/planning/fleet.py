@@ -83,13 +83,10 @@ def simulate(service: Service, *, queries_per_s: float, replicas: int, queries: 
 def smallest(service: Service, *, queries_per_s: float, p95_ms: float, spare: int = 0, seed: int = 0) -> Fleet:
     """Return the smallest fleet that keeps a P95, and how it does with all `spare` replicas more in use.
 
-    Raises InputError when a query alone takes longer than that.
+    Raises InputError when a query alone takes longer than that, or so long that there is no time to wait.
     """
     if service.p95_ms >= p95_ms:
-        raise InputError(
-            f"a query takes {service.p95_ms:.0f} ms at P95 on an idle replica, so no number of them keeps {p95_ms:.0f};"
-            " take fewer candidates, shorter documents, a faster model or more cores a replica"
-        )
+        raise _too_slow(service, p95_ms)
     least = max(1, math.floor(queries_per_s * service.mean_ms / 1000) + 1)
     if least > _MOST_REPLICAS:
         raise InputError(f"this load needs over {_MOST_REPLICAS} replicas; plan for a part of it")
@@ -99,11 +96,20 @@ def smallest(service: Service, *, queries_per_s: float, p95_ms: float, spare: in
 
     enough = least
     while not keeps(enough):
+        if enough > _MOST_REPLICAS:
+            raise _too_slow(service, p95_ms)
         least, enough = enough + 1, enough + max(1, enough // 4)
     while least < enough:
         middle = (least + enough) // 2
         least, enough = (least, middle) if keeps(middle) else (middle + 1, enough)
     return simulate(service, queries_per_s=queries_per_s, replicas=enough + spare, seed=seed)
+
+
+def _too_slow(service: Service, p95_ms: float) -> InputError:
+    return InputError(
+        f"a query takes {service.p95_ms:.0f} ms at P95 on an idle replica, so no number of them keeps {p95_ms:.0f};"
+        " take fewer candidates, shorter documents, a faster model or more cores a replica"
+    )
 
 
 @dataclass(frozen=True, slots=True)
