@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,13 @@ def test_a_trained_gate_finds_what_decided_and_is_calibrated() -> None:
     assert gate.queries == 2000
 
 
+def test_a_feature_that_never_moved_decides_nothing() -> None:
+    rows = [Logged(replace(one.features, agreement=0.1), one.was_worth_it) for one in logged(21)]
+    gate = train_gate(rows)
+    seen = replace(rows[0].features, lead=0.3)
+    assert gate.chance(replace(seen, agreement=0.9)) == pytest.approx(gate.chance(seen), abs=1e-6)
+
+
 def test_a_trained_gate_decides_by_its_threshold() -> None:
     gate = train_gate(logged(500), threshold=0.3)
     close, clear = found([1.0, 0.99, 0.2, 0.0]), found([1.0, 0.1, 0.05, 0.0])
@@ -145,6 +153,8 @@ def test_too_little_to_train_on_is_said() -> None:
         train_gate(logged(3))
     with pytest.raises(InputError, match="labels say the same"):
         train_gate([Logged(one.features, True) for one in logged(50)])
+    with pytest.raises(InputError, match="49 of 50 logged rerankings were worth it: one kind is too rare"):
+        train_gate([Logged(one.features, place > 0) for place, one in enumerate(logged(50))])
     with pytest.raises(InputError, match="must be a probability"):
         train_gate(logged(50), threshold=2)
 

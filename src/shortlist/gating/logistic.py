@@ -21,6 +21,7 @@ Floats = npt.NDArray[np.float64]
 FOLDS = 5
 LEAST = 20
 _RIDGE = 0.01
+_LEAST_SPREAD = 1e-6  # equal numbers have one too, by rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class LogisticGate:
 
 
 def train_gate(logged: Sequence[Logged], *, threshold: float = 0.5) -> LogisticGate:
-    """Train on logged rerankings. Raises InputError for fewer than 20, or when all ended alike."""
+    """Train on logged rerankings. Raises InputError for fewer than 20, or when all ended alike, or almost all."""
     if len(logged) < LEAST:
         raise InputError(f"{len(logged)} logged rerankings are too few to train a gate; it takes {LEAST}")
     if not 0 <= threshold <= 1:
@@ -97,18 +98,26 @@ def train_gate(logged: Sequence[Logged], *, threshold: float = 0.5) -> LogisticG
 
 
 def held_out_chances(rows: Floats, labels: Floats) -> Floats:
-    """Return each row's probability by a gate that was trained without its fifth of the rows."""
+    """Return each row's probability by a gate that was trained without its fifth of the rows.
+
+    Raises InputError when rows of one label only are left without one of the fifths.
+    """
     folds = np.arange(len(rows)) % FOLDS
     chances = np.empty(len(rows))
     for fold in range(FOLDS):
         out = folds == fold
+        if not 0 < labels[~out].sum() < (~out).sum():
+            raise InputError(
+                f"{int(labels.sum())} of {len(labels)} logged rerankings were worth it: one kind is too rare to hold"
+                " some of it out; log more queries"
+            )
         chances[out] = _fitted(rows[~out], labels[~out])._chances(rows[out])
     return chances
 
 
 def _fitted(rows: Floats, labels: Floats) -> LogisticGate:
     means, spreads = rows.mean(axis=0), rows.std(axis=0)
-    spreads[spreads == 0] = 1.0  # a feature that never moves tells nothing
+    spreads[spreads < _LEAST_SPREAD] = 1.0  # a feature that never moves tells nothing
     weights, bias = fit_logistic((rows - means) / spreads, labels, ridge=_RIDGE)
     nothing = Interval(0.0, 0.0, 0.0)
     return LogisticGate(
