@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,7 @@ class Timed:
 
     def __init__(self, *, second: bool = False) -> None:
         self.now_ms = 0.0
+        self.shapes: list[tuple[int, ...]] = []
         self._cost = replace(TRUE, second_ms=0.1, second_limit=163) if second else TRUE
 
     def clock(self) -> float:
@@ -41,6 +43,7 @@ class Timed:
 
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         words = [len(document.text.split()) for document in documents]
+        self.shapes.append(tuple(words))
         lengths = [min(13 + count, 300) for count in words]
         self.now_ms += self._cost.p50_ms(lengths) / (2 if documents[0].vector is not None else 1)
         limits = (287,) if self._cost.second_limit is None else (287, 150)
@@ -100,6 +103,13 @@ def test_a_slow_model_is_measured_on_the_least_that_tells() -> None:
     assert made.calls == 6
     with pytest.raises(InputError, match="needs some seconds"):
         calibrate(scorer, seconds=0)
+
+
+def test_no_shape_is_left_with_its_first_call_where_only_some_are_affordable() -> None:
+    scorer = Timed()
+    calibrate(scorer, seconds=1, clock=scorer.clock)  # 15 ms a call: one pair of 24 words, not of 60
+    shapes = Counter(scorer.shapes[2:])  # after the warm-up
+    assert [calls for _, calls in shapes.most_common(6)] == [6, 6, 6, 6, 5, 5]
 
 
 def test_a_probe_is_roughly_right_after_a_moment() -> None:

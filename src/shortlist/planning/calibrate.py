@@ -58,7 +58,7 @@ def calibrate(
 
     Shapes come in another order every round, so that a slow moment of the machine meets
     all of them. A shape of which one call would take more than 1.5 % of the time is left
-    out, and at least six are measured, whatever they take. Lengths are those that the
+    out, but for the six smallest, whatever they take. Lengths are those that the
     scorer counts, where its step has `tokens` and `pairs`. With a `store`, every shape is called in
     turn with plain documents and with stored ones. Raises InputError for no time at all.
     """
@@ -71,7 +71,7 @@ def calibrate(
     cells = sorted(((pairs, tokens) for pairs in PAIRS for tokens in TOKENS), key=lambda cell: cell[0] * cell[1])
     is_first_round = True
     while clock() < end:
-        affordable: list[tuple[int, int]] = []
+        affordable = set[tuple[int, int]]()
         for cell in cells if is_first_round else rng.sample(cells, len(cells)):
             is_enough = len(plain) >= LEAST_SHAPES  # in the first round every call is of another shape
             if is_enough and clock() >= end:
@@ -82,10 +82,11 @@ def calibrate(
             if watch is not None:
                 watch(min(1.0, (clock() - began) / (end - began)))
             if plain[-1].latency_ms <= seconds * 1000 * DEAREST:
-                affordable.append(cell)
+                affordable.add(cell)
             elif is_first_round and is_enough:  # cells stand by size: those that follow are as dear
                 break
-        cells, is_first_round = (affordable or cells[:LEAST_SHAPES]), False
+        few = cells[:LEAST_SHAPES]
+        cells, is_first_round = [cell for cell in cells if cell in affordable or cell in few], False
     seconds = (clock() - began) / 1000
     kept = fit(stored, shape=shape) if stored else None
     return Calibration(fit(plain, shape=shape), len(plain) + len(stored), seconds, kept)
