@@ -170,6 +170,7 @@ def test_a_latency_has_the_digits_that_mean_something() -> None:
 
 def test_numbers_are_written_as_the_field_does() -> None:
     assert [short(0.5058), short(1.0), signed(-0.05), signed(0.0)] == [".5058", "1.0000", "-.0500", "+.0000"]
+    assert [signed(10.5), signed(-100.0), signed(-0.30)] == ["+10.5000", "-100.0000", "-.3000"]
     assert [p_value(0.00001), p_value(0.04), p_value(1.0)] == ["< .0001", ".0400", "1.0000"]
     assert [plain(0.5), plain(-0.25), plain(20.0), plain(0.0)] == [".5", "-.25", "20", "0"]
 

@@ -10,7 +10,8 @@ def short(value: float) -> str:
 
 def signed(value: float) -> str:
     """Return a difference with its sign: `+.0210`."""
-    return f"{value:+.4f}".replace("0.", ".", 1)
+    text = f"{value:+.4f}"
+    return text[0] + text[1:].removeprefix("0")
 
 
 def p_value(p: float) -> str:
