@@ -86,5 +86,10 @@ def test_a_file_of_something_else_is_refused_with_line_and_remedy(tmp_path: Path
     with pytest.raises(InputError, match=r"other\.jsonl, line 1: holds no reply .*'prompt_tokens'.*name another one"):
         Desk.open(Echo(), file)
     assert file.read_text(encoding="utf-8") == '{"_id": "1", "text": "a"}\n'
+    for whole in ('{"_id": "1"}', '{"_id": "1"}\n{"_id": "2"}', "[\n1]"):  # nothing of it is cut off
+        file.write_text(whole, encoding="utf-8")
+        with pytest.raises(InputError, match=rf"other\.jsonl, line {whole.count(chr(10)) + 1}: holds no reply"):
+            Desk.open(Echo(), file)
+        assert file.read_text(encoding="utf-8") == whole
     with pytest.raises(InputError, match="name a file in a folder that is there"):
         Desk.open(Echo(), tmp_path / "nowhere" / "replies.jsonl")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -19,6 +18,7 @@ from shortlist.types import Completion, Prompt
 Clock = Callable[[], float]  # seconds
 
 _COUNTS = ("prompt_tokens", "completion_tokens")
+_BEGINNING = b'{"key": "'  # of every reply's line
 _REMEDY = "it is no file of replies: name another one, or delete the line and that reply is asked for again"
 
 
@@ -53,7 +53,7 @@ class Desk:
         """
         try:
             with file.open("ab+") as stream:
-                _cut_unfinished(stream)
+                _cut_unfinished(file, stream)
         except OSError as error:
             raise InputError(f"cannot write {file}: {error.strerror}; name a file in a folder that is there") from error
         known = dict(_replies(file))
@@ -98,13 +98,15 @@ def _key(fingerprint: str, prompt: Prompt) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _cut_unfinished(stream: Any) -> None:
-    """Cut a binary stream, open for appending, behind its last line end."""
+def _cut_unfinished(file: Path, stream: Any) -> None:
+    """Cut a binary stream, open for appending, behind its last line end; nothing is cut of a file of something else."""
     stream.seek(0)
     whole = stream.read()
-    if whole and not whole.endswith(b"\n"):
-        stream.truncate(whole.rfind(b"\n") + 1)
-        stream.seek(0, os.SEEK_END)
+    behind = whole.rfind(b"\n") + 1
+    begun = whole[behind:]
+    if begun[: len(_BEGINNING)] != _BEGINNING[: len(begun)]:
+        raise at(file, whole.count(b"\n") + 1, "holds no reply", _REMEDY)
+    stream.truncate(behind)
 
 
 def _replies(file: Path) -> Iterator[tuple[str, Asked]]:
