@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -35,6 +36,16 @@ def test_randomisation_agrees_with_all_sign_flips() -> None:
 def test_randomisation_is_two_sided_and_seeded() -> None:
     differences = np.array([0.3, -0.1, 0.25, 0.4])
     assert randomisation_p(differences, permutations=5000) == randomisation_p(-differences, permutations=5000)
+
+
+def test_many_queries_take_little_memory() -> None:
+    differences = np.random.default_rng(1).normal(0.01, 0.2, 50_000)
+    tracemalloc.start()
+    randomisation_p(differences, permutations=100)
+    bootstrap_interval(differences, resamples=100)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16e6
 
 
 def test_no_difference_has_p_1() -> None:
