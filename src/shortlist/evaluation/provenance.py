@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import os
@@ -54,8 +55,11 @@ def as_markdown(run: dict[str, Any]) -> str:
 
 
 def _versions(packages: tuple[str, ...]) -> dict[str, str]:
-    installed = {d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions()}
-    return {name: installed[name] for name in sorted(packages) if name in installed}
+    installed = {}
+    for package in sorted(packages):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            installed[package] = importlib.metadata.version(package)
+    return installed
 
 
 def _processor() -> str:
