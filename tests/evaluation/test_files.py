@@ -97,6 +97,16 @@ def test_a_second_column_that_varies_names_subtopics(tmp_path: Path) -> None:
     assert read_judgements(tmp_path / "adhoc.qrels").subtopics == {}
 
 
+def test_negative_grades_count_as_not_relevant_and_are_told(tmp_path: Path) -> None:
+    """BEIR's trec-covid has -1, TREC's web tracks -2 for junk."""
+    (tmp_path / "a.qrels").write_text("1 0 a -1\n1 0 b 2\n2 0 a -2\n", encoding="utf-8")
+    judgements = read_judgements(tmp_path / "a.qrels")
+    assert judgements.qrels == {"1": {"a": 0, "b": 2}, "2": {"a": 0}}
+    queries = [Query("cats", "1"), Query("dogs", "2")]
+    found = Collection.of("x", judgements=judgements, queries=queries)
+    assert found.notes == ("2 negative judgements (junk) count as 0",)
+
+
 def test_beir_qrels_are_read_with_and_without_a_header(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("query-id\tcorpus-id\tscore\n1\ta\t1\n", encoding="utf-8")
     (tmp_path / "b.tsv").write_text("1\ta\t1\n", encoding="utf-8")
@@ -107,7 +117,6 @@ BAD_QRELS = {
     "1 0 a 1\n1 0 b\n": "line 2: has 3 columns where the first line has 4",
     "1 Q0 a 1 0.5 tag\n": "line 1: has 6 columns .six columns are a run.; write 'query_id 0 doc_id",
     "1 0 a 1\n1 0 b 0\n1 0 a 2\n": "line 3: judges query '1' and document 'a' a second time .first in line 1.; delete",
-    "1 0 a -1\n": "line 1: has relevance '-1'; grades count from 0; write 0",
     "1 0 a 0.5\n": "line 1: has relevance '0.5'; grades are whole numbers; round",
     "1 0 a yes\n": "line 1: has relevance 'yes'; write a whole number",
     "1 0 a nan\n": "line 1: has relevance 'nan'; ",

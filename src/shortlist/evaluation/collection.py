@@ -65,6 +65,8 @@ class Collection:
             notes.append(f"{len(textless)} judged queries have no text and are left out ({first})")
         if documents:
             notes += _unknown_documents(judgements, kept, documents, corpus)
+        if judgements.negative:
+            notes.append(f"{judgements.negative} negative judgements (junk) count as 0")
         if judgements.subtopics:
             notes.append("judged by subtopic; in measures without subtopics a document has its highest grade")
         return cls(name, documents or {}, judged, kept, tuple(notes), answers or {}, judgements.subtopics)

@@ -70,15 +70,13 @@ def text_of(path: Path, number: int, row: dict[str, Any], *names: str) -> str:
 
 
 def whole_relevance(path: Path, number: int, value: object) -> int:
-    """Read a grade: a whole number from 0."""
+    """Read a grade: a whole number."""
     try:
         grade = float(str(value))
     except ValueError as error:
-        raise at(path, number, f"has relevance {value!r}", "write a whole number from 0") from error
+        raise at(path, number, f"has relevance {value!r}", "write a whole number") from error
     if not grade.is_integer():
         raise at(path, number, f"has relevance {value!r}", "grades are whole numbers; round or scale it to one")
-    if grade < 0:
-        raise at(path, number, f"has relevance {value!r}", "grades count from 0; write 0 for 'not relevant'")
     return int(grade)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from shortlist._optional import require
@@ -38,16 +37,14 @@ def read_irds(name: str) -> Collection:
 
 
 def _collection(name: str, dataset: Any) -> Collection:
-    judgements, negative = _judgements(dataset)
+    judgements = _judgements(dataset)
     queries = [Query(text, query_id) for query_id, text in _texts(dataset.queries_iter(), "query_id") if text.strip()]
     documents = {doc_id: Document(text, doc_id) for doc_id, text in _texts(dataset.docs_iter(), "doc_id")}
-    found = Collection.of(name, judgements=judgements, queries=queries, documents=documents)
-    note = (f"{negative} negative judgements (junk) count as 0",) if negative else ()
-    return replace(found, notes=(*found.notes, *note))
+    return Collection.of(name, judgements=judgements, queries=queries, documents=documents)
 
 
-def _judgements(dataset: Any) -> tuple[Judgements, int]:
-    """Return the judgements, by subtopic if the dataset tells them apart, and how many are negative (and count 0)."""
+def _judgements(dataset: Any) -> Judgements:
+    """Return the judgements, by subtopic if the dataset tells them apart; negative ones count 0."""
     qrels: Qrels = {}
     subtopics: dict[str, dict[str, dict[str, int]]] = {}
     negative = 0
@@ -58,7 +55,7 @@ def _judgements(dataset: Any) -> tuple[Judgements, int]:
         known[doc_id] = max(grade, known.get(doc_id, 0))
         if (subtopic := getattr(judgement, "subtopic_id", "")) != "":
             subtopics.setdefault(query_id, {}).setdefault(doc_id, {})[str(subtopic)] = grade
-    return Judgements(qrels, subtopics), negative
+    return Judgements(qrels, subtopics, negative=negative)
 
 
 def _texts(rows: Iterable[Any], id_field: str) -> Iterable[tuple[str, str]]:

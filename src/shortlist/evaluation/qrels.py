@@ -19,11 +19,15 @@ _Judgement = tuple[int, str, str, str, object]  # line, query_id, doc_id, subtop
 
 @dataclass(frozen=True, slots=True)
 class Judgements:
-    """Qrels, the same by subtopic where a file tells subtopics apart (empty otherwise), and the file, for errors."""
+    """Qrels, the same by subtopic where a file tells subtopics apart (empty otherwise), and the file, for errors.
+
+    `negative` counts the judgements below 0, which are 0 in the qrels: TREC's -2 is junk, trec-covid has -1.
+    """
 
     qrels: Qrels
     subtopics: Subtopics = field(default_factory=dict)
     file: Path | None = None
+    negative: int = 0
 
     def place(self, query_id: str, doc_id: str = "") -> str:
         """Say where a judgement (of any document, if none is named) stands, in words; the file is read again."""
@@ -46,27 +50,29 @@ def read_judgements(path: Path) -> Judgements:
     TREC is `query_id iteration doc_id relevance`, BEIR `query-id corpus-id score` below a
     header, JSONL objects with `query_id`, `doc_id`, `relevance` and perhaps `subtopic`. A TREC
     file whose second column varies is judged by subtopic, as those of the diversity tasks are:
-    the qrels then hold each document's highest grade. Raises InputError that names file, line
-    and remedy for wrong columns, a pair judged twice, a relevance that is no whole number from
-    0, and for a file without judgements.
+    the qrels then hold each document's highest grade. A grade below 0 counts as 0. Raises
+    InputError that names file, line and remedy for wrong columns, a pair judged twice, a
+    relevance that is no whole number, and for a file without judgements.
     """
     qrels: Qrels = {}
     subtopics: dict[str, dict[str, dict[str, int]]] = {}
     names: set[str] = set()
     first_lines: dict[tuple[str, str, str], int] = {}
+    negative = 0
     for number, query_id, doc_id, subtopic, value in _judgements(path):
         before = first_lines.setdefault((query_id, doc_id, subtopic), number)
         if before != number:
             what = f"judges query {query_id!r} and document {doc_id!r} a second time (first in line {before})"
             raise at(path, number, what, "delete one of the lines")
-        grade = whole_relevance(path, number, value)
+        told = whole_relevance(path, number, value)
+        negative, grade = negative + (told < 0), max(0, told)
         names.add(subtopic)
         subtopics.setdefault(query_id, {}).setdefault(doc_id, {})[subtopic] = grade
         known = qrels.setdefault(query_id, {})
         known[doc_id] = max(grade, known.get(doc_id, 0))
     if not qrels:
         raise InputError(f"{path} holds no judgements; is it the right file?")
-    return Judgements(qrels, subtopics if len(names) > 1 else {}, path)
+    return Judgements(qrels, subtopics if len(names) > 1 else {}, path, negative)
 
 
 def write_qrels(path: Path, qrels: Mapping[str, Mapping[str, int]]) -> None:
