@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,24 @@ def test_a_run_takes_the_place_of_retrieval(collection: Path, tmp_path: Path) ->
     )
     assert outcome.code == 0, outcome.err
     assert "run:bad.trec@3" in outcome.out
+
+
+def test_a_query_that_found_nothing_does_not_say_what_kind_of_model_it_is(collection: Path, tmp_path: Path) -> None:
+    first = json.loads((collection / "queries.jsonl").read_text(encoding="utf-8").splitlines()[0])["_id"]
+    run("evaluate", "-c", collection, "-s", "bm25@8", "--runs", "runs")
+    lines = (tmp_path / "runs" / "1-bm25@8.trec").read_text(encoding="utf-8").splitlines()
+    kept = [f"{line}\n" for line in lines if line.split()[0] != first]
+    (tmp_path / "without.trec").write_text("".join(kept), encoding="utf-8")
+    values = run("advise", "-c", collection, "--run", "without.trec", "-m", MODEL, "--json").json()
+    assert len(values["mixes"]) == 1
+
+
+def test_a_sum_keeps_what_the_model_did_not_read_behind_it(collection: Path, tmp_path: Path) -> None:
+    lines = [f"{q} Q0 {d} 0 {score} x\n" for q in "12" for d, score in (("cats", 3), ("tower", 2), ("iron", 1))]
+    (tmp_path / "bad.trec").write_text("".join(lines), encoding="utf-8")
+    values = run("advise", "-c", collection, "--run", "bad.trec", "-m", "lexical@1[kind=lexical]", "--json").json()
+    assert [one["gains"][-1]["mean"] for one in values["models"]] == [0, 0]  # of one document there is no other order
+    assert {one["mixes"] for one in values["models"]} == {"", "lexical@1[kind=lexical]"}
 
 
 def test_without_judgements_only_changes_are_told(collection: Path) -> None:

@@ -16,7 +16,7 @@ from shortlist.evaluation.measures import Measure
 from shortlist.evaluation.provenance import provenance
 from shortlist.evaluation.qrels import Qrels
 from shortlist.evaluation.request import Request
-from shortlist.evaluation.systems import Answer, Answered, System
+from shortlist.evaluation.systems import Answer, Answered, System, typical
 from shortlist.evaluation.trec import measured
 from shortlist.inference.cores import usable_cores
 from shortlist.pipeline.fused import fit_weight
@@ -88,18 +88,14 @@ def _mix(one: Candidate, first: Mapping[str, Answered], qrels: Qrels, asked: Ask
 
 def _both(query_id: str, first: Answered, reranked: Answered) -> Ranking:
     """Return a ranking with the scores of both stages, from answers that hold them apart."""
-    before = dict(zip(first.doc_ids, first.scores, strict=True))
     after = dict(zip(reranked.doc_ids, reranked.scores, strict=False))
-    documents = [Document("", doc_id) for doc_id in first.doc_ids if doc_id in after]
+    documents = [Document("", doc_id) for doc_id in first.doc_ids]
     candidates = Ranking.from_scores(
-        Query(query_id, query_id),
-        documents,
-        [before[document.doc_id] for document in documents],
-        kind=ScoreKind.UNKNOWN,
-        stage=_FIRST,
+        Query(query_id, query_id), documents, first.scores, kind=ScoreKind.UNKNOWN, stage=_FIRST
     )
-    values = [after[doc_id] for doc_id in candidates.doc_ids]
-    return candidates.reordered(values, kind=ScoreKind.UNKNOWN, stage="reranker")
+    places = [place for place, doc_id in enumerate(candidates.doc_ids) if doc_id in after]
+    values = [after[candidates[place].doc_id] for place in places]
+    return candidates.partly_reordered(values, kind=ScoreKind.UNKNOWN, stage="reranker", places=places)
 
 
 def _candidate(system: System, found: Mapping[str, Answer], answers: Mapping[str, Answered]) -> Candidate:
@@ -112,8 +108,8 @@ def _candidate(system: System, found: Mapping[str, Answer], answers: Mapping[str
             return depth / deepest
         return cost.p50_ms([tokens] * depth) / cost.p50_ms([tokens] * deepest)
 
-    kind = next(iter(found.values())).ranking.score_kind.value
-    return Candidate.of(_model_of(system), answers, score_kind=kind, share_of=share_of)
+    kind = typical(found.values()).score_kind
+    return Candidate.of(_model_of(system), answers, score_kind=kind.value, share_of=share_of)
 
 
 def _notes_on(system: System, one: Candidate, answers: Mapping[str, Answered]) -> list[str]:

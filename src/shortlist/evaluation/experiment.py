@@ -18,7 +18,7 @@ from shortlist.evaluation.provenance import provenance
 from shortlist.evaluation.results import Evaluation, SystemResult
 from shortlist.evaluation.runs import Run
 from shortlist.evaluation.significance import Comparison, bootstrap_interval, compare, corrected
-from shortlist.evaluation.systems import Answer, Answered, System, answer
+from shortlist.evaluation.systems import Answer, Answered, System, answer, typical
 from shortlist.types import Query, Ranking
 
 Watch = Callable[[int, int], None]  # queries done, queries in all
@@ -90,8 +90,7 @@ def _result(
         {query_id: one.scores for query_id, one in answered.items()},
     )
     values = per_query(run, collection.qrels, measures, subtopics=collection.subtopics)
-    rankings = [one.ranking for one in answers.values()]
-    typical = next(filter(None, rankings), rankings[0])  # where nothing was found, no model has run
+    one = typical(answers.values())
     return SystemResult(
         system.name,
         system.spec,
@@ -99,8 +98,8 @@ def _result(
         values,
         {name: _interval(found, seed) for name, found in values.items()},
         _ceiling(answered, collection, measures, system.depth),
-        typical.score_kind.value,
-        _models(typical),
+        one.score_kind.value,
+        _models(one),
         (*system.notes, *audit(run, collection.qrels).notes(), *_degradations(answered)),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from shortlist.errors import InputError
@@ -92,6 +92,12 @@ def answer(system: System, query: Query, *, clock: Clock = time.perf_counter) ->
         ranking.doc_ids, scores, candidates, tuple(stage_ms), tokens, pairs, cost, ranking.trace.degradations
     )
     return Answer(answered, ranking)
+
+
+def typical(answers: Collection[Answer]) -> Ranking:
+    """Return the ranking of the first query that found something: where nothing was found, no model has run."""
+    rankings = [one.ranking for one in answers]
+    return next(filter(None, rankings), rankings[0])
 
 
 def _reranked(ranking: Ranking, stage: Stage) -> tuple[Ranking, tuple[float, ...]]:
