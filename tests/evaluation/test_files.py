@@ -186,6 +186,20 @@ def test_a_beir_folder_is_read_with_what_does_not_fit(tmp_path: Path) -> None:
     )
 
 
+def test_mteb_keeps_judgements_as_json_lines_in_a_beir_folder(tmp_path: Path) -> None:
+    beir = read_beir(beir_folder(tmp_path))
+    rows = [
+        {"query-id": query_id, "corpus-id": doc_id, "score": float(grade)}
+        for query_id, judged in beir.qrels.items()
+        for doc_id, grade in judged.items()
+    ]
+    (tmp_path / "qrels" / "test.tsv").unlink()
+    (tmp_path / "qrels" / "test.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert read_beir(tmp_path) == read_beir(tmp_path, split="test") == beir
+    with pytest.raises(InputError, match=r"dev\.tsv is missing"):
+        read_beir(tmp_path, split="dev")
+
+
 def test_a_written_collection_is_read_the_same(tmp_path: Path) -> None:
     collection = read_beir(beir_folder(tmp_path / "made"))
     folder = tmp_path / "again" / "made"

@@ -100,7 +100,7 @@ def drawn(queries: Sequence[Query], count: int, *, seed: int) -> tuple[Query, ..
 
 
 def read_beir(folder: Path, *, split: str | None = None) -> Collection:
-    """Read a BEIR folder: `corpus.jsonl`, `queries.jsonl`, `qrels/SPLIT.tsv`, each plain or `.gz`.
+    """Read a BEIR folder: `corpus.jsonl`, `queries.jsonl`, `qrels/SPLIT.tsv` (MTEB: `.jsonl`), each plain or `.gz`.
 
     Without a `split` it is the first of test, dev, validation, train that is there.
     `answers.jsonl` (`query_id`, `answers`), if there is one, is read too. Raises InputError
@@ -108,7 +108,7 @@ def read_beir(folder: Path, *, split: str | None = None) -> Collection:
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; a BEIR collection is one with corpus.jsonl, queries.jsonl and qrels/")
-    judgements = read_judgements(folder / "qrels" / f"{split or _first_split(folder)}.tsv")
+    judgements = read_judgements(_qrels_file(folder, split))
     queries = read_queries(folder / "queries.jsonl")
     answers, corpus = folder / "answers.jsonl", folder / "corpus.jsonl"
     return Collection.of(
@@ -144,7 +144,7 @@ def _write_objects(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
 
 
 def read_queries(path: Path) -> tuple[Query, ...]:
-    """Read queries from JSONL (`_id` or `query_id`, `text`) or from tab-separated `query_id`, `text`.
+    """Read queries from JSONL (`_id`, `query_id` or `id`, `text`) or from tab-separated `query_id`, `text`.
 
     Raises InputError for an empty file, an id that is there twice, and an empty text.
     """
@@ -203,7 +203,7 @@ _QUERY = 'write {"_id": ..., "text": ...}'
 def _texts(path: Path) -> Iterator[tuple[int, str, str]]:
     if existing(path).name.removesuffix(".gz").endswith(".jsonl"):
         for number, row in read_objects(path):
-            query_id, text = text_of(path, number, row, "_id", "query_id"), row.get("text")
+            query_id, text = text_of(path, number, row, "_id", "query_id", "id"), row.get("text")
             if not isinstance(text, str):
                 raise at(path, number, f"query {query_id!r} has no text that is a string", _QUERY)
             yield number, query_id, text
@@ -216,12 +216,13 @@ def _texts(path: Path) -> Iterator[tuple[int, str, str]]:
         yield number, query_id.strip(), text
 
 
-def _first_split(folder: Path) -> str:
-    there = [path.name.removesuffix(".gz").removesuffix(".tsv") for path in (folder / "qrels").glob("*.tsv*")]
-    known = [split for split in _SPLITS if split in there] or sorted(there)[:1]
-    if not known:
+def _qrels_file(folder: Path, split: str | None) -> Path:
+    there = (path.with_name(path.name.removesuffix(".gz")) for path in sorted((folder / "qrels").glob("*")))
+    files = {path.stem: path for path in there if path.suffix in {".jsonl", ".tsv"}}
+    if not files:
         raise InputError(f"{folder / 'qrels'} holds no .tsv file; a BEIR folder has qrels/test.tsv or its like")
-    return known[0]
+    names = [split] if split else [*_SPLITS, *files]
+    return next((files[name] for name in names if name in files), folder / "qrels" / f"{split}.tsv")
 
 
 def _unknown_documents(

@@ -48,11 +48,12 @@ def read_judgements(path: Path) -> Judgements:
     """Read qrels; the number of columns tells TREC from BEIR, the name's end JSONL. May be packed with gzip.
 
     TREC is `query_id iteration doc_id relevance`, BEIR `query-id corpus-id score` below a
-    header, JSONL objects with `query_id`, `doc_id`, `relevance` and perhaps `subtopic`. A TREC
-    file whose second column varies is judged by subtopic, as those of the diversity tasks are:
-    the qrels then hold each document's highest grade. A grade below 0 counts as 0. Raises
-    InputError that names file, line and remedy for wrong columns, a pair judged twice, a
-    relevance that is no whole number, and for a file without judgements.
+    header, JSONL objects with `query_id`, `doc_id`, `relevance` and perhaps `subtopic`, or
+    with MTEB's `query-id`, `corpus-id`, `score`. A TREC file whose second column varies is
+    judged by subtopic, as those of the diversity tasks are: the qrels then hold each document's
+    highest grade. A grade below 0 counts as 0. Raises InputError that names file, line and
+    remedy for wrong columns, a pair judged twice, a relevance that is no whole number, and for
+    a file without judgements.
     """
     qrels: Qrels = {}
     subtopics: dict[str, dict[str, dict[str, int]]] = {}
@@ -113,7 +114,7 @@ def _judgements(path: Path) -> Iterator[_Judgement]:
     if existing(path).name.removesuffix(".gz").endswith(".jsonl"):
         for number, row in read_objects(path):
             value = row.get("relevance", row.get("score"))
-            query_id, doc_id = (text_of(path, number, row, name) for name in ("query_id", "doc_id"))
+            query_id, doc_id = (text_of(path, number, row, *names) for names in _IDS)
             yield number, query_id, doc_id, str(row.get("subtopic", "")), value
         return
     columns = 0
@@ -131,6 +132,7 @@ def _judgements(path: Path) -> Iterator[_Judgement]:
         yield number, query_id, doc_id, parts[1] if columns == 4 else "", relevance
 
 
+_IDS = (("query_id", "query-id"), ("doc_id", "corpus-id"))  # the latter are MTEB's
 _LAYOUT = "write 'query_id 0 doc_id relevance' (TREC) or 'query-id<TAB>corpus-id<TAB>score' (BEIR) in every line"
 
 
