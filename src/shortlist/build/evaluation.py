@@ -19,7 +19,7 @@ from shortlist.evaluation.measures import parse_measures
 from shortlist.evaluation.provenance import provenance
 from shortlist.evaluation.request import Request
 from shortlist.evaluation.results import Evaluation
-from shortlist.evaluation.runs import read_run
+from shortlist.evaluation.runs import Run, read_run
 from shortlist.evaluation.spec import INDEXED, StageSpec, SystemSpec, parse_systems
 from shortlist.evaluation.systems import Given, Stage, System
 from shortlist.inference.biencoder import BiEncoder
@@ -74,10 +74,11 @@ def opened(
     _check_texts(request, specs, collection)
     with ExitStack() as opened_parts:
         encoder = _encoder(request, specs, opened_parts)
-        index = _index(request, specs, collection, encoder, opened_parts, filling)
+        runs = {name: read_run(Path(name)) for name in dict.fromkeys(spec.first.run_file for spec in specs) if name}
+        index = _index(request, specs, collection, encoder, runs, opened_parts, filling)
         documents: Mapping[str, Document] = IndexedDocuments(index) if index is not None else collection.documents
         load = _Models(_settings(request), encoder)
-        systems = [_system(spec, index, encoder, documents, load) for spec in specs]
+        systems = [_system(spec, index, encoder, documents, runs, load) for spec in specs]
         for system in systems:
             if isinstance(system.retriever, Given):
                 system.retriever.check(collection.queries, depth=system.depth)
@@ -117,6 +118,7 @@ def _index(
     specs: Sequence[SystemSpec],
     collection: Collection,
     encoder: BiEncoder | None,
+    runs: Mapping[str, Run],
     opened_parts: ExitStack,
     filling: Filling | None,
 ) -> Index | None:
@@ -125,18 +127,18 @@ def _index(
         return None
     folder = opened_parts.enter_context(index_folder(request.index))
     is_searched = any(spec.first.name in INDEXED for spec in specs)
-    documents = collection.documents if is_searched else _ranked(specs, collection)
+    documents = collection.documents if is_searched else _ranked(specs, collection, runs)
     return opened_parts.enter_context(
         indexed(documents, folder, encoder=encoder, is_whole=is_searched, filling=filling)
     )
 
 
-def _ranked(specs: Sequence[SystemSpec], collection: Collection) -> dict[str, Document]:
+def _ranked(specs: Sequence[SystemSpec], collection: Collection, runs: Mapping[str, Run]) -> dict[str, Document]:
     """Return the documents that the systems' runs hold for the collection's queries: no other one is reranked."""
     found: dict[str, Document] = {}
     documents = collection.documents
     for spec in specs:
-        ranked = read_run(Path(spec.first.run_file)).doc_ids
+        ranked = runs[spec.first.run_file].doc_ids
         for query in collection.queries:
             kept = ranked.get(query.query_id, ())[: spec.first.depth or None]
             found |= {doc_id: documents[doc_id] for doc_id in kept if doc_id in documents}
@@ -183,11 +185,12 @@ def _system(
     index: Index | None,
     encoder: BiEncoder | None,
     documents: Mapping[str, Document],
+    runs: Mapping[str, Run],
     load: _Models,
 ) -> System:
     stages = tuple(Stage(load(model), model.depth or None, _price(model)) for model in spec.models)
     if spec.first.run_file:
-        run = read_run(Path(spec.first.run_file))
+        run = runs[spec.first.run_file]
         depth = spec.first.depth or max(map(len, run.doc_ids.values()))
         return System(spec.name, Given(run, documents), depth, stages, spec.stages, (_RUN_ONLY,))
     if index is None:
