@@ -99,6 +99,8 @@ def test_the_prompt_numbers_the_passages_and_keeps_to_the_words() -> None:
 
 def test_an_answer_is_read_without_its_label_and_abstention_is_known() -> None:
     assert read_answer("\n Answer: 330 metres\nBecause.") == "330 metres"
+    assert read_answer("<think>\nThe first says it.\n</think>\n\n330 metres") == "330 metres"
+    assert read_answer("<think>\nThe first") == ""
     assert is_abstention("Unanswerable.")
     assert is_abstention(read_answer(" \n"))
     assert not is_abstention("330 metres")

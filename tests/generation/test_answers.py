@@ -141,6 +141,16 @@ def test_what_a_sentence_cites_is_looked_at_and_nothing_else() -> None:
     assert judge.asked[0][0] == "how tall?"  # a short sentence is judged behind its question
 
 
+def test_what_the_model_thought_before_is_no_part_of_the_answer() -> None:
+    """Ollama and vLLM without a parser of reasoning leave it in the text."""
+    thought = "<think>Passage [3] is about cats. So [1].</think>\n\n"
+    assert checked("?", f"{thought}It is 330 metres tall [1].", CONTEXT) == checked(
+        "?", "\n\nIt is 330 metres tall [1].", CONTEXT
+    )
+    assert checked("?", f"{thought}Not in these documents.", CONTEXT).is_refusal
+    assert checked("?", "<think>Passage [1] says", CONTEXT).is_refusal
+
+
 def test_a_refusal_is_known_and_not_judged() -> None:
     judge = Words()
     for text in ("", "Not in these documents.", '"not in these documents"'):

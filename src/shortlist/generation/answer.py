@@ -8,6 +8,7 @@ from shortlist.generation.citations import Cited, cited
 from shortlist.generation.context import Context, ContextPassage
 from shortlist.generation.question import NOT_FOUND
 from shortlist.generation.support import Judge
+from shortlist.generators.reasoning import without_reasoning
 from shortlist.passages.size import count_words
 
 _SHORT = 8  # words: "330 metres." says something only behind its question
@@ -37,7 +38,10 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class CheckedAnswer:
-    """An answer's text as the model gave it, with its sentences; `method` says how support was judged."""
+    """An answer's text, its sentences, and how support was judged, in words.
+
+    What the model thought before it (between `<think>` and `</think>`) is no part of the text.
+    """
 
     text: str
     sentences: tuple[Sentence, ...]
@@ -57,11 +61,11 @@ class CheckedAnswer:
 
 def checked(question: str, answer: str, context: Context, *, judge: Judge | None = None) -> CheckedAnswer:
     """Check every sentence of an answer; without a judge only whether what it cites exists."""
-    bare = CheckedAnswer(answer, ())
+    bare = CheckedAnswer(without_reasoning(answer), ())
     if bare.is_refusal:
         return bare
-    sentences = tuple(_checked(question, sentence, context, judge) for sentence in cited(answer))
-    return CheckedAnswer(answer, sentences, judge.method if judge is not None else "")
+    sentences = tuple(_checked(question, sentence, context, judge) for sentence in cited(bare.text))
+    return CheckedAnswer(bare.text, sentences, judge.method if judge is not None else "")
 
 
 def _checked(question: str, sentence: Cited, context: Context, judge: Judge | None) -> Sentence:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from shortlist.generators.reasoning import without_reasoning
 from shortlist.types import Document, Message, Prompt
 
 ABSTENTION = "unanswerable"
@@ -35,8 +36,8 @@ def shown(passages: Sequence[Document], *, words: int = 0) -> tuple[Document, ..
 
 
 def read_answer(text: str) -> str:
-    """Return the first line that says something, without a leading `Answer:`."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    """Return the first line that says something behind what the model thought, without a leading `Answer:`."""
+    lines = [line.strip() for line in without_reasoning(text).splitlines() if line.strip()]
     return lines[0].removeprefix("Answer:").strip() if lines else ""
 
 

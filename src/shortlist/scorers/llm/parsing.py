@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from shortlist.generators.reasoning import without_reasoning
+
 # names of the repairs, as they are counted in a step
 REASONING = "reasoning_removed"
 FOREIGN_DIGITS = "digits_normalised"
@@ -23,8 +25,6 @@ MISSING = "missing_appended"
 UNREADABLE = "unreadable_answers"
 REPAIRS = (REASONING, FOREIGN_DIGITS, RANGES, BARE_NUMBERS, DUPLICATES, OUT_OF_RANGE, MISSING, UNREADABLE)
 
-_THOUGHT = re.compile(r"^.*</\s*(?:think|thinking|reasoning|thought)\s*>", re.DOTALL | re.IGNORECASE)
-_UNFINISHED = re.compile(r"<\s*(?:think|thinking|reasoning|thought)\s*>.*$", re.DOTALL | re.IGNORECASE)
 _BRACKETED = re.compile(r"\[([^\[\]]{1,400})\]")
 _RANGE_OR_ID = re.compile(r"(\d+)\s*(?:-|\u2013|\u2014|\.{2,3}|\u2026|\bto\b)\s*(\d+)|(\d+)")
 _CHAIN = re.compile(  # "3 > 1 > 2", "Passage 3, Passage 1": two numbers at least, and nothing but separators between
@@ -56,7 +56,7 @@ def parse_order(text: str, count: int) -> Parsed:
     A refusal or an empty answer is the earlier order.
     """
     repairs: Counter[str] = Counter()
-    cleaned = _ENDLESS.sub(lambda run: run[0][:1] * 10, _ascii(without_reasoning(text, repairs), repairs))
+    cleaned = _ENDLESS.sub(lambda run: run[0][:1] * 10, _ascii(_answered(text, repairs), repairs))
     return completed(_ids(cleaned, count, repairs), count, repairs)
 
 
@@ -78,7 +78,7 @@ def parse_label(text: str, labels: Sequence[str], repairs: Counter[str]) -> int 
     It stands at the beginning, or behind "answer"; else it is the first that is called a
     passage or stands in quotes or brackets. "A passage" and "I think" begin with no label.
     """
-    cleaned = without_reasoning(text, repairs).strip()
+    cleaned = _answered(text, repairs).strip()
     allowed = "|".join(map(re.escape, labels))
     quoted = rf"[\[(\"'*{{]\s*(?:passage\s+)?(?=(?:{allowed})\s*[\])\"'*}}])"
     patterns = (
@@ -95,9 +95,8 @@ def parse_label(text: str, labels: Sequence[str], repairs: Counter[str]) -> int 
     return None
 
 
-def without_reasoning(text: str, repairs: Counter[str]) -> str:
-    """Return what follows the last reasoning block; of one that never ends, nothing."""
-    cleaned = _UNFINISHED.sub("", _THOUGHT.sub("", text))
+def _answered(text: str, repairs: Counter[str]) -> str:
+    cleaned = without_reasoning(text)
     repairs[REASONING] += cleaned != text
     return cleaned
 
