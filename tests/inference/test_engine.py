@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as RawTokenizer
 
+from families.tiny import write_classifier
 from shortlist.errors import (
     CorruptModelError,
     InputError,
@@ -142,14 +145,26 @@ def test_both_engines_agree_in_fp32(engine: str) -> None:
 
 
 def test_threads_share_an_engine() -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     loaded = load_engine(CROSS_ENCODER, head="classification", precision="fp32")
     inputs = [ModelInput(np.arange(1000, 1000 + n, dtype=np.int32), 5) for n in range(6, 30)]
     expected = loaded.engine.run(inputs)
     with ThreadPoolExecutor(8) as pool:
         for found in pool.map(lambda _: loaded.engine.run(inputs), range(24)):
             assert np.abs(found - expected).max() < 1e-4
+
+
+def test_threads_that_load_a_new_model_at_once_all_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder, together = write_classifier(tmp_path / "model"), Barrier(6)
+
+    def load(_: int) -> float:
+        together.wait()
+        engine = load_engine(str(folder), head="classification", engine="onnxruntime").engine
+        return float(engine.run([ModelInput(np.arange(8, 20, dtype=np.int32), 5)])[0, 0])
+
+    with ThreadPoolExecutor(6) as pool:
+        assert len(set(pool.map(load, range(6)))) == 1
 
 
 def test_an_unknown_model_lists_what_there_is() -> None:

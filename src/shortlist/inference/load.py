@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +41,8 @@ _LENGTH_STEP = 16
 
 # A GPU idles on batches that keep a core busy. Not measured: no GPU was at hand. What does not fit is halved.
 _GPU_TOKEN_BUDGET = 16 * TOKEN_BUDGET
+
+_EXPORTING = threading.Lock()  # whoever asks for the same model meanwhile finds the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +152,9 @@ def load_stages(name: str, runtime: Runtime) -> LoadedStages:
     weights = folder.fingerprint()
     out = _exports(weights, "stages")
     files = [out / f"stage-{stage}.onnx" for stage in range(len(layers) + 1)]
-    if not all(file.is_file() for file in files):
-        export_stages(folder.path, out)
+    with _EXPORTING:
+        if not all(file.is_file() for file in files):
+            export_stages(folder.path, out)
     sessions: list[GraphSession] = [_on_graph_runtime(runtime, file) for file in files]
     fingerprint = f"{weights}:{sessions[0].engine}:{sessions[0].precision.value}"
     return LoadedStages(Stages(tokenizer, sessions), folder, fingerprint)
@@ -297,8 +301,9 @@ def _exported(folder: ModelFolder, weights: str, head: Head) -> Path:
     from shortlist.inference.export import export_onnx
 
     out = _exports(weights, head)
-    if not (out / "model.onnx").is_file():
-        export_onnx(folder.path, out, head=head, weights="float32")  # fp16 would move logits by some thousandths
+    with _EXPORTING:
+        if not (out / "model.onnx").is_file():
+            export_onnx(folder.path, out, head=head, weights="float32")  # fp16 would move logits by some thousandths
     return out / "model.onnx"
 
 
