@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,12 +22,13 @@ from shortlist.errors import (
     CorruptModelError,
     InputError,
     MissingExtraError,
+    ModelError,
     ModelNotFoundError,
     UnsupportedModelError,
 )
 from shortlist.inference.batches import LEAST_TOKENS, pad, plan_batches
 from shortlist.inference.engine import Engine
-from shortlist.inference.load import available_engines, load_engine
+from shortlist.inference.load import available_engines, installed_engines, load_engine
 from shortlist.inference.models import find_model
 from shortlist.inference.tokens import ModelInput, Tokenizer
 from shortlist.settings import DEFAULT_ENCODER
@@ -165,6 +168,28 @@ def test_threads_that_load_a_new_model_at_once_all_get_it(tmp_path: Path, monkey
 
     with ThreadPoolExecutor(6) as pool:
         assert len(set(pool.map(load, range(6)))) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Python warns of forks with threads: that is the point
+@pytest.mark.parametrize("engine", installed_engines())
+def test_a_forked_process_scores_or_says_where_to_load_the_model(engine: str, tmp_path: Path) -> None:
+    if engine == "native":
+        pytest.skip("needs AMX")
+    name = str(write_classifier(tmp_path / "model")) if engine == "torch" else CROSS_ENCODER
+    running = load_engine(name, head="classification", engine=engine).engine
+    inputs = [ModelInput(np.arange(8, 20, dtype=np.int32), 5)]
+    expected = running.run(inputs)
+    child = os.fork()
+    if not child:
+        signal.alarm(60)  # it must not wait for threads that it lacks
+        try:
+            os._exit(0 if np.array_equal(running.run(inputs), expected) else 1)
+        except ModelError as error:
+            os._exit(2 if "load the model in each process" in str(error) else 1)
+    found = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert found == (0 if engine == "onnxruntime" else 2)
+    running.close()
 
 
 def test_an_unknown_model_lists_what_there_is() -> None:

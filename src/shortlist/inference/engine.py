@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from shortlist.errors import OutOfMemoryError
 from shortlist.inference.batches import Batch, pad, plan_batches
+from shortlist.inference.forks import Streams
 from shortlist.inference.session import Output, Session
 from shortlist.inference.tokens import ModelInput, Tokenizer
 
@@ -40,7 +40,7 @@ class Engine:
         self.session = session
         self._token_budget = token_budget
         self._length_step = length_step
-        self._pool = ThreadPoolExecutor(session.streams, thread_name_prefix="shortlist-infer")
+        self._streams = Streams(session.streams, "shortlist-infer")
 
     @property
     def facts(self) -> Mapping[str, str]:
@@ -71,7 +71,7 @@ class Engine:
         distinct = list(dict(zip(keys, inputs, strict=True)).values())
         row = {key: place for place, key in enumerate(dict.fromkeys(keys))}
         plan = self._plan(distinct)
-        outputs = list(self._pool.map(lambda places: self._fitting(chosen, [distinct[p] for p in places]), plan))
+        outputs = self._streams.map(lambda places: self._fitting(chosen, [distinct[p] for p in places]), plan)
         parts = [part for parts in outputs for part in parts]
         rows = np.empty((len(distinct), parts[0].shape[1]), dtype=np.float32)
         rows[[place for places in plan for place in places]] = np.concatenate(parts)
@@ -84,7 +84,7 @@ class Engine:
         """
         distinct = list({one.key: one for one in inputs}.values())
         plan = self._plan(distinct)
-        outputs = self._pool.map(lambda places: self._infer([distinct[p] for p in places]), plan)
+        outputs = self._streams.map(lambda places: self._infer([distinct[p] for p in places]), plan)
         found = {
             distinct[place].key: rows[: len(distinct[place])]
             for places, output in zip(plan, outputs, strict=True)
@@ -117,7 +117,7 @@ class Engine:
 
     def close(self) -> None:
         """End the worker threads."""
-        self._pool.shutdown()
+        self._streams.close()
 
 
 def _halvings(outputs: Sequence[Sequence[Output]]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from shortlist._optional import require
 from shortlist.errors import CorruptModelError, UnsupportedModelError
 from shortlist.inference.batches import Batch
 from shortlist.inference.cores import usable_cores
+from shortlist.inference.forks import stay_in_process
 from shortlist.inference.session import Feeds, Output, Precision
 
 
@@ -40,6 +41,7 @@ class OpenVinoSession:
         bf16 arithmetic: it would be emulated, and slower than fp32. So it does for fp16. For int8 a file of
         `save_quantised` is run as it is, with bf16 or fp32 between its products; of others the weights become int8.
         """
+        stay_in_process("OpenVINO")
         openvino = _without_telemetry()
         core = openvino.Core()
         capabilities = set(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
@@ -71,6 +73,7 @@ class OpenVinoSession:
 
     def run(self, feeds: Feeds) -> list[Output]:
         """Run a graph of any inputs and return all its outputs, as fp32."""
+        stay_in_process("OpenVINO")
         request = getattr(self._local, "request", None)
         if request is None:
             request = self._local.request = self._compiled.create_infer_request()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 
 from shortlist.inference.batches import pad, plan_batches
 from shortlist.inference.engine import TOKEN_BUDGET
+from shortlist.inference.forks import Streams
 from shortlist.inference.session import GraphSession, Output
 from shortlist.inference.tokens import ModelInput, Tokenizer
 
@@ -25,7 +25,7 @@ class Stages:
         self.tokenizer = tokenizer
         self.sessions = tuple(sessions)
         self._token_budget = token_budget
-        self._pool = ThreadPoolExecutor(sessions[0].streams, thread_name_prefix="shortlist-stage")
+        self._streams = Streams(sessions[0].streams, "shortlist-stage")
 
     def begin(self, inputs: Sequence[ModelInput]) -> Passage:
         """Return a pass over `inputs` of which no stage has run yet."""
@@ -45,7 +45,7 @@ class Stages:
                 kept = after[0][row, : len(inputs[place])].copy() if after else None
                 found[place] = (float(logits[row, 0]), kept)
 
-        list(self._pool.map(batch, plan))
+        self._streams.map(batch, plan)
         return found
 
     def _feeds(
@@ -67,7 +67,7 @@ class Stages:
 
     def close(self) -> None:
         """End the worker threads."""
-        self._pool.shutdown()
+        self._streams.close()
 
 
 class Passage:

@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 from shortlist.inference.batches import Batch
+from shortlist.inference.forks import stay_in_process
 from shortlist.inference.models import ModelFolder
 from shortlist.inference.session import Output, Precision
 from shortlist.inference.tokens import Ids
@@ -66,6 +67,7 @@ class CausalSession:
 
     def read(self, prefix: Ids) -> Cache:
         """Return the keys and values of `prefix` `[length]`."""
+        stay_in_process("torch")
         with memory_errors(), torch.inference_mode():
             ids = torch.from_numpy(prefix.astype(np.int64))[None].to(self._placement.device)
             cache = DynamicCache()
@@ -74,6 +76,7 @@ class CausalSession:
 
     def last_position(self, batch: Batch, past: Cache | None) -> Output:
         """Return what `infer` does, with each row behind `past`, which is not changed."""
+        stay_in_process("torch")
         with memory_errors(), torch.inference_mode():
             ids = torch.from_numpy(batch.input_ids).to(self._placement.device)  # [rows, length]
             last = torch.from_numpy(batch.attention_mask.sum(1) - 1).to(self._placement.device)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from shortlist.inference.batches import Batch
+from shortlist.inference.forks import stay_in_process
 from shortlist.inference.models import ModelFolder
 from shortlist.inference.session import Output, Precision
 from shortlist.inference.torch_checkpoint import engine_name, load_pretrained
@@ -54,6 +55,7 @@ class TorchClassifier:
 
     def infer(self, batch: Batch) -> Output:
         """Run one batch; logits are cast to fp32 before anything else happens to them."""
+        stay_in_process("torch")
         with memory_errors(), torch.inference_mode():
             if self._lacks_padding:
                 batch = self._with_padding_of_its_own(batch)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from shortlist.errors import OutOfMemoryError, UnsupportedModelError
+from shortlist.inference.forks import stay_in_process
 from shortlist.inference.processor import processor_features
 from shortlist.inference.session import Precision, check_device
 
@@ -37,8 +38,9 @@ class Placement:
         AUTO is bf16 where the device multiplies in it, and fp32 elsewhere. bf16 and fp16 on
         a processor that emulates them are allowed when asked for: they halve the memory.
         Raises InputError for an unknown device, UnsupportedModelError for one that is not
-        there and for a precision that it cannot do.
+        there and for a precision that it cannot do, ModelError behind a fork.
         """
+        stay_in_process("torch")
         chosen = _device(device)
         return cls(chosen, _precision(precision, chosen))
 

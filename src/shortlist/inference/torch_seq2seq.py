@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from shortlist.inference.batches import Batch
+from shortlist.inference.forks import stay_in_process
 from shortlist.inference.models import ModelFolder
 from shortlist.inference.session import Output, Precision
 from shortlist.inference.torch_answers import keep_answers
@@ -48,6 +49,7 @@ class Seq2SeqSession:
 
     def infer(self, batch: Batch) -> Output:
         """Return the answers' logits `[rows, answers]` at the decoder's first position."""
+        stay_in_process("torch")
         with memory_errors(), torch.inference_mode():
             device, start = self._placement.device, self._model.config.decoder_start_token_id
             ids = torch.from_numpy(batch.input_ids).to(device)  # [rows, length]
