@@ -77,7 +77,9 @@ def recipe_of_files(model: ModelFolder, asked: Mapping[str, Any]) -> Recipe:
             " give a folder with a ready-made ONNX file, or trust_remote_code=True with engine='torch'"
         )
     kind = _SENTENCE_KINDS.get(str(model.sentence_transformers.get("model_type")))
-    return Recipe(kind or _kind_by_architecture(model, asked, where))
+    if kind is None or _is_language_model(config):  # one of those is a CrossEncoder too, to sentence-transformers
+        return Recipe(_kind_by_architecture(model, asked, where))
+    return Recipe(kind)
 
 
 def _kind_by_architecture(model: ModelFolder, asked: Mapping[str, Any], where: str) -> str:
@@ -86,7 +88,7 @@ def _kind_by_architecture(model: ModelFolder, asked: Mapping[str, Any], where: s
         return "late-interaction"
     if any(name.endswith("ForSequenceClassification") for name in named):
         return "cross-encoder"
-    if any(name.endswith("ForCausalLM") for name in named):
+    if _is_language_model(model.config):
         if asked.get("template"):
             return "causal-lm"
         raise UnsupportedModelError(
@@ -101,6 +103,10 @@ def _kind_by_architecture(model: ModelFolder, asked: Mapping[str, Any], where: s
             " scores by the cosine of its vectors"
         )
     return "cross-encoder"
+
+
+def _is_language_model(config: Mapping[str, Any]) -> bool:
+    return any(name.endswith("ForCausalLM") for name in _architectures(config))
 
 
 def _architectures(config: Mapping[str, Any]) -> list[str]:

@@ -129,7 +129,7 @@ def load_engine(
     runtime = Runtime.of(engine, precision, threads=threads, device=device, trust_remote_code=trust_remote_code)
     check_needs(name, engine=runtime.engine)
     folder = find_model(name, revision=revision, with_code=trust_remote_code)
-    tokenizer = Tokenizer.load(folder.path / "tokenizer.json", pad_id=folder.pad_id)
+    tokenizer = folder.load_tokenizer()
     weights = folder.fingerprint()
     return loaded_model(tokenizer, _open(runtime, folder, weights, head), folder, weights, exact=exact)
 
@@ -148,7 +148,7 @@ def load_stages(name: str, runtime: Runtime) -> LoadedStages:
             f"{name} cannot be run in stages: that takes {EXIT_HEADS} in its folder (found for layers {layers})"
             f" and an engine of exported graphs, {' or '.join(ENGINES)}; got engine={runtime.engine!r}"
         )
-    tokenizer = Tokenizer.load(folder.path / "tokenizer.json", pad_id=folder.pad_id)
+    tokenizer = folder.load_tokenizer()
     weights = folder.fingerprint()
     out = _exports(weights, "stages")
     files = [out / f"stage-{stage}.onnx" for stage in range(len(layers) + 1)]
@@ -322,7 +322,7 @@ def _calibrated(folder: ModelFolder, weights: str, head: Head, file: Path) -> Pa
 
 def _calibration_inputs(folder: ModelFolder, head: Head) -> list[ModelInput]:
     """Return pairs, or texts alone, of what comes with shortlist, as far as they fit into the model."""
-    tokenizer = Tokenizer.load(folder.path / "tokenizer.json", pad_id=folder.pad_id)
+    tokenizer = folder.load_tokenizer()
     queries, passages = map(tokenizer.encode, real_texts())
     if head == "classification":
         inputs = [tokenizer.pair.build(query, passage) for query in queries for passage in passages]

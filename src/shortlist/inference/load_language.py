@@ -77,7 +77,7 @@ def _opened(name: str, revision: str | None, runtime: Runtime) -> tuple[Runtime,
         raise InputError(f"a language model runs on engine='torch' (or 'auto'), not on {runtime.engine!r}")
     check_needs(name, engine=TORCH)
     folder = find_model(name, revision=revision)
-    tokenizer = Tokenizer.load(folder.path / "tokenizer.json", pad_id=folder.pad_id)
+    tokenizer = folder.load_tokenizer()
     require_torch(runtime.threads)
     return runtime, folder, tokenizer
 

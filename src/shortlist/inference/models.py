@@ -22,6 +22,7 @@ from shortlist.inference.complete import check_complete
 from shortlist.inference.hub import CODE_FILES, MODEL_FILES, SETTINGS_FILES, fetch, is_hub_id, stored_folder
 from shortlist.inference.identity import content_hash
 from shortlist.inference.modules import Module, read_json, read_modules
+from shortlist.inference.tokens import Tokenizer
 from shortlist.weights import extra_of, find_packaged, packaged_models
 
 _READY_MADE = ("model.onnx", "onnx/model.onnx", "openvino_model.xml", "openvino/openvino_model.xml")
@@ -67,6 +68,16 @@ class ModelFolder:
         return next((int(i) for i, token in named if name is not None and token.get("content") == name), 0)
 
     @property
+    def has_token_types(self) -> bool:
+        """Whether token types tell the texts of a pair apart: not where the tokenizer names its inputs without them."""
+        named = self._json("tokenizer_config.json").get("model_input_names")
+        return not isinstance(named, list) or "token_type_ids" in named
+
+    def load_tokenizer(self) -> Tokenizer:
+        """Read the folder's tokenizer, to be used as the folder says; raises as `Tokenizer.load` does."""
+        return Tokenizer.load(self.path / "tokenizer.json", pad_id=self.pad_id, has_types=self.has_token_types)
+
+    @property
     def modules(self) -> tuple[Module, ...]:
         """The modules that sentence-transformers chains, the transformer first; none in a folder of transformers'."""
         return read_modules(self.path)
@@ -85,6 +96,12 @@ class ModelFolder:
         """
         said = {str(role): str(text) for role, text in (self.sentence_transformers.get("prompts") or {}).items()}
         return said if any(said.values()) else known_prompts(self.name)
+
+    @property
+    def default_prompt(self) -> str:
+        """What sentence-transformers puts before every query of a cross-encoder; empty where the files name none."""
+        said = self.sentence_transformers
+        return str((said.get("prompts") or {}).get(said.get("default_prompt_name")) or "")
 
     @property
     def sentence_transformers(self) -> Mapping[str, Any]:
@@ -125,6 +142,8 @@ class ModelFolder:
         digest = hashlib.sha256()
         for module in self.modules:  # the same weights behind another pooling are another model
             digest.update(json.dumps([module.kind, dict(module.settings)], sort_keys=True).encode())
+        if not self.has_token_types:
+            digest.update(b"no token types")
         files = [file for file in self.path.rglob("*") if _tells(file) and file.is_file()]
         if any(file.suffix in {".safetensors", ".bin"} for file in files):
             digest.update(json.dumps(dict(self.config), sort_keys=True).encode())

@@ -68,7 +68,7 @@ class Tokenizer:
     are data, and cannot end their own passage.
     """
 
-    def __init__(self, raw: RawTokenizer, *, fingerprint: str, pad_id: int) -> None:
+    def __init__(self, raw: RawTokenizer, *, fingerprint: str, pad_id: int, has_types: bool = True) -> None:
         raw.no_truncation()
         raw.no_padding()
         raw.encode_special_tokens = True
@@ -78,12 +78,13 @@ class Tokenizer:
         self.fingerprint = fingerprint
         self.pad_id = pad_id
         self.single = _single_template(raw)
-        self.pair = _pair_template(raw)
+        self.pair = _pair_template(raw, has_types=has_types)
 
     @classmethod
-    def load(cls, file: Path, *, pad_id: int = 0) -> Tokenizer:
+    def load(cls, file: Path, *, pad_id: int = 0, has_types: bool = True) -> Tokenizer:
         """Read a `tokenizer.json`; its fingerprint is the start of the file's SHA-256.
 
+        Without `has_types` both texts of a pair are of token type 0.
         Models with equal files share one tokenizer for as long as one of them is in use.
         """
         try:
@@ -94,7 +95,7 @@ class Tokenizer:
             ) from error
         fingerprint = hashlib.sha256(content).hexdigest()[:16]
         with _LOADING:
-            shared = _IN_USE.get((fingerprint, pad_id))
+            shared = _IN_USE.get((fingerprint, pad_id, has_types))
             if shared is not None:
                 return shared
             try:
@@ -102,8 +103,8 @@ class Tokenizer:
             except Exception as error:  # the library raises bare Exception
                 message = f"{file} cannot be read as a tokenizer: {error}; fetch the model again"
                 raise CorruptModelError(message) from error
-            loaded = _IN_USE[fingerprint, pad_id] = cls(raw, fingerprint=fingerprint, pad_id=pad_id)
-            return loaded
+            loaded = cls(raw, fingerprint=fingerprint, pad_id=pad_id, has_types=has_types)
+            return _IN_USE.setdefault((fingerprint, pad_id, has_types), loaded)
 
     def encode(self, texts: Sequence[str]) -> list[Ids]:
         """Return each text's token ids, without special tokens and never truncated."""
@@ -170,7 +171,7 @@ class Tokenizer:
         return [TokenIds(self.fingerprint, ids) for ids in self.encode(texts)]
 
 
-_IN_USE: WeakValueDictionary[tuple[str, int], Tokenizer] = WeakValueDictionary()
+_IN_USE: WeakValueDictionary[tuple[str, int, bool], Tokenizer] = WeakValueDictionary()
 _LOADING = threading.Lock()
 
 
@@ -206,13 +207,13 @@ def _single_template(raw: RawTokenizer) -> Template:
     return Template(ids[: text[0]], ids[:0], ids[text[-1] + 1 :], None)
 
 
-def _pair_template(raw: RawTokenizer) -> Template:
+def _pair_template(raw: RawTokenizer, *, has_types: bool) -> Template:
     encoding = raw.encode("a", "a")
     first = [i for i, sequence in enumerate(encoding.sequence_ids) if sequence == 0]
     second = [i for i, sequence in enumerate(encoding.sequence_ids) if sequence == 1]
     ids = np.asarray(encoding.ids, dtype=np.int32)
     types = encoding.type_ids
-    starts = [i - first[-1] - 1 for i in range(first[-1] + 1, len(ids)) if types[i] == 1]
+    starts = [i - first[-1] - 1 for i in range(first[-1] + 1, len(ids)) if has_types and types[i] == 1]
     return Template(
         ids[: first[0]], ids[first[-1] + 1 : second[0]], ids[second[-1] + 1 :], starts[0] if starts else None
     )

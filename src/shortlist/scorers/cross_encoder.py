@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,7 +28,7 @@ class CrossEncoder:
     The query is never cut to make room for a document: it may take three quarters of
     `max_length` (half of it with `LongDocuments.PASSAGES_80`) and the document gets the rest.
     What did not fit is in the step's truncations. Scores are fp32 logits: one label's own, or
-    of two labels the second minus the first.
+    of two labels the second minus the first. `prompt` stands before every query.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class CrossEncoder:
         max_length: int = 512,
         long_documents: LongDocuments = LongDocuments.HEAD,
         activation: str = "",
+        prompt: str = "",
     ) -> None:
         overhead = engine.tokenizer.pair.overhead
         if max_length < overhead + 2:
@@ -45,7 +48,10 @@ class CrossEncoder:
         self._max_length = max_length
         self._long_documents = long_documents
         self._activation = {"activation": activation} if activation else {}
+        self._prompt = prompt
         self.fingerprint = f"{fingerprint}:{max_length}:{long_documents.value}"
+        if prompt:
+            self.fingerprint += f":{hashlib.sha256(prompt.encode()).hexdigest()[:8]}"
 
     @classmethod
     def load(
@@ -66,9 +72,9 @@ class CrossEncoder:
 
         `engine` is "auto", "native", "openvino", "onnxruntime" or "torch"; the last runs on `device` ("auto", "cpu",
         "cuda", "cuda:1"), and a model's own code if `trust_remote_code`. `max_length` may only lower the
-        model's own. The activation that the model's files name is a fact of each step and is not
-        applied: order is decided on logits. `threads` defaults to the cores this process may use. `exact`: see
-        `load_engine`.
+        model's own. The activation that the model's files name is a fact of each step and is not applied: order is
+        decided on logits. The default prompt that they name is put before queries. `threads` defaults to the cores
+        this process may use. `exact`: see `load_engine`.
         """
         check_length(max_length)
         loaded = load_engine(
@@ -92,6 +98,7 @@ class CrossEncoder:
             max_length=limit_of(loaded.folder.max_length, asked=max_length),
             long_documents=LongDocuments(long_documents),
             activation=loaded.folder.activation,
+            prompt=loaded.folder.default_prompt,
         )
 
     @property
@@ -102,7 +109,7 @@ class CrossEncoder:
     def room(self, query: Query) -> int:
         """How many tokens of a document are read beside a query."""
         how = self._long_documents
-        asked, _ = query_ids(self.tokenizer, query, max_length=self._max_length, long_documents=how)
+        asked, _ = query_ids(self.tokenizer, self._asked(query), max_length=self._max_length, long_documents=how)
         return self._max_length - self.tokenizer.pair.overhead - len(asked)
 
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
@@ -126,8 +133,15 @@ class CrossEncoder:
 
     def _readings(self, query: Query, documents: Sequence[Document]) -> Readings:
         return read_pairs(
-            self.tokenizer, query, documents, max_length=self._max_length, long_documents=self._long_documents
+            self.tokenizer,
+            self._asked(query),
+            documents,
+            max_length=self._max_length,
+            long_documents=self._long_documents,
         )
+
+    def _asked(self, query: Query) -> Query:
+        return replace(query, text=self._prompt + query.text) if self._prompt else query
 
     def close(self) -> None:
         """End the engine's threads."""
