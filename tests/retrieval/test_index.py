@@ -244,6 +244,27 @@ def test_optimizing_changes_no_ranking(
         assert "x" in found(index, "extra")
 
 
+def test_an_index_optimized_after_changes_scores_words_as_a_fresh_one(tmp_path: Path) -> None:
+    documents = [Document(f"word{i % 7} word{i % 5} number{i}", str(i)) for i in range(2000)]
+    kept = [Document("word3 " * (1 + i % 9), str(i)) for i in range(200)] + documents[400:]
+    query = Query("word3 word1")
+    with Index.create(tmp_path / "fresh") as index:
+        index.upsert(kept)
+        wanted = BM25(index).retrieve(query, depth=2000)
+    with Index.create(tmp_path / "changed") as index:
+        index.upsert(documents)
+        assert index.unoptimized == 2000
+        index.optimize()
+        assert index.unoptimized == 0
+        index.upsert(kept[:200])
+        index.delete([str(i) for i in range(200, 400)])
+        assert index.unoptimized == 200 + 400
+        index.optimize()
+        got = BM25(index).retrieve(query, depth=2000)
+    scores = {item.doc_id: item.score for item in wanted}
+    assert {item.doc_id: item.score for item in got} == pytest.approx(scores, rel=1e-5)
+
+
 def test_codes_find_what_comparing_every_vector_finds(tmp_path: Path) -> None:
     encoder = HashingEncoder(dimension=64)
     chance = np.random.default_rng(0)

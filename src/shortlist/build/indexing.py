@@ -35,7 +35,7 @@ Watch = Callable[[Event], None]
 
 @dataclass(slots=True)
 class IndexingReport:
-    """What one run did. `passages` are in the index now, `changed` came in.
+    """What one run did. `passages` are in the index now.
 
     `skipped` are files that were passed over, `problems` what could not be used inside a file.
     """
@@ -44,7 +44,6 @@ class IndexingReport:
     unchanged: int = 0
     removed: int = 0
     passages: int = 0
-    changed: int = 0
     skipped: tuple[FileSkipped, ...] = ()
     problems: tuple[str, ...] = ()
     recovery: str = ""
@@ -86,7 +85,7 @@ def index_paths(
             if watch is not None:
                 watch(event)
         report.passages = index.count()
-        if report.changed * 10 >= report.passages > 0:  # many loose files make an index slow to open
+        if index.unoptimized * 10 >= report.passages > 0:  # slow to open, and BM25 counts what left
             _optimize(index, report)
     return report
 
@@ -125,7 +124,6 @@ def _commit(index: Index, event: Event, report: IndexingReport, known: Mapping[s
             event = FileSkipped(event.source, SkipReason.BROKEN, str(error))
             return _commit(index, event, report, known)
         report.added += event.is_last
-        report.changed += len(event.documents)
         report.problems += tuple(f"{event.source}: {problem}" for problem in event.problems)
         if event.problem_count > len(event.problems):
             report.problems += (f"{event.source}: and {event.problem_count - len(event.problems)} more",)

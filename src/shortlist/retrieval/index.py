@@ -42,6 +42,7 @@ GRAPH_FROM = 2_000_000
 """Documents from which `optimize` builds an HNSW graph: at a million it is no faster than codes, and misses some."""
 
 _FLUSH_AFTER = 5000  # changed points; what a crash leaves to be repaired from the store
+_OPTIMIZED = "optimized"  # the note of how many points had been given and how many documents there were then
 _LOCK_TIMEOUT_S = 60.0
 _ATTEMPTS = 3
 
@@ -225,13 +226,21 @@ class Index:
         conditions = parse(where)
         return self._search(lambda limit: self._shard.search_vector(vector, limit=limit, conditions=conditions), depth)
 
+    @property
+    def unoptimized(self) -> int:
+        """How many documents came and how many left since `optimize`, at most; a replaced one did both."""
+        points, count = map(int, (self._store.note(_OPTIMIZED) or "1 0").split())
+        came = self._store.next_point() - points
+        return came + max(0, count + came - self._store.count())
+
     def optimize(self, *, codes_from: int = CODES_FROM, graph_from: int = GRAPH_FROM) -> None:
         """Rewrite the engine's files so that they open at once and search fast; call it after much indexing.
 
         It blocks, about as long as writing the documents took; other threads search meanwhile. With
         `codes_from` documents or more it also makes codes of 4 bits a number, which are compared first and the
         best of them again in full; with `graph_from` or more an HNSW graph over the codes, which takes minutes.
-        Both are approximate. Unoptimized, 20,000 documents take 4 s to open instead of .3.
+        Both are approximate. Unoptimized, 20,000 documents take 4 s to open instead of .3. Documents that
+        left an optimized index count in BM25's statistics until it is optimized again.
         """
         with self._writing():
             count = self.count() if self.manifest.dimension else 0
@@ -239,6 +248,7 @@ class Index:
                 self._shard.optimize(VectorSearch.HNSW)
             else:
                 self._shard.optimize(VectorSearch.CODES if count >= max(1, codes_from) else VectorSearch.EXACT)
+            self._store.write_note(_OPTIMIZED, f"{self._store.next_point()} {self._store.count()}")
 
     def flush(self) -> None:
         """Write the engine's files to disk. Commits are safe without it; a crash then costs a shorter repair."""
