@@ -8,6 +8,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import IO
 
 from shortlist.ingest.events import Problem
@@ -25,9 +26,11 @@ _LETTER = re.compile(rf"[^\x00-\x7f{REPLACEMENT}]")  # valid UTF-8 beyond ASCII
 _BLOCK = 1 << 20
 
 
-def is_binary(head: bytes) -> bool:
-    """Tell from a file's first bytes whether it is no text: it holds NUL and is not UTF-16 or UTF-32."""
-    return b"\0" in head[:_HEAD] and not _wide_encoding(head[:_HEAD])
+def is_binary(path: Path) -> bool:
+    """Tell by its first bytes whether a file is no text: it holds NUL and is not UTF-16 or UTF-32. Raises OSError."""
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD)
+    return b"\0" in head and not _wide_encoding(head)
 
 
 def decode(data: bytes, *, declared: str = "") -> tuple[str, tuple[Problem, ...]]:

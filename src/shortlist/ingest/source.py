@@ -94,13 +94,11 @@ class Reader(Protocol):
         ...
 
 
-def fingerprint(file: SourceFile) -> tuple[Fingerprint, bytes]:
-    """Return the file's fingerprint, and its first bytes to tell what it is. Raises OSError."""
+def fingerprint(file: SourceFile) -> Fingerprint:
+    """Return the file's fingerprint; all of it is read. Raises OSError."""
     digest = hashlib.sha256()
     with file.path.open("rb") as stream:
         stat = os.fstat(stream.fileno())
-        head = block = stream.read(_BLOCK)
-        while block:
+        while block := stream.read(_BLOCK):
             digest.update(block)
-            block = stream.read(_BLOCK)
-    return Fingerprint(stat.st_size, stat.st_mtime_ns, digest.hexdigest(), file.recipe.fingerprint), head
+    return Fingerprint(stat.st_size, stat.st_mtime_ns, digest.hexdigest(), file.recipe.fingerprint)

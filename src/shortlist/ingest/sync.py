@@ -107,15 +107,15 @@ def read(
     """Yield the events of one file: unchanged, skipped, or its parts that are not known yet."""
     source = SourceFile(file.path, file.source, recipe, owner)
     try:
-        current, head = fingerprint(source)
+        if file.format.is_text and is_binary(file.path):  # before all of it is read: videos are named .ts, too
+            yield FileSkipped(file.source, SkipReason.BINARY, "binary content (it holds NUL bytes); not read as text")
+            return
+        current = fingerprint(source)
         is_known = known is not None and known.has_content_of(current)
         if known is not None and is_known and known.parts == 0:
             yield FileUnchanged(file.source, replace(current, gave_way_to=known.gave_way_to))
-        elif file.format.is_text and is_binary(head):
-            yield FileSkipped(file.source, SkipReason.BINARY, "binary content (it holds NUL bytes); not read as text")
         else:
-            reader = file.format.load()
-            yield from _parts(source, reader, current, known.parts if known is not None and is_known else 0)
+            yield from _parts(source, file.format.load(), current, known.parts if known is not None and is_known else 0)
     except MissingExtraError as error:
         yield FileSkipped(file.source, SkipReason.MISSING_EXTRA, str(error))
     except InputError as error:

@@ -174,17 +174,16 @@ class _Walker:
 
     def _file(self, path: Path, format: Format | None) -> Iterator[FoundFile | FileSkipped]:
         source = _named(path, self._base)
-        if format is None:
-            detail = f"no reader for {path.suffix or 'files without a suffix'}; name the file itself to read it as text"
-            yield FileSkipped(source, SkipReason.UNKNOWN_FORMAT, detail)
-            return
         try:
             found = path.stat()
-        except OSError as error:
+        except OSError as error:  # also of a folder whose path is too long for the system
             yield skipped(source, error)
             return
         if not stat.S_ISREG(found.st_mode):
             yield FileSkipped(source, SkipReason.UNREADABLE, "no regular file (a device, a pipe or a socket)")
+        elif format is None:
+            detail = f"no reader for {path.suffix or 'files without a suffix'}; name the file itself to read it as text"
+            yield FileSkipped(source, SkipReason.UNKNOWN_FORMAT, detail)
         elif not self._is_seen(found):
             yield FoundFile(path, source, format, found.st_size, found.st_mtime_ns)
 
