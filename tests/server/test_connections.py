@@ -41,6 +41,16 @@ def is_cut_while_dripping(one: socket.socket, drop: bytes) -> bool:
     return False
 
 
+def is_cut_while_flooding(one: socket.socket, piece: bytes) -> bool:
+    """Send a piece a thousand times; whether the server ends the connection meanwhile."""
+    try:
+        for _ in range(1000):
+            one.sendall(piece)
+    except OSError:
+        return True
+    return False
+
+
 @pytest.mark.parametrize(
     ("begin", "drop"),
     [
@@ -58,6 +68,24 @@ def test_whoever_drips_is_cut_off(begin: bytes, drop: bytes) -> None:
         slow.sendall(begin)
         assert is_cut_while_dripping(slow, drop)
         assert server.ask("/health").status == 200
+
+
+@pytest.mark.parametrize("piece", [b"a" * 50_000, b"a: b\r\n" * 8_000], ids=["one header", "many headers"])
+@pytest.mark.parametrize("begin", [b"", HEALTH], ids=["first", "second"])
+def test_a_head_without_an_end_is_refused_before_it_is_large(begin: bytes, piece: bytes) -> None:
+    with running(state_with()) as server, connected(server.port) as endless:
+        endless.sendall(begin + b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX: y\r\nX-Endless: ")
+        assert is_cut_while_flooding(endless, piece)
+        assert server.ask("/health").status == 200
+
+
+def test_a_head_of_many_kilobytes_and_requests_in_one_piece_are_answered() -> None:
+    large = HEALTH.replace(b"\r\n\r\n", b"\r\nCookie: " + b"c" * 60_000 + b"\r\n\r\n")
+    with running(state_with()) as server, connected(server.port) as one:
+        one.sendall(large * 2 + HEALTH * 2000)
+        found = b""
+        while found.count(b"HTTP/1.1 200") < 2002:
+            found += one.recv(1 << 20)
 
 
 def test_whoever_does_not_read_is_cut_off() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+MOST_HEAD = 64 << 10  # bytes of a request's head, and of whatever else comes that is neither head nor body
 LINGER_S = 0.5  # of an idle connection at the end: what its client has just sent is still answered
 
 
@@ -15,7 +16,8 @@ class TimedProtocol(HttpToolsProtocol):
 
     uvicorn itself limits only the silence between two requests. Here the first byte and the head of a
     request have to arrive within `header_timeout_s`, also when bytes come in between that are no
-    head: what is left of a body that was answered early, or empty lines. A client that does not read
+    head: what is left of a body that was answered early, or empty lines. A head of more than `MOST_HEAD` is refused:
+    the parser would copy all of it with every piece that comes. A client that does not read
     what it is sent is cut off after `write_timeout_s`. Bodies are limited where they are read.
     """
 
@@ -24,6 +26,7 @@ class TimedProtocol(HttpToolsProtocol):
     _late: asyncio.TimerHandle | None = None
     _stuck: asyncio.TimerHandle | None = None
     _is_ending = False
+    _unread = 0  # bytes since the parser last came to the end of a head, to a body, or to its end
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -38,7 +41,10 @@ class TimedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Begin to wait for a further head, unless these bytes were one."""
+        self._unread += len(data)
         super().data_received(data)
+        if self._unread > MOST_HEAD and not self.transport.is_closing():
+            self.send_400_response(f"The head of the request is larger than {MOST_HEAD} bytes.")
         is_idle = self.cycle is not None and self.cycle.response_complete
         if is_idle and self._late is None and not self.transport.is_closing():
             self._late = self.loop.call_later(self.header_timeout_s, self._too_late)
@@ -46,9 +52,20 @@ class TimedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Stop waiting: the head is here."""
         self._stop()
+        self._unread = 0
         super().on_headers_complete()
         if self._is_ending:
             self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Take in a piece of a body."""
+        self._unread = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Be ready for the next head."""
+        self._unread = 0
+        super().on_message_complete()
 
     def pause_writing(self) -> None:
         """Begin to wait for the client to read."""
