@@ -45,6 +45,13 @@ IDENTITY = [1, 2, 3, 4, 5]
         ("There are 4 good ones among 5.", IDENTITY, {parsing.UNREADABLE: 1}),
         ("", IDENTITY, {parsing.UNREADABLE: 1}),
         ("[" + "9" * 5000 + "]", IDENTITY, {parsing.OUT_OF_RANGE: 1, parsing.UNREADABLE: 1}),
+        (
+            "[1] and [2] are off topic, so: [4] > [3] > [1]",
+            [4, 3, 1, 2, 5],
+            {parsing.DUPLICATES: 1, parsing.MISSING: 1},
+        ),
+        ("[4] > [3]\n\n[4] names it, [1] does not.", [4, 3, 1, 2, 5], {parsing.DUPLICATES: 1, parsing.MISSING: 2}),
+        ("[" * 20_000, IDENTITY, {parsing.UNREADABLE: 1}),
         ("[1] > [2] > ... > [5]", [1, 2, 5, 3, 4], {parsing.MISSING: 2}),
     ],
 )
