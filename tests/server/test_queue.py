@@ -363,3 +363,52 @@ def test_tasks_that_wait_for_a_running_batch_do_not_hide_others() -> None:
     batch = queue.next_batch()
     assert batch is not None
     assert owners(batch) == ["patient"]
+
+
+class Workers:
+    """Two at a time take batches of a queue; a token takes a millisecond, and batches that run share the time."""
+
+    def __init__(self, queue: PairQueue, clock: FakeClock) -> None:
+        self._queue, self._clock = queue, clock
+        self._running: list[Batch] = []
+
+    def work(self, until_ms: float) -> None:
+        while self._clock.ms < until_ms:
+            while len(self._running) < 2 and (batch := self._queue.next_batch()) is not None:
+                self._running.append(batch)
+            if not self._running:
+                self._clock.ms = until_ms
+                return
+            batch = self._running.pop(0)
+            self._clock.ms += batch.tokens
+            self._queue.finished(batch, scored(batch))
+
+
+def test_requests_by_a_deadline_are_scored_beside_others_that_never_cease() -> None:
+    clock = FakeClock()
+    queue = queue_of(clock=clock, batch_tokens=4000, bounds=Bounds(wait_ms=1e9))
+    workers, unscored = Workers(queue, clock), []
+    for _ in range(20):
+        for _ in range(20):
+            queue.add(task_of(*[100] * 10, client="bulk"))
+        hurried = task_of(*[100] * 5, client="hurried", deadline=Deadline.after(4000, clock=clock))
+        queue.add(hurried)
+        workers.work(clock.ms + 4000)
+        unscored.append(hurried.outcomes.count(None))
+        queue.drop(hurried)
+    assert unscored == [0] * 20
+
+
+def test_batches_are_full_again_when_nobody_is_in_a_hurry_any_more() -> None:
+    clock = FakeClock()
+    queue = queue_of(clock=clock, batch_tokens=800)
+    queue.add(task_of(10, deadline=Deadline.after(100, clock=clock)))
+    drained(queue)
+    queue.add(task_of(*[100] * 16))
+    batch = queue.next_batch()
+    assert batch is not None
+    assert batch.tokens == 100
+    clock.ms = 10_000
+    batch = queue.next_batch()
+    assert batch is not None
+    assert batch.tokens == 800

@@ -13,6 +13,8 @@ from shortlist.server.scheduling.work import Outcome, Pair, PairFailure, PairSco
 from shortlist.types import Clock
 
 SAFETY = 0.8  # of what is left until a deadline that a batch may take, as predicted
+_HURRY = 8  # while requests by a deadline come, a batch is this part of their shortest budget, or of a full batch
+_HURRIED_MS = 10_000.0  # so long after the last of them
 _LOOK_PAST = 8  # tasks whose next pair does not fit, before a batch is closed
 _HOPELESS = 8  # failures of single pairs in a row, after which a model's batches are not split any more
 
@@ -85,6 +87,7 @@ class PairQueue:
         self._expected = 0
         self._ended: list[Task] = []
         self._failures = 0
+        self._shortest_ms = self._hurried_until_ms = -math.inf
         self.waiting_tokens = 0
         self.running_tokens = 0
 
@@ -130,6 +133,8 @@ class PairQueue:
         """Let a task in; what is known already has its outcome at once."""
         keys = {place: pair_key(task.query, task.documents[place]) for place in task.reading_order()}
         task.began_ms = self._clock()
+        if task.deadline is not None:
+            self._hurry(task.deadline.budget_ms)
         fresh = 0
         for place, key in keys.items():  # from here on nothing may fail
             known = self._known.get(key)
@@ -169,15 +174,16 @@ class PairQueue:
     def next_batch(self) -> Batch | None:
         """Take pairs in fair turns until the batch is full; None when nothing waits.
 
-        A pair that is longer than a batch has one of its own. A task by a deadline gives only what is predicted
-        to end before it. When that is nothing beside what runs, it waits for the next call; when it would be nothing
-        if nothing ran, it is closed: over when what runs of it is done.
+        While requests by a deadline come, batches are short, so that what runs does not use the next one's budget up. A
+        pair that is longer than a batch has one of its own. A task by a deadline gives only what is
+        predicted to end before it. When that is nothing beside what runs, it waits for the next call; when it would
+        be nothing if nothing ran, it is closed: over when what runs of it is done.
         """
         if self._again:
             return self._again.pop()
         now = self._clock()
         pairs: list[Pair] = []
-        used, room, passed = 0, float(self._batch_tokens), 0
+        used, room, passed = 0, self._room(), 0
         while passed < _LOOK_PAST and used < room and (task := self._shares.next()) is not None:
             pair = self._next_pair(task)
             if pair is None:
@@ -219,6 +225,18 @@ class PairQueue:
             return []
         self._failures += 1
         return self._settled(batch, [PairFailure(error)] * len(batch.pairs))
+
+    def _hurry(self, budget_ms: float) -> None:
+        now = self._clock()
+        shortest_ms = self._shortest_ms if now < self._hurried_until_ms else math.inf
+        self._shortest_ms, self._hurried_until_ms = min(shortest_ms, budget_ms), now + _HURRIED_MS
+
+    def _room(self) -> float:
+        """Return the tokens of a batch."""
+        if self._clock() >= self._hurried_until_ms or self._shortest_ms == math.inf:
+            return float(self._batch_tokens)
+        short = max(self._batch_tokens, self.throughput.tokens_in(self._shortest_ms)) / _HURRY
+        return min(float(self._batch_tokens), short)
 
     def _next_pair(self, task: Task) -> Pair | None:
         while task.pending:
