@@ -122,6 +122,7 @@ def running(state: State, *, tracing: Tracing | None = None) -> Iterator[Running
         ws="none",
         lifespan="on",
         log_config=None,
+        timeout_graceful_shutdown=max(1, round(limits.drain_s)),
     )
     server = uvicorn.Server(config)
     loops: list[asyncio.AbstractEventLoop] = []

@@ -7,10 +7,12 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 
+from server.fakes import Overlap
 from server.running import running, state_with, waited_for
 from shortlist.server.settings import ServeSettings
 
@@ -124,3 +126,18 @@ def test_a_request_that_is_sent_as_the_server_ends_is_answered() -> None:
         assert answer.status == 200
         assert answer.headers["connection"] == "close"
         connection.close()
+
+
+def test_a_request_that_outlasts_the_time_to_end_is_told_to_ask_again() -> None:
+    scorer = Overlap()
+    scorer.gate.clear()
+    state = state_with({"overlap": scorer}, settings=ServeSettings(drain_s=1))
+    with running(state) as server, ThreadPoolExecutor(1) as one:
+        asked = one.submit(server.ask, "/voyage/v1/rerank", {"model": "", "query": "iron", "documents": ["iron"]})
+        waited_for(lambda: state.pool.loaded("overlap").load.pairs == 1)  # type: ignore[union-attr]
+        server.server.should_exit = True
+        answer = asked.result()
+        scorer.gate.set()
+    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+    assert "ask again" in answer.json["detail"]
+    assert b'shortlist_requests_total{dialect="voyage",status="503"} 1.0' in state.metrics.text()

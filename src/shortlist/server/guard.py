@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 from contextlib import ExitStack
@@ -61,6 +62,9 @@ class Guard:
                 await self._guarded(scope, headers, receive, answer)
             except GoneError:
                 notes.status = _CLOSED
+            except asyncio.CancelledError:  # `drain_s` are over
+                ending = RefusedError(Fault.UNAVAILABLE, "the server ended before the answer; ask again")
+                await self._refused(ending, scope, receive, answer)
             except HTTPException as error:
                 await _no_route(error, scope)(scope, receive, answer)
             except Exception as error:
