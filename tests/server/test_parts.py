@@ -15,13 +15,16 @@ from server.fakes import FakeClock, Overlap
 from shortlist.errors import InputError, ModelError, OverloadedError, SettingsError
 from shortlist.server.explaining import parts_of
 from shortlist.server.keys import Key, find_key, new_key, read_keys
+from shortlist.server.metrics import Metrics
 from shortlist.server.models.asked import Ask, Served
 from shortlist.server.models.pool import RETRY_MS, ModelPool
 from shortlist.server.models.queued import QueuedModel
 from shortlist.server.published import shown_scores
 from shortlist.server.quota import Quotas
+from shortlist.server.run import Again
 from shortlist.server.scheduling.work import pair_key
 from shortlist.server.settings import ServeSettings
+from shortlist.server.state import State
 from shortlist.settings import Settings
 from shortlist.types import Document, Query, Ranking, ScoreKind, TokenIds
 
@@ -263,6 +266,40 @@ def test_a_model_that_is_being_loaded_again_answers_meanwhile() -> None:
         await again
         assert await leased(pool, "a") is not old
         await pool.close()
+
+    asyncio.run(use())
+
+
+def test_to_read_again_is_not_lost_when_it_is_asked_for_while_models_are_loaded(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(new_key("old")[1], encoding="utf-8")
+    loads: list[str] = []
+
+    async def use() -> None:
+        may_load = asyncio.Event()
+        may_load.set()
+
+        async def load(name: str) -> Served:
+            loads.append(name)
+            await may_load.wait()
+            return QueuedModel(Overlap())
+
+        state = State(ServeSettings(keys_file=str(file)), ModelPool(["a"], load), Metrics())
+        again = Again(state)
+        await leased(state.pool, "a")
+        may_load.clear()
+        again()
+        await asyncio.sleep(0)
+        assert [key.name for key in state.keys] == ["old"]
+        file.write_text(new_key("new")[1], encoding="utf-8")
+        again()
+        again()
+        assert [key.name for key in state.keys] == ["new"]
+        may_load.set()
+        assert again.running is not None
+        await asyncio.wait_for(again.running, 10)
+        assert loads == ["a"] * 3, "at first, when it was asked for, and once more"
+        await state.pool.close()
 
     asyncio.run(use())
 

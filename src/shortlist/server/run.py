@@ -88,32 +88,38 @@ def _config(app: ASGIApp, serve: ServeSettings) -> uvicorn.Config:
 
 
 @dataclass(slots=True)
-class _Again:
-    """What SIGHUP asks for, one at a time."""
+class Again:
+    """What SIGHUP asks for: keys at once, then models; asked for while models are loaded, they are loaded once more."""
 
     state: State
     running: asyncio.Task[None] | None = None
+    is_asked: bool = False
 
     def __call__(self) -> None:
-        if self.running is None or self.running.done():
-            self.running = asyncio.ensure_future(self._load())
-
-    async def _load(self) -> None:
         """Take what can be read anew; what cannot be stays as it was, and the log says why."""
         try:
             self.state.keys = keys_of(self.state.settings)
         except ShortlistError as error:
             _LOG.error("the keys were not read again; the old ones hold", extra={"facts": {"why": str(error)}})
-        for name in self.state.pool.names:
-            if self.state.pool.loaded(name) is None:
-                continue
-            facts = {"model": name}
-            try:
-                await self.state.pool.reload(name)
-            except Exception as error:  # of any kind: the other models are still to be read
-                _LOG.error("not loaded again; the old model stays", exc_info=error, extra={"facts": facts})
-            else:
-                _LOG.info("loaded again", extra={"facts": facts})
+        self.is_asked = True
+        if self.running is None or self.running.done():
+            self.running = asyncio.ensure_future(self._load())
+
+    async def _load(self) -> None:
+        while self.is_asked:
+            self.is_asked = False
+            for name in self.state.pool.names:
+                if self.state.pool.loaded(name) is not None:
+                    await self._load_one(name)
+
+    async def _load_one(self, name: str) -> None:
+        facts = {"model": name}
+        try:
+            await self.state.pool.reload(name)
+        except Exception as error:  # of any kind: the other models are still to be read
+            _LOG.error("not loaded again; the old model stays", exc_info=error, extra={"facts": facts})
+        else:
+            _LOG.info("loaded again", extra={"facts": facts})
 
 
 _TURNS = 5  # of the event loop, from a connection that the kernel has to one that we know
@@ -129,7 +135,7 @@ class _Server(uvicorn.Server):
             await super().startup(sockets)
         if self.started:
             if hasattr(signal, "SIGHUP"):
-                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _Again(self._state))
+                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, Again(self._state))
             self._announce(f"http://{self.config.host}:{self._port()}")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
