@@ -17,7 +17,7 @@ def require(module: str, *, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is None or module.split(".")[0] != error.name.split(".")[0]:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise
         message = f"{module} is not installed. Install it with: pip install 'shortlist[{extra}]'"
         raise MissingExtraError(message) from error
