@@ -117,6 +117,20 @@ def test_a_single_string_is_no_list_of_documents() -> None:
         documents_of("a text")
 
 
+def test_the_names_of_a_data_frames_columns_are_not_taken_for_documents() -> None:
+    frame = pytest.importorskip("pandas").DataFrame({"text": ["a", "b"], "title": ["x", "y"]})
+    with pytest.raises(InputError, match=r"not pandas\..*DataFrame; of a data frame give one column"):
+        documents_of(frame)
+    assert [document.text for document in documents_of(frame["text"])] == ["a", "b"]
+    assert [document.title for document in documents_of(frame.to_dict("records"))] == ["x", "y"]
+
+
+def test_what_is_no_list_is_refused_by_its_type() -> None:
+    nothing: Any = None
+    with pytest.raises(InputError, match="must be a list of documents, not NoneType"):
+        documents_of(nothing)
+
+
 @pytest.mark.parametrize("text", ["", "   ", "\n\t"])
 def test_an_empty_query_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="the query is empty"):

@@ -116,11 +116,16 @@ class Document:
 def documents_of(documents: Iterable[str | Mapping[str, Any] | Document]) -> tuple[Document, ...]:
     """Take strings, mappings or documents; those without an id are named by their place, from 0.
 
-    Where another document has that for its id, a "#" is put before it. Raises InputError when given a single string,
-    and names the place of a bad one.
+    Where another document has that for its id, a "#" is put before it. Raises InputError when given a single string
+    or a data frame, and names the place of a bad one.
     """
     if isinstance(documents, str | bytes | Mapping):
         raise InputError("documents must be a list of documents, not a single one; put it in a list: [document]")
+    if hasattr(documents, "columns") or not isinstance(documents, Iterable):  # over a frame one goes by column
+        raise InputError(
+            f"documents must be a list of documents, not {_type_name(documents)}; of a data frame give one column"
+            " (frame['text']) or its rows (frame.to_dict('records'))"
+        )
     given = list(documents)
     taken = {_given_id(document, place) for place, document in enumerate(given)}
     return tuple(Document.of(document, doc_id=_free(str(place), taken)) for place, document in enumerate(given))
