@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
+import multiprocessing
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import pytest
@@ -46,6 +49,22 @@ def test_an_open_encoder_is_used_for_models_that_need_it() -> None:
         for model in ("all-minilm-l6-v2", "shortlist-l6"):
             ranking = Reranker.load(model, engine="onnxruntime", encoder=encoder).rank(QUESTION, TEXTS)
             assert ranking[0].document.text == TEXTS[1]
+
+
+def ids_by(reranker: Reranker) -> tuple[str, ...]:
+    return reranker.rank(QUESTION, TEXTS).doc_ids
+
+
+def test_a_reranker_can_be_sent_to_another_process(packaged: Reranker) -> None:
+    with contextlib.closing(BiEncoder.load("all-minilm-l6-v2", engine="onnxruntime")) as encoder:
+        sent = Reranker(engine="onnxruntime", faster=["token-bm25"], fallback=["all-minilm-l6-v2"], encoder=encoder)
+        sent.rank(QUESTION, TEXTS)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as elsewhere:
+        assert elsewhere.submit(ids_by, sent).result() == ids_by(packaged)
+
+
+def test_a_copy_of_whatever_holds_a_reranker_loads_no_model_again(packaged: Reranker) -> None:
+    assert copy.deepcopy({"second stage": packaged})["second stage"] is packaged
 
 
 def test_strings_mappings_and_documents_can_be_mixed_and_come_back_untouched(packaged: Reranker) -> None:

@@ -37,7 +37,7 @@ class Reranker:
     small for it. `fallback` names what is asked in turn when it fails (`kind:name` for other
     kinds); after the last of them the given order stands. `calibration`, a file that
     `ScoreCalibration.save` wrote for this model, turns scores into probabilities. Safe to use
-    from several threads.
+    from several threads; what is pickled for another process is what was stored, and the model is loaded there.
     """
 
     def __init__(
@@ -79,6 +79,16 @@ class Reranker:
         self._loaded: protocols.Reranker | None = None
         self._made: ScoreCalibration | None = None
         self._budgeted: Budgeted | CheapFirst | None = None
+
+    def __getstate__(self) -> tuple[object, ...]:
+        chain = None if self._fallback is None else [replace(named, encoder=None) for named in self._fallback]
+        return replace(self._first, encoder=None), self._faster, chain, self._calibration
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self._store(*state)
+
+    def __deepcopy__(self, memo: object) -> Reranker:
+        return self  # what is loaded is large, and nothing about it changes
 
     @classmethod
     def load(
