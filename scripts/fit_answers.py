@@ -34,7 +34,7 @@ from shortlist.weights import find_packaged
 
 SETS = ("squad_nqg", "nq_qed", "medquad", "tldr", "k8s_docs", "powershell_docs")
 Scored = tuple[Floats, Floats]  # the scores of the right passage, and of the wrong ones
-QUERIES, PASSAGES, DEPTH, REFUSED, LONG_ENOUGH = 100, 4000, 15, 0.05, 10
+QUERIES, PASSAGES, DEPTH, REFUSED = 100, 4000, 15, 0.05
 
 
 class Search:

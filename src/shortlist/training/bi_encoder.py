@@ -16,7 +16,7 @@ from torch.nn.functional import normalize
 from transformers import AutoConfig, AutoModel
 
 from shortlist.errors import InputError
-from shortlist.inference.tokens import Tokenizer
+from shortlist.inference.tokens import ModelInput, Tokenizer
 from shortlist.training.batching import apart, targets_of
 from shortlist.training.groups import Group
 from shortlist.training.losses.targets import Targets
@@ -50,6 +50,10 @@ class BiEncoderStudent:
         model.embeddings.word_embeddings.weight.requires_grad_(False)
         file = folder / "tokenizer.json"
         return cls(model, Tokenizer.load(file), file, recipe)
+
+    def inputs(self, group: Group) -> list[ModelInput]:
+        """Return a group's query and then its passages."""
+        return self._read([group.query, *group.passages])
 
     def score(self, groups: Sequence[Group]) -> Tensor:
         """Return `[groups, size, 1]` scaled cosines of each query with its own passages."""
@@ -91,9 +95,7 @@ class BiEncoderStudent:
     def _vectors(self, groups: Sequence[Group]) -> tuple[Tensor, Tensor]:
         """Return unit vectors of the queries `[groups, dim]` and of all passages in turn `[passages, dim]`."""
         texts = [*(group.query for group in groups), *(p for group in groups for p in group.passages)]
-        template = self.tokenizer.single
-        room = self._recipe.max_length - template.overhead
-        inputs = [template.build(ids[:room], ids[:0]) for ids in self.tokenizer.encode(texts)]
+        inputs = self._read(texts)
         parts, places = [], []
         for at, (ids, mask, _) in batches(inputs, tokens=self._recipe.tokens_per_batch, pad_id=self.tokenizer.pad_id):
             with torch.autocast("cpu", torch.bfloat16, enabled=self._recipe.bf16):
@@ -103,3 +105,8 @@ class BiEncoderStudent:
             places += at
         vectors = in_order(parts, places)
         return vectors[: len(groups)], vectors[len(groups) :]
+
+    def _read(self, texts: Sequence[str]) -> list[ModelInput]:
+        template = self.tokenizer.single
+        room = self._recipe.max_length - template.overhead
+        return [template.build(ids[:room], ids[:0]) for ids in self.tokenizer.encode(texts)]

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from shortlist.inference.tokens import ModelInput, Tokenizer
+from shortlist.scorers.pairs import read_pairs
 from shortlist.training.batching import apart, padded, targets_of
 from shortlist.training.groups import Group
 from shortlist.training.losses.targets import Targets
 from shortlist.training.model import TrainableCrossEncoder
 from shortlist.training.recipe import Recipe
 from shortlist.training.students import batches, in_order
+from shortlist.types import Document, Query
 
 
 class CrossEncoderStudent:
@@ -33,9 +35,15 @@ class CrossEncoderStudent:
         file = folder / "tokenizer.json"
         return cls(TrainableCrossEncoder.from_encoder(folder, exits=recipe.exits), Tokenizer.load(file), file, recipe)
 
+    def inputs(self, group: Group) -> list[ModelInput]:
+        """Return the pairs of a group, each cut as it is when the model is used."""
+        documents = [Document(text) for text in group.passages]
+        read = read_pairs(self.tokenizer, Query(group.query), documents, max_length=self._recipe.max_length)
+        return list(read.inputs)
+
     def score(self, groups: Sequence[Group]) -> Tensor:
         """Return `[groups, size, exits + 1]` logits, offsets of a blend included."""
-        inputs = [one for group in groups for one in self._inputs(group)]
+        inputs = [one for group in groups for one in self.inputs(group)]
         parts, places = [], []
         for at, (ids, mask, types) in batches(
             inputs, tokens=self._recipe.tokens_per_batch, pad_id=self.tokenizer.pad_id
@@ -64,10 +72,3 @@ class CrossEncoderStudent:
         """Write config, weights, exit heads and tokenizer."""
         self.module.save(folder)
         shutil.copyfile(self._tokenizer_file, folder / "tokenizer.json")
-
-    def _inputs(self, group: Group) -> list[ModelInput]:
-        template, limit = self.tokenizer.pair, self._recipe.max_length
-        query, *passages = self.tokenizer.encode([group.query, *group.passages])
-        query = query[: limit * 3 // 4]
-        room = limit - template.overhead - len(query)
-        return [template.build(query, passage[:room]) for passage in passages]

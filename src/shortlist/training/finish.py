@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from shortlist.inference.calibrating import CALIBRATED, write_calibrated
 from shortlist.inference.engine import Engine
 from shortlist.inference.export import Head, export_onnx
 from shortlist.inference.load import available_engines, load_engine
-from shortlist.inference.tokens import ModelInput, Tokenizer
+from shortlist.inference.tokens import ModelInput
 from shortlist.training.groups import Group
 from shortlist.training.students import Student
 
@@ -28,7 +29,7 @@ _CALIBRATED_ON = 32  # groups
 _LEAST_TAU = 0.98  # of fp32 against torch: below, the export is broken
 
 
-def exported(student: Student, folder: Path, head: Head, groups: Sequence[Group], *, max_length: int) -> dict[str, Any]:
+def exported(student: Student, folder: Path, head: Head, groups: Sequence[Group]) -> dict[str, Any]:
     """Write `model.onnx` beside the weights and compare every engine and precision here with torch in fp32.
 
     Where OpenVINO is installed, its int8 graph is written too, calibrated on training passages.
@@ -39,7 +40,7 @@ def exported(student: Student, folder: Path, head: Head, groups: Sequence[Group]
     engine orders otherwise than torch.
     """
     export_onnx(folder, folder, head=head)
-    _calibrate(student.tokenizer, folder, head, groups, max_length)
+    _calibrate(student, folder, groups)
     some = _comparable(groups)
     if not some:
         return dict.fromkeys(available_engines(), "not compared: the training data have one passage")
@@ -54,7 +55,7 @@ def exported(student: Student, folder: Path, head: Head, groups: Sequence[Group]
             except (UnsupportedModelError, MissingExtraError) as error:
                 found[f"{engine} {precision}"] = f"not run: {error}"
                 continue
-            scores = [_scores(loaded.engine, head, group, max_length) for group in some]
+            scores = [_scores(loaded.engine, head, student.inputs(group)) for group in some]
             loaded.engine.close()
             agreed = over_queries([agreement(one, other) for one, other in zip(scores, truth, strict=True)])
             found[f"{engine} {precision}"] = {
@@ -70,21 +71,16 @@ def exported(student: Student, folder: Path, head: Head, groups: Sequence[Group]
     return found
 
 
-def _calibrate(tokenizer: Tokenizer, folder: Path, head: Head, groups: Sequence[Group], max_length: int) -> None:
+def _calibrate(student: Student, folder: Path, groups: Sequence[Group]) -> None:
     if "openvino" not in available_engines():
         return
-    some = groups[:: -(-len(groups) // _CALIBRATED_ON)]
-    inputs = [one for group in some for one in _inputs(tokenizer, head, group, max_length)]
-    write_calibrated(folder / "model.onnx", inputs, folder / CALIBRATED, pad_id=tokenizer.pad_id)
-
-
-def replace_offset(group: Group) -> Group:
-    """Return the group without a blend's offset: what is compared is the model alone."""
-    return Group(group.query, group.passages, group.teacher, group.source, group.lexical, group.labels)
+    inputs = [one for group in groups[:: -(-len(groups) // _CALIBRATED_ON)] for one in student.inputs(group)]
+    write_calibrated(folder / "model.onnx", inputs, folder / CALIBRATED, pad_id=student.tokenizer.pad_id)
 
 
 def _comparable(groups: Sequence[Group]) -> list[Group]:
-    several = [replace_offset(group) for group in groups if len(group.passages) > 1]
+    """Return groups without a blend's offset: what is compared is the model alone."""
+    several = [replace(group, offset=()) for group in groups if len(group.passages) > 1]
     return (several or _together(groups))[:_AT_MOST]
 
 
@@ -99,21 +95,8 @@ def _together(groups: Sequence[Group]) -> list[Group]:
     ]
 
 
-def _scores(engine: Engine, head: Head, group: Group, max_length: int) -> Floats:
-    outputs = engine.run(_inputs(engine.tokenizer, head, group, max_length))
+def _scores(engine: Engine, head: Head, inputs: Sequence[ModelInput]) -> Floats:
+    outputs = engine.run(inputs)
     if head == "classification":
         return np.asarray(outputs[:, 0], np.float32)
     return np.asarray(outputs[1:] @ outputs[0], np.float32)
-
-
-def _inputs(tokenizer: Tokenizer, head: Head, group: Group, max_length: int) -> list[ModelInput]:
-    """Return a group's pairs; of a bi-encoder, its query and then its passages."""
-    query, *passages = tokenizer.encode([group.query, *group.passages])
-    if head == "classification":
-        pair = tokenizer.pair
-        query = query[: max_length * 3 // 4]
-        room = max_length - pair.overhead - len(query)
-        return [pair.build(query, ids[:room]) for ids in passages]
-    single = tokenizer.single
-    room = max_length - single.overhead
-    return [single.build(ids[:room], ids[:0]) for ids in (query, *passages)]

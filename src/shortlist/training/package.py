@@ -49,7 +49,6 @@ def package(
     config = {"max_position_embeddings": max_length} | {k: config[k] for k in _CONFIG if k in config}
     if head == "classification":
         config["num_labels"] = 1
-    config["max_position_embeddings"] = max_length
     (out / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
     difference = float(np.abs(_torch_outputs(source, head) - _outputs(out, head)).max())
     if difference > _LARGEST_DIFFERENCE[weights]:

@@ -35,6 +35,6 @@ def run(
         figures = train_student(student, groups, start, out, recipe, watch=watch)
         exact: Any = kind(student.module, student.tokenizer, start / "tokenizer.json", replace(recipe, bf16=False))
         head: Any = "classification" if is_pair else "mean_pooling"
-        engines = exported(exact, out, head, groups, max_length=recipe.max_length)
+        engines = exported(exact, out, head, groups)
     (out / FILE).unlink(missing_ok=True)
     return figures, engines

@@ -22,6 +22,10 @@ class Student(Protocol):
     module: nn.Module
     tokenizer: Tokenizer
 
+    def inputs(self, group: Group) -> list[ModelInput]:
+        """Return what it reads of a group: a pair a passage; a bi-encoder reads the query and then each passage."""
+        ...
+
     def score(self, groups: Sequence[Group]) -> Tensor:
         """Return `[groups, size, heads]` scores of each group's own passages; the last head is the model's own."""
         ...
