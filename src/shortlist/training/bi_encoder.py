@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from shortlist.inference.tokens import ModelInput, Tokenizer
 from shortlist.training.batching import apart, targets_of
 from shortlist.training.groups import Group
 from shortlist.training.losses.targets import Targets
+from shortlist.training.pooling import MEAN, Pooling
 from shortlist.training.recipe import Recipe
 from shortlist.training.students import batches, in_order
 
@@ -27,18 +29,20 @@ SCALE = 20.0  # cosines times this are logits, as in sentence-transformers' Mult
 
 
 class BiEncoderStudent:
-    """Scores by 20 times the cosine of mean-pooled vectors; every passage of a batch is a negative of the others.
+    """Scores by 20 times the cosine of the texts' vectors; every passage of a batch is a negative of the others.
 
     A passage that is relevant to a query in any group of the batch, or has the text of one that is,
     is no negative of it wherever in the batch it stands.
     """
 
-    def __init__(self, module: nn.Module, tokenizer: Tokenizer, tokenizer_file: Path, recipe: Recipe) -> None:
+    def __init__(
+        self, module: nn.Module, tokenizer: Tokenizer, tokenizer_file: Path, recipe: Recipe, pooling: Pooling
+    ) -> None:
         self.module = module
-        self.tokenizer, self._tokenizer_file, self._recipe = tokenizer, tokenizer_file, recipe
+        self.tokenizer, self._tokenizer_file, self._recipe, self._pooling = tokenizer, tokenizer_file, recipe, pooling
 
     @classmethod
-    def load(cls, folder: Path, recipe: Recipe) -> BiEncoderStudent:
+    def load(cls, folder: Path, recipe: Recipe, pooling: Pooling = MEAN) -> BiEncoderStudent:
         """Start from a Hugging Face folder of an encoder; dropout is off, as for the cross-encoder.
 
         Raises InputError for a recipe with exits.
@@ -49,11 +53,16 @@ class BiEncoderStudent:
         model = AutoModel.from_pretrained(folder, config=config, attn_implementation="sdpa")
         model.embeddings.word_embeddings.weight.requires_grad_(False)
         file = folder / "tokenizer.json"
-        return cls(model, Tokenizer.load(file), file, recipe)
+        return cls(model, Tokenizer.load(file), file, recipe, pooling)
+
+    def exact(self) -> BiEncoderStudent:
+        """Return it as it computes in fp32."""
+        recipe = replace(self._recipe, bf16=False)
+        return BiEncoderStudent(self.module, self.tokenizer, self._tokenizer_file, recipe, self._pooling)
 
     def inputs(self, group: Group) -> list[ModelInput]:
         """Return a group's query and then its passages."""
-        return self._read([group.query, *group.passages])
+        return self._read([group.query], group.passages)
 
     def score(self, groups: Sequence[Group]) -> Tensor:
         """Return `[groups, size, 1]` scaled cosines of each query with its own passages."""
@@ -88,25 +97,29 @@ class BiEncoderStudent:
         return [{"params": [p for p in self.module.parameters() if p.requires_grad], "peak": recipe.learning_rate}]
 
     def save(self, folder: Path) -> None:
-        """Write config, weights and tokenizer."""
+        """Write config, weights, tokenizer, and how vectors are made."""
         self.module.save_pretrained(folder)
         shutil.copyfile(self._tokenizer_file, folder / "tokenizer.json")
+        self._pooling.save(folder, width=self.module.config.hidden_size)
 
     def _vectors(self, groups: Sequence[Group]) -> tuple[Tensor, Tensor]:
         """Return unit vectors of the queries `[groups, dim]` and of all passages in turn `[passages, dim]`."""
-        texts = [*(group.query for group in groups), *(p for group in groups for p in group.passages)]
-        inputs = self._read(texts)
+        inputs = self._read([group.query for group in groups], [text for group in groups for text in group.passages])
         parts, places = [], []
         for at, (ids, mask, _) in batches(inputs, tokens=self._recipe.tokens_per_batch, pad_id=self.tokenizer.pad_id):
             with torch.autocast("cpu", torch.bfloat16, enabled=self._recipe.bf16):
                 hidden = self.module(input_ids=ids, attention_mask=mask).last_hidden_state  # [batch, length, dim]
             seen = mask.unsqueeze(-1).float()
-            parts.append(normalize((hidden.float() * seen).sum(1) / seen.sum(1), dim=-1))
+            is_first = self._pooling.mode == "cls"
+            pooled = hidden[:, 0].float() if is_first else (hidden.float() * seen).sum(1) / seen.sum(1)
+            parts.append(normalize(pooled, dim=-1))
             places += at
         vectors = in_order(parts, places)
         return vectors[: len(groups)], vectors[len(groups) :]
 
-    def _read(self, texts: Sequence[str]) -> list[ModelInput]:
+    def _read(self, queries: Sequence[str], passages: Sequence[str]) -> list[ModelInput]:
+        prompts = self._pooling
+        texts = [*(prompts.query + text for text in queries), *(prompts.passage + text for text in passages)]
         template = self.tokenizer.single
         room = self._recipe.max_length - template.overhead
         return [template.build(ids[:room], ids[:0]) for ids in self.tokenizer.encode(texts)]

@@ -16,6 +16,7 @@ def write_card(folder: Path, content: Mapping[str, Any]) -> None:
         ".safetensors",
         ".npy",
         "config.json",
+        "modules.json",
         "sentence_transformers.json",
         "tokenizer.json",
         "exits.json",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -34,6 +35,11 @@ class CrossEncoderStudent:
         """Start from a Hugging Face folder of a BERT encoder or classifier."""
         file = folder / "tokenizer.json"
         return cls(TrainableCrossEncoder.from_encoder(folder, exits=recipe.exits), Tokenizer.load(file), file, recipe)
+
+    def exact(self) -> CrossEncoderStudent:
+        """Return it as it computes in fp32."""
+        recipe = replace(self._recipe, bf16=False)
+        return CrossEncoderStudent(self.module, self.tokenizer, self._tokenizer_file, recipe)
 
     def inputs(self, group: Group) -> list[ModelInput]:
         """Return the pairs of a group, each cut as it is when the model is used."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from shortlist.inference.models import find_model
 from shortlist.training.bi_encoder import BiEncoderStudent
 from shortlist.training.checkpoint import FILE
 from shortlist.training.cross_encoder import CrossEncoderStudent
 from shortlist.training.finish import exported
 from shortlist.training.groups import Group
+from shortlist.training.pooling import Pooling
 from shortlist.training.recipe import Recipe
 from shortlist.training.start import starting_folder
+from shortlist.training.students import Student
 from shortlist.training.train import Watch, train_student
 
 
@@ -27,14 +29,15 @@ def run(
 
     The checkpoint is removed at the end. Raises as `starting_folder`, `train_student` and `exported` do.
     """
-    kind = CrossEncoderStudent if is_pair else BiEncoderStudent
     with tempfile.TemporaryDirectory() as scratch:
         start = starting_folder(name, Path(scratch))
         torch.manual_seed(recipe.seed)  # heads that the start lacks are drawn at random
-        student = kind.load(start, recipe)
+        student: Student
+        if is_pair:
+            student = CrossEncoderStudent.load(start, recipe)
+        else:
+            student = BiEncoderStudent.load(start, recipe, Pooling.of(find_model(name)))
         figures = train_student(student, groups, start, out, recipe, watch=watch)
-        exact: Any = kind(student.module, student.tokenizer, start / "tokenizer.json", replace(recipe, bf16=False))
-        head: Any = "classification" if is_pair else "mean_pooling"
-        engines = exported(exact, out, head, groups)
+        engines = exported(student.exact(), out, "classification" if is_pair else "mean_pooling", groups)
     (out / FILE).unlink(missing_ok=True)
     return figures, engines

@@ -22,6 +22,10 @@ class Student(Protocol):
     module: nn.Module
     tokenizer: Tokenizer
 
+    def exact(self) -> Student:
+        """Return it as it computes in fp32."""
+        ...
+
     def inputs(self, group: Group) -> list[ModelInput]:
         """Return what it reads of a group: a pair a passage; a bi-encoder reads the query and then each passage."""
         ...
