@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,17 @@ def test_each_first_stage_finds_the_answer_alone(
     assert ranking.score_kind is score_kind
     assert [step.stage for step in ranking.trace.steps] == stages
     assert len(ranking) == (1 if first_stage == "bm25" else 2)
+
+
+@pytest.mark.parametrize(
+    "asked", [Settings(engine="torch"), Settings(precision="fp16"), Settings(precision="bf16", device="cuda")]
+)
+def test_what_needs_torch_is_asked_of_the_reranker_only(folder: Path, asked: Settings) -> None:
+    chosen = replace(asked, model="lexical:lexical")
+    with open_pipeline(folder / "index", settings=chosen, first_stage="dense") as pipeline:
+        ranking = pipeline.search(QUESTION, top_k=2)
+    assert ranking[0].doc_id == "tall"
+    assert [step.stage for step in ranking.trace.steps] == ["dense", "lexical"]
 
 
 def test_the_second_stage_reorders_what_the_first_found(folder: Path) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 from shortlist.build.recipes import find_recipe, recipe_of_kind
 from shortlist.errors import InputError
 from shortlist.inference.biencoder import BiEncoder
+from shortlist.inference.load import TORCH
 from shortlist.inference.models import name_of
 from shortlist.inference.modules import read_json
+from shortlist.inference.session import Precision
 from shortlist.protocols import Generator, LikelihoodModel, Reranker, Scorer
 from shortlist.scorers.blend import Blend
 from shortlist.scorers.cosine import Cosine, read_map
@@ -29,9 +31,17 @@ _OF_CROSS_ENCODERS_ONLY = {"max_length", "long_documents", "trust_remote_code"}
 
 
 def load_encoder(settings: Settings) -> BiEncoder:
-    """Load the bi-encoder that the settings name."""
+    """Load the bi-encoder that the settings name; an engine and a precision that need torch are the reranker's alone.
+
+    It then takes its own: no bi-encoder runs on torch, the only one with fp16 and GPUs.
+    """
+    needs_torch = settings.engine == TORCH or settings.device.startswith("cuda")
+    is_its_own = needs_torch or settings.precision == Precision.FP16.value
     return BiEncoder.load(
-        settings.encoder, engine=settings.engine, precision=settings.precision, threads=settings.threads or None
+        settings.encoder,
+        engine="auto" if is_its_own else settings.engine,
+        precision=Precision.AUTO if is_its_own else settings.precision,
+        threads=settings.threads or None,
     )
 
 
