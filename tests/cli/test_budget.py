@@ -87,6 +87,18 @@ def test_a_stale_calibration_is_noticed(data_folder: Path) -> None:
     assert "run `shortlist calibrate all-minilm-l6-v2`" in rerank("--budget-ms", "60000").err
 
 
+def test_a_model_of_another_kind_is_calibrated_by_the_name_that_budgets_know_it_by() -> None:
+    outcome = run("calibrate", "bi-encoder:all-minilm-l6-v2", "--seconds", "1")
+    assert outcome.out.startswith("bi-encoder:all-minilm-l6-v2 (")
+    assert "bi-encoder:all-minilm-l6-v2" in run("plan", "--p95", "5000").out
+
+
+def test_what_runs_elsewhere_is_not_asked_for_a_calibration() -> None:
+    outcome = run("calibrate", "cohere:rerank-v3.5")
+    assert outcome.code == 2
+    assert "cohere:rerank-v3.5 does not run on this machine; give its figures with `shortlist plan" in outcome.err
+
+
 def test_a_plan_can_be_made_of_given_figures() -> None:
     fast, slow = "cross-encoder/ms-marco-MiniLM-L6-v2,pairs_per_s=2000", "gpt-4,pairs_per_s=5,price_per_query=.03"
     outcome = run("plan", "--p95", "200", "--assume", fast, "--assume", slow)

@@ -9,17 +9,18 @@ from pathlib import Path
 import numpy as np
 from platformdirs import user_data_path
 
-from shortlist.build.models import load_model, options_of
+from shortlist.build.models import load_model, options_of, split_kind
+from shortlist.errors import InputError
 from shortlist.inference.cores import usable_cores
 from shortlist.pipeline.budgeted import Level
 from shortlist.planning.calibrate import Store, Watch, calibrate, probe
 from shortlist.planning.machine import Machine
 from shortlist.planning.store import Record, find, save
 from shortlist.protocols import Scorer
+from shortlist.scorers.asked_of import innermost
 from shortlist.scorers.blend import Blend
-from shortlist.scorers.cached import Cached
 from shortlist.scorers.cosine import Cosine
-from shortlist.scorers.licensed import Licensed
+from shortlist.scorers.registry import is_hosted
 from shortlist.settings import Settings
 from shortlist.types import DocumentVector, Query
 
@@ -37,9 +38,15 @@ def calibrate_model(
     folder: Path | None = None,
     watch: Watch | None = None,
 ) -> Record:
-    """Load a model as the settings say, score with it for so many seconds, and keep its cost model."""
+    """Load a model (`name` or `kind:name`) as the settings say, score with it for so many seconds, keep its cost model.
+
+    Raises InputError for one that is not on this machine, since its calls may cost money.
+    """
     chosen = settings or Settings()
-    scorer = load_model(name, defaults=options_of(chosen))
+    kind, model = split_kind(name)
+    if kind is not None and is_hosted(kind):
+        raise InputError(f"{name} does not run on this machine; give its figures with `shortlist plan --assume`")
+    scorer = load_model(model, kind=kind, defaults=options_of(chosen))
     made = calibrate(scorer, seconds=seconds, store=store_of(scorer), watch=watch)
     facts = scorer.score(Query("tower"), []).step.facts
     record = Record(
@@ -61,16 +68,13 @@ def calibrate_model(
 
 def store_of(scorer: Scorer) -> Store | None:
     """Return what gives a document that which an index keeps for the scorer's bi-encoder; None for one without."""
-    parts = scorer.parts if isinstance(scorer, Blend) else (scorer,)
+    inner = innermost(scorer)
+    parts = inner.parts if isinstance(inner, Blend) else (inner,)
     encoder = next((part.encoder for part in parts if isinstance(part, Cosine)), None)
     if encoder is None:
         return None
     vector = DocumentVector(encoder.fingerprint, np.zeros(encoder.dimension, dtype=np.float32))  # time is all we want
     return lambda document: replace(document, tokens=encoder.tokenize([document.full_text])[0], vector=vector)
-
-
-def _uncached(scorer: Scorer) -> Scorer:
-    return _uncached(scorer.scorer) if isinstance(scorer, (Cached, Licensed)) else scorer
 
 
 def level_of(
@@ -84,7 +88,7 @@ def level_of(
     changes = record.staleness(Machine.here()) if record is not None else ()
     if record is not None and not changes:
         return Level(scorer, record.cost, name, stored=record.stored)
-    cost = probe(_uncached(scorer)) if may_probe else None
+    cost = probe(innermost(scorer)) if may_probe else None
     if record is None:
         return Level(scorer, cost, name)
     note = f"the calibration of {name} is stale ({'; '.join(changes)}): run `shortlist calibrate {name}`"

@@ -19,7 +19,8 @@ BUSY_RATIO = 2.5  # 1.6 was measured beside other work of load 2 to 3, 5.7 besid
 
 def calibrate(
     models: Annotated[
-        list[str] | None, typer.Argument(help="Rerankers by name, folder or owner/name. [default: the one in use]")
+        list[str] | None,
+        typer.Argument(help="Rerankers by name, folder, owner/name or kind:name. [default: the one in use]"),
     ] = None,
     seconds: Annotated[float, typer.Option(min=1, help="How long to measure each.")] = 60.0,
     engine: Engine = None,
