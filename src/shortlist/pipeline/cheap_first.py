@@ -85,10 +85,10 @@ class CheapFirst:
         has_scores = is_at_hand(self._cheap, candidates.documents)
         notes = []
         if self._margins and count and not has_scores:
-            notes = ["all were read: a document has no stored vector, so what is known without reading is not cheap"]
+            notes = ["none was left out: a document has no stored vector, so what is known without reading is not cheap"]
         elif self._margins and count and fitted is None:
-            largest = max(self._margins)
-            notes = [f"all were read: margins are for a top_k up to {largest}, and {top_k or 'none'} is asked for"]
+            asked = top_k or "the whole order"
+            notes = [f"none was left out: margins are for a top_k up to {max(self._margins)}, and {asked} is asked for"]
         if has_scores and count and (is_timed or (fitted is not None and count > fitted[0])):
             return self._parted(candidates, fitted, notes)
         return Chosen(candidates.traced(_step(count, 0, notes)) if self._margins else candidates, candidates.items)
