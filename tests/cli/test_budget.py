@@ -49,6 +49,14 @@ def test_a_budget_too_small_for_anything_leaves_the_given_order_and_says_so() ->
     assert "0 of 8 candidates were scored" in outcome.err
 
 
+def test_a_model_of_another_kind_is_calibrated_and_takes_over_by_its_kind() -> None:
+    assert run("calibrate", "lexical:any", "--seconds", "1", "--json").json()[0]["model"] == "lexical:any"
+    assert rerank("--budget-ms", "60000", "--faster", "lexical:any").code == 0
+    outcome = run("calibrate", "tei:http://localhost:1")
+    assert outcome.code == 2
+    assert "tei:http://localhost:1 does not run here" in outcome.err
+
+
 @pytest.mark.parametrize("command", [("rerank", "q", "a document"), ("search", "q", "absent")])
 @pytest.mark.parametrize(
     ("alone", "needed"), [(("--faster", "nomodel"), "--budget-ms"), (("--score-kind", "foo"), "--min-score")]
@@ -91,12 +99,6 @@ def test_a_model_of_another_kind_is_calibrated_by_the_name_that_budgets_know_it_
     outcome = run("calibrate", "bi-encoder:all-minilm-l6-v2", "--seconds", "1")
     assert outcome.out.startswith("bi-encoder:all-minilm-l6-v2 (")
     assert "bi-encoder:all-minilm-l6-v2" in run("plan", "--p95", "5000").out
-
-
-def test_what_runs_elsewhere_is_not_asked_for_a_calibration() -> None:
-    outcome = run("calibrate", "cohere:rerank-v3.5")
-    assert outcome.code == 2
-    assert "cohere:rerank-v3.5 does not run on this machine; give its figures with `shortlist plan" in outcome.err
 
 
 def test_a_plan_can_be_made_of_given_figures() -> None:

@@ -38,15 +38,15 @@ def calibrate_model(
     folder: Path | None = None,
     watch: Watch | None = None,
 ) -> Record:
-    """Load a model (`name` or `kind:name`) as the settings say, score with it for so many seconds, keep its cost model.
+    """Load a model, `name` or `kind:name`, as the settings say, score for so many seconds, and keep its cost model.
 
-    Raises InputError for one that is not on this machine, since its calls may cost money.
+    Raises InputError for a model elsewhere, where every call may cost money and others wait too.
     """
     chosen = settings or Settings()
-    kind, model = split_kind(name)
+    kind, rest = split_kind(name)
     if kind is not None and is_hosted(kind):
-        raise InputError(f"{name} does not run on this machine; give its figures with `shortlist plan --assume`")
-    scorer = load_model(model, kind=kind, defaults=options_of(chosen))
+        raise InputError(f"{name} does not run here, so it is not calibrated; give its figures to `plan` with --assume")
+    scorer = load_model(rest, kind=kind, defaults=options_of(chosen))
     made = calibrate(scorer, seconds=seconds, store=store_of(scorer), watch=watch)
     facts = scorer.score(Query("tower"), []).step.facts
     record = Record(

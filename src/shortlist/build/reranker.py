@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from shortlist import protocols
 from shortlist.build.calibration import level_of
 from shortlist.build.exits import promising_first
-from shortlist.build.models import LanguageModel
+from shortlist.build.models import LanguageModel, split_kind
 from shortlist.build.named import Named, is_remote, loaded, pointwise_of
 from shortlist.calibration.fitted import ScoreCalibration
 from shortlist.errors import InputError
@@ -34,7 +34,7 @@ class Reranker:
 
     The constructor only stores; the model is loaded at the first use, or by `load`.
     `faster` names models that take its place, the first that can, when a budget is too
-    small for it. `fallback` names what is asked in turn when it fails (`kind:name` for other
+    small for it. `fallback` names what is asked in turn when it fails (both `kind:name` for other
     kinds); after the last of them the given order stands. `calibration`, a file that
     `ScoreCalibration.save` wrote for this model, turns scores into probabilities. Safe to use
     from several threads; what is pickled for another process is what was stored, and the model is loaded there.
@@ -307,7 +307,8 @@ class Reranker:
         first = self._ready()
         with self._lock:
             if self._budgeted is None:
-                others = [replace(self._first, model=name, kind=None, exits="none") for name in self._faster]
+                names = map(split_kind, self._faster)
+                others = [replace(self._first, model=name, kind=kind, exits="none") for kind, name in names]
                 levels = []
                 for named, reranker in [(self._first, first), *((named, named.load()) for named in others)]:
                     probes = may_probe and not is_remote(reranker)  # what is far away may cost money a call

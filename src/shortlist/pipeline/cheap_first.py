@@ -85,7 +85,7 @@ class CheapFirst:
         has_scores = is_at_hand(self._cheap, candidates.documents)
         notes = []
         if self._margins and count and not has_scores:
-            notes = ["none was left out: a document has no stored vector, so what is known without reading is not cheap"]
+            notes = ["none was left out: a document has no stored vector, so what is known before reading is not cheap"]
         elif self._margins and count and fitted is None:
             asked = top_k or "the whole order"
             notes = [f"none was left out: margins are for a top_k up to {max(self._margins)}, and {asked} is asked for"]
