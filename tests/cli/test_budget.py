@@ -31,6 +31,15 @@ def rerank(*options: object) -> Outcome:
     return run("rerank", "how tall is the tower?", *DOCUMENTS, "--model", "all-minilm-l6-v2", *options)
 
 
+@pytest.mark.parametrize(
+    "option", [("--budget-ms", "50"), ("--gate", "rules"), ("--exits", "packaged"), ("--log-reranks", "log.jsonl")]
+)
+def test_an_option_of_the_second_stage_is_refused_where_there_is_none(option: tuple[str, str]) -> None:
+    outcome = run("search", "q", "absent", "--no-rerank", *option)
+    assert outcome.code == 2
+    assert f"{option[0]} has no meaning with --no-rerank" in outcome.err
+
+
 def test_a_generous_budget_changes_nothing_but_the_trace() -> None:
     plain, within = rerank("--json").json(), rerank("--json", "--budget-ms", "60000").json()
     assert [item["doc_id"] for item in within["results"]] == [item["doc_id"] for item in plain["results"]]

@@ -106,6 +106,14 @@ def check_needs(
         raise InputError("--score-kind has no meaning without --min-score, which it is of; give that, or leave it out")
 
 
+def check_reranks(rerank: bool, **given: object) -> None:
+    """Raise InputError for an option of the second stage, where that does not run."""
+    for name, value in given.items():
+        if value is not None and not rerank:
+            option = "--" + name.replace("_", "-")
+            raise InputError(f"{option} has no meaning with --no-rerank, which leaves it no second stage; drop either")
+
+
 def settings(**given: Any) -> Settings:
     """Return the settings of `shortlist.toml` here (if any), the environment, and what was given, the last winning."""
     file = Path(FILE_NAME)

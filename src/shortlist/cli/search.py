@@ -35,6 +35,7 @@ from shortlist.cli.options import (
     Threads,
     TopK,
     check_needs,
+    check_reranks,
     settings,
 )
 from shortlist.cli.output import (
@@ -99,6 +100,8 @@ def search(
     """
     asked = Query(question)
     check_needs(faster=faster, budget_ms=budget_ms, score_kind=score_kind, min_score=min_score)
+    check_reranks(rerank, model=model, fallback=fallback, exits=exits, score_cache=score_cache, budget_ms=budget_ms)
+    check_reranks(rerank, gate=gate, first_stage_weight=first_stage_weight, log_reranks=log_reranks)
     chosen = settings(
         top_k=top_k,
         depth=depth,
