@@ -196,6 +196,13 @@ def test_a_margin_covers_all_but_the_risked_share_of_the_queries(pairs: list[lis
     assert lost <= 0.1 * len(pairs)
 
 
+def test_queries_of_no_more_candidates_than_are_kept_tell_nothing_of_a_margin() -> None:
+    rng = np.random.default_rng(0)
+    exits, finals = ([rng.normal(size=count).astype(np.float32) for count in [3] * 40 + [9] * 12] for _ in range(2))
+    assert safe_margin(exits, finals, top_k=3, risk=0.1) == safe_margin(exits[40:], finals[40:], top_k=3, risk=0.1) > 0
+    assert safe_margin(exits, finals, top_k=9, risk=0.1) == INF
+
+
 def test_margins_come_back_from_their_file_as_they_were(tmp_path: Path) -> None:
     made = Margins("model@1:openvino:bf16:512:head", 0.1, 40, {1: (0.5, INF), 10: (0.1234567, INF)})
     made.save(tmp_path / "exits.json")

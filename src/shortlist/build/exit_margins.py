@@ -10,7 +10,7 @@ from shortlist.build.exits import load_exits
 from shortlist.build.models import options_of
 from shortlist.evaluation.experiment import Watch, answer_all
 from shortlist.evaluation.request import Request
-from shortlist.scorers.pruning import Margins, safe_margins
+from shortlist.scorers.pruning import Margins, check_risk, safe_margins
 from shortlist.settings import Settings
 
 
@@ -27,7 +27,9 @@ def fit_margins(
     """Score what the request's first stage finds for its queries at every exit, and say how far one may fall behind.
 
     Judgements are not needed: what is kept are the `top_k` that the whole model would choose, for each of `top_ks`.
+    Raises InputError before anything is scored when `risk` is not between 0 and 1.
     """
+    check_risk(risk)
     is_judged = bool(request.qrels or request.collection)
     collection = read_collection(request) if is_judged else read_unjudged(request)
     model = load_exits(name, options=options_of(settings))

@@ -28,6 +28,7 @@ from shortlist.cli.evaluating import (
 from shortlist.cli.options import Encoder, Engine, Json, Precision, Threads, settings
 from shortlist.cli.output import console, print_json, shown
 from shortlist.cli.progress import CountingProgress
+from shortlist.errors import InputError
 
 TOP_KS = (1, 3, 5, 10, 20)
 
@@ -71,6 +72,8 @@ def exits(
 
     Example:  shortlist exits shortlist-l6 exits.json --queries q.jsonl --index docs/.shortlist
     """
+    if not out.absolute().parent.is_dir():
+        raise InputError(f"margins are written to a file in a folder that is there, not {out}")
     chosen = settings(encoder=encoder, engine=engine, precision=precision, threads=threads)
     request = request_of({**context.params, "system": [first_system(run, first_stage, depth)]}, systems=())
     with CountingProgress("indexing", "documents") as indexing, CountingProgress("asking", "queries") as asking:

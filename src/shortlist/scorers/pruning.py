@@ -88,15 +88,22 @@ def safe_margin(exits: Sequence[Floats], finals: Sequence[Floats], *, top_k: int
     `exits` and `finals` hold each query's scores `[candidates]` at an exit and at the top. A query needs the
     margin by which the lowest at the exit of its final `top_k` stands below the exit's own `top_k`-th; the
     ceil((n + 1)(1 - risk))-th smallest of n such margins keeps the promise for a query like these (split conformal
-    prediction, Angelopoulos & Bates 2021). Infinite when there are too few queries to promise anything.
+    prediction, Angelopoulos & Bates 2021). Queries of `top_k` candidates or fewer tell nothing, since none of them is
+    ever dropped. Infinite when too few others are left to promise anything.
 
     Raises InputError when `risk` is not between 0 and 1.
     """
-    if not 0 < risk < 1:
-        raise InputError(f"risk must be between 0 and 1, such as 0.05; got {risk}")
-    needed = sorted(_needed(early, final, top_k) for early, final in zip(exits, finals, strict=True))
+    check_risk(risk)
+    pairs = zip(exits, finals, strict=True)
+    needed = sorted(_needed(early, final, top_k) for early, final in pairs if len(early) > top_k)
     place = math.ceil((len(needed) + 1) * (1 - risk)) - 1
     return needed[place] if place < len(needed) else math.inf
+
+
+def check_risk(risk: float) -> None:
+    """Raise InputError when a risk is not between 0 and 1."""
+    if not 0 < risk < 1:
+        raise InputError(f"risk must be between 0 and 1, such as 0.05; got {risk}")
 
 
 def safe_margins(scores: Sequence[Floats], *, top_k: int, risk: float) -> tuple[float, ...]:
@@ -115,7 +122,5 @@ def safe_margins(scores: Sequence[Floats], *, top_k: int, risk: float) -> tuple[
 
 
 def _needed(early: Floats, final: Floats, top_k: int) -> float:
-    if len(early) <= top_k:
-        return 0.0
     kept = np.argsort(-final, kind="stable")[:top_k]
     return max(0.0, float(np.sort(early)[-top_k] - early[kept].min()))
