@@ -115,6 +115,9 @@ def test_what_cannot_be_fitted_or_read_says_why(tmp_path: Path) -> None:
         fit_scores(few, {"q": {"d": True}}, scorer="s", fitted_on="x")
     with pytest.raises(InputError, match="no calibration method 'beta'"):
         fit_scores(ASKED, JUDGED, method="beta", scorer="s", fitted_on="x")
+    graded: Any = {query: {doc_id: 3 * yes for doc_id, yes in docs.items()} for query, docs in JUDGED.items()}
+    with pytest.raises(InputError, match="3 is a grade"):
+        fit_scores(ASKED, graded, scorer="s", fitted_on="x")
     one_query = {"q": {f"d{i}": float(i) for i in range(40)}}
     with pytest.raises(InputError, match="too few queries"):
         fit_scores(one_query, {"q": {f"d{i}": i > 20 for i in range(40)}}, scorer="s", fitted_on="x")

@@ -64,7 +64,8 @@ def fit_scores(
 
     Pairs without a judgement are left out. `method` is "platt" (two numbers: the choice for few labels),
     "temperature" (one, for scores that are logits already) or "isotonic" (any rising shape, for thousands of labels).
-    Raises InputError for an unknown method, too few labels, and scores that are not finite.
+    Raises InputError for an unknown method, grades in place of true and false, too few labels, and scores that are
+    not finite.
     """
     if method not in FITS:
         raise InputError(f"no calibration method {method!r}; there are: {', '.join(FITS)}")
@@ -77,6 +78,8 @@ def fit_scores(
     groups, values, labels = np.array(judged, dtype=float).reshape(-1, 3).T
     if not np.isfinite(values).all():
         raise InputError(f"{int((~np.isfinite(values)).sum())} of {len(values)} judged scores are no finite numbers")
+    if not np.isin(labels, (0, 1)).all():
+        raise InputError(f"a pair is relevant or not, true or false; {labels.max():g} is a grade: compare it with one")
     yes = int(labels.sum())
     if len(judged) < LEAST or min(yes, len(judged) - yes) < 2:
         raise InputError(
