@@ -89,6 +89,9 @@ def test_the_calibration_error_is_the_mean_gap() -> None:
     chances = np.array([0.1] * 10 + [0.9] * 10)
     labels = np.array([0.0] * 10 + [1.0] * 5 + [0.0] * 5)
     assert expected_calibration_error(chances, labels, bins=2) == pytest.approx((0.1 + 0.4) / 2)
+    alike = np.full(100, 0.2)
+    for labels in (np.array([1.0] * 20 + [0.0] * 80), np.array([0.0, 0.0, 1.0, 0.0, 0.0] * 20)):
+        assert expected_calibration_error(alike, labels) == pytest.approx(0)
     perfect = calibration_error(np.array([0.0, 1.0] * 50), np.array([0.0, 1.0] * 50), np.arange(100.0))
     assert (perfect.value, perfect.low, perfect.high) == (0, 0, 0)
 

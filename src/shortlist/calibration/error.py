@@ -24,8 +24,10 @@ def expected_calibration_error(chances: Floats, labels: Floats, *, bins: int = B
     """Return the mean gap between mean probability and share of yes, over bins of equally many pairs.
 
     Bins of equal size rather than width (Nguyen and O'Connor, EMNLP 2015): relevance is
-    rare, and most probabilities are small.
+    rare, and most probabilities are small. Pairs of equal probability count alike, whichever bin they fall into.
     """
+    place = np.unique(chances, return_inverse=True)[1]
+    labels = (np.bincount(place, weights=labels) / np.bincount(place))[place]
     order = np.argsort(chances, kind="stable")
     parts = [part for part in np.array_split(order, min(bins, len(order))) if len(part)]
     gaps = [abs(float(chances[part].mean() - labels[part].mean())) * len(part) for part in parts]
