@@ -7,6 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from shortlist.build.calibration import calibrations_folder
+from shortlist.inference.cores import usable_cores
+from shortlist.planning.cost import CostModel
+from shortlist.planning.fitting import FitError
+from shortlist.planning.machine import Machine
+from shortlist.planning.store import Record, save
+from shortlist.scorers.lexical import Lexical
+
 from .running import run
 
 MODEL = "lexical[kind=lexical]"
@@ -67,6 +75,27 @@ def test_without_judgements_only_changes_are_told(collection: Path) -> None:
     assert values["models"] == []
     assert values["recall"] is None
     assert 0 <= values["changes"][0]["kept"] <= 1
+
+
+def test_what_smaller_depths_take_is_what_was_calibrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    for name, texts in {"corpus": ["tall " * i for i in range(1, 9)], "queries": ["tall", "how tall"]}.items():
+        lines = [json.dumps({"_id": str(i), "text": text}) + "\n" for i, text in enumerate(texts)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    (tmp_path / "qrels.trec").write_text("0 0 1 1\n1 0 2 1\n", encoding="utf-8")
+    files = ["--queries", "queries.jsonl", "--corpus", "corpus.jsonl", "--qrels", "qrels.trec"]
+    command = ["advise", *files, "--first-stage", "bm25", "-m", MODEL, "--depth", 8]
+    assert "in proportion to the candidates" in run(*command).err
+    error, cost = FitError(0.1, 0.1, 0.95, 6, 60), CostModel(fixed_ms=100, pair_ms=1)
+    scorer, cores = Lexical().fingerprint, usable_cores()
+    record = Record("lexical", scorer, "auto", "auto", cores, Machine.here(), cost, error, 60, "now")
+    save(calibrations_folder(), record)
+    outcome = run(*command, "--json")
+    assert "in proportion to the candidates" not in outcome.err
+    plain = next(one for one in outcome.json()["models"] if not one["mixes"])
+    at_5, at_8 = (gain["latency_ms"] for gain in plain["gains"])
+    assert at_5 / at_8 == pytest.approx(105 / 108)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from shortlist import __version__
 from shortlist.build.calibration import calibrations_folder
 from shortlist.build.collections import Filling, read_collection, read_unjudged
 from shortlist.build.evaluation import opened
-from shortlist.build.reranker import Reranker
+from shortlist.build.named import pointwise_of
 from shortlist.errors import InputError
 from shortlist.evaluation.advising import Advice, Asked, Candidate, Mix, judged_advice, unjudged_advice
 from shortlist.evaluation.experiment import Watch, about, answer_all
@@ -54,9 +54,10 @@ def advice_for(
         notes = [f"{first.name}: {note}" for note in first.notes]
         candidates = []
         for system in models:
-            one = _candidate(system, found[system.name], answered[system.name])
+            cost = _cost_of(system, request.threads)
+            one = _candidate(system, found[system.name], answered[system.name], cost)
             candidates.append(one)
-            notes += [f"{one.name}: {note}" for note in _notes_on(system, one, answered[system.name])]
+            notes += [f"{one.name}: {note}" for note in _notes_on(one, answered[system.name], cost)]
         told = {
             "collection": about(collection),
             "provenance": origin,
@@ -98,8 +99,9 @@ def _both(query_id: str, first: Answered, reranked: Answered) -> Ranking:
     return candidates.partly_reordered(values, kind=ScoreKind.UNKNOWN, stage="reranker", places=places)
 
 
-def _candidate(system: System, found: Mapping[str, Answer], answers: Mapping[str, Answered]) -> Candidate:
-    cost = _cost_of(system)
+def _candidate(
+    system: System, found: Mapping[str, Answer], answers: Mapping[str, Answered], cost: CostModel | None
+) -> Candidate:
     pairs = max(1, sum(answer.pairs for answer in answers.values()))
     tokens = max(1, round(sum(answer.tokens for answer in answers.values()) / pairs))
 
@@ -112,22 +114,20 @@ def _candidate(system: System, found: Mapping[str, Answer], answers: Mapping[str
     return Candidate.of(_model_of(system), answers, score_kind=kind.value, share_of=share_of)
 
 
-def _notes_on(system: System, one: Candidate, answers: Mapping[str, Answered]) -> list[str]:
+def _notes_on(one: Candidate, answers: Mapping[str, Answered], cost: CostModel | None) -> list[str]:
     degraded = [answer.degradations[0] for answer in answers.values() if answer.degradations]
     notes = [f"on {len(degraded)} of {len(answers)} queries {degraded[0]}"] if degraded else []
-    if len(one.depths) > 1 and _cost_of(system) is None:
+    if len(one.depths) > 1 and cost is None:
         notes.append(_PROPORTIONAL)
     return notes
 
 
-def _cost_of(system: System) -> CostModel | None:
+def _cost_of(system: System, threads: int) -> CostModel | None:
     """Return what was calibrated for a system's only model on this machine as it is now, if anything was."""
-    reranker = system.stages[-1].reranker
-    if len(system.stages) != 1 or not isinstance(reranker, Reranker):
+    reading = pointwise_of(system.stages[-1].reranker) if len(system.stages) == 1 else None
+    if reading is None:  # it gives an order only, so nothing could be calibrated
         return None
-    try:
-        fingerprint = reranker.fingerprint
-    except InputError:  # it gives an order only, so nothing could be calibrated
+    record = find(calibrations_folder(), fingerprint=reading.scorer.fingerprint, threads=threads or usable_cores())
+    if record is None or record.staleness(Machine.here()):
         return None
-    record = find(calibrations_folder(), fingerprint=fingerprint, threads=usable_cores())
-    return None if record is None or record.staleness(Machine.here()) else record.cost
+    return record.stored or record.cost  # what a bi-encoder reads comes from an index
