@@ -21,7 +21,6 @@ _TEXT = (
     " area money story fact month lot right study book eye job word business issue side kind head house service friend"
 )
 _WORDS = _TEXT.split()
-_QUERY = Query("which part of the system has to work at night")
 _QUERY_TOKENS = 10
 PAIRS = (1, 2, 4, 8, 16, 32, 64)
 TOKENS = (24, 60, 120, 180, 250, 400)
@@ -111,8 +110,9 @@ def _measured(
     documents = _documents(pairs, tokens, rng)
     if store is not None:
         documents = list(map(store, documents))
+    query = _query(rng)
     began = clock()
-    scores = scorer.score(_QUERY, documents)
+    scores = scorer.score(query, documents)
     latency = clock() - began
     return Measurement((_length(scores, tokens),) * pairs, max(latency, 1e-6))
 
@@ -122,6 +122,11 @@ def _length(scores: Scores, tokens: int) -> int:
     return round(counted / pairs) if counted and pairs else tokens + _QUERY_TOKENS + SPECIAL_TOKENS
 
 
+def _query(rng: random.Random) -> Query:
+    """Make another query, as every search asks one: a bi-encoder remembers the last."""
+    return Query(" ".join(rng.choices(_WORDS, k=_QUERY_TOKENS)))
+
+
 def _documents(pairs: int, tokens: int, rng: random.Random) -> list[Document]:
     """Make documents of different words, for equal ones would be scored once."""
     return [Document(" ".join(rng.choices(_WORDS, k=tokens)), str(place)) for place in range(pairs)]
@@ -129,8 +134,8 @@ def _documents(pairs: int, tokens: int, rng: random.Random) -> list[Document]:
 
 def _warmed_up(scorer: Scorer, rng: random.Random) -> CostModel:
     """Score a little without measuring; learn the streams, and the limits from a document that is far too long."""
-    scorer.score(_QUERY, _documents(8, 60, rng))
-    scores = scorer.score(_QUERY, _documents(1, 3000, rng))
+    scorer.score(_query(rng), _documents(8, 60, rng))
+    scores = scorer.score(_query(rng), _documents(1, 3000, rng))
     shape = CostModel(streams=_fact(scores, "streams"), length_step=_fact(scores, "length_step"))
     cuts = sorted({truncation.seen for truncation in scores.step.truncations})
     if not cuts:
