@@ -67,7 +67,7 @@ def test_a_sum_keeps_what_the_model_did_not_read_behind_it(collection: Path, tmp
 
 def test_without_judgements_only_changes_are_told(collection: Path) -> None:
     files = ["--queries", collection / "queries.jsonl", "--corpus", collection / "corpus.jsonl"]
-    arguments = ["advise", *files, "--first-stage", "bm25", "-m", MODEL, "--depth", 8, "--passages", 2]
+    arguments = ["advise", *files, "--first-stage", "bm25", "-m", MODEL, "--depth", 8, "--passages", 1]
     outcome = run(*arguments)
     assert outcome.code == 0, outcome.err
     assert "says nothing about quality" in outcome.out or "nobody can say whether reranking helps" in outcome.out

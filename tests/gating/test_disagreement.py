@@ -33,6 +33,8 @@ def test_the_sentence_makes_no_claim_of_quality() -> None:
     same = weak_verdict(changes(FIRST, {"m": {4: FIRST}}, passages=2))
     assert same.startswith("Reranking hardly touches the first 2: at most 0% of them change")
     assert "nothing about quality" in same
+    all_go_on = weak_verdict(changes(FIRST, {"m": {2: FIRST, 4: SWAPPED}}, passages=4))
+    assert all_go_on.startswith("All 4 candidates are among the first 4, whatever their order")
 
 
 def test_orders_of_other_queries_are_refused() -> None:

@@ -62,8 +62,13 @@ def changes(first: Orders, reranked: Mapping[str, Mapping[int, Orders]], *, pass
 
 
 def weak_verdict(found: Sequence[Changes]) -> str:
-    """Say in two sentences what may be concluded; never that a model is better."""
+    """Say in a sentence or two what may be concluded; never that a model is better."""
     most = min(found, key=lambda one: one.kept)
+    if (deepest := max(most.settled)) <= most.passages:
+        return (
+            f"All {deepest} candidates are among the first {most.passages}, whatever their order, so there is nothing"
+            " to tell without judgements; ask with a --depth above --passages."
+        )
     if most.kept >= UNTOUCHED:
         what = f"Reranking hardly touches the first {most.passages}: at most {1 - most.kept:.0%} of them change"
         return f"{what}, so it can gain little here. There are no judgements, so this says nothing about quality."
