@@ -82,7 +82,7 @@ def main(arguments: Sequence[str]) -> None:
     options = _options().parse_args(arguments)
     run = provenance("benchmarks.speed.budget", arguments)
     scorer = Watched(load_model(options.model))
-    cost = calibrate(scorer, seconds=options.calibrate).fit.cost if options.calibrate else probe(scorer)
+    cost = calibrate(scorer, seconds=options.calibrate).fit.cost if options.calibrate else probe(scorer)[0]
     budgeted = Budgeted([Level(scorer, cost, options.model)])
     requests: list[Request] = []
     for load in options.load:

@@ -104,7 +104,7 @@ class Remembering(Timed):
 
 def test_what_a_new_query_takes_is_a_part_of_the_cost() -> None:
     scorer = Remembering()
-    for cost in (calibrate(scorer, seconds=60, clock=scorer.clock).fit.cost, probe(scorer, clock=scorer.clock)):
+    for cost in (calibrate(scorer, seconds=60, clock=scorer.clock).fit.cost, probe(scorer, clock=scorer.clock)[0]):
         assert cost.p50_ms([73]) == pytest.approx(TRUE.p50_ms([73]) + 20, rel=0.05)
 
 
@@ -132,10 +132,18 @@ def test_no_shape_is_left_with_its_first_call_where_only_some_are_affordable() -
 
 def test_a_probe_is_roughly_right_after_a_moment() -> None:
     scorer = Timed()
-    cost = probe(scorer, clock=scorer.clock)
+    cost, stored = probe(scorer, clock=scorer.clock)
+    assert stored is None
     assert (cost.streams, cost.limit) == (2, 300)
     assert cost.p50_ms([80] * 10) == pytest.approx(TRUE.p50_ms([80] * 10), rel=0.3)
     assert scorer.now_ms < 1000
+
+
+def test_a_probe_tells_stored_documents_apart() -> None:
+    scorer, nothing = Timed(), DocumentVector("e", np.zeros(3, np.float32))
+    plain, stored = probe(scorer, clock=scorer.clock, store=lambda document: replace(document, vector=nothing))
+    assert stored is not None
+    assert stored.p50_ms([80] * 10) == pytest.approx(plain.p50_ms([80] * 10) / 2, rel=0.05)
 
 
 def test_any_scorer_can_be_calibrated_in_real_time() -> None:

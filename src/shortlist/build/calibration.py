@@ -88,8 +88,9 @@ def level_of(
     changes = record.staleness(Machine.here()) if record is not None else ()
     if record is not None and not changes:
         return Level(scorer, record.cost, name, stored=record.stored)
-    cost = probe(innermost(scorer)) if may_probe else None
+    inner = innermost(scorer)
+    cost, stored = probe(inner, store=store_of(inner)) if may_probe else (None, None)
     if record is None:
-        return Level(scorer, cost, name)
+        return Level(scorer, cost, name, stored=stored)
     note = f"the calibration of {name} is stale ({'; '.join(changes)}): run `shortlist calibrate {name}`"
-    return Level(scorer, cost, name, note)
+    return Level(scorer, cost, name, note, stored)

@@ -91,11 +91,23 @@ def calibrate(
     return Calibration(fit(plain, shape=shape), len(plain) + len(stored), seconds, kept)
 
 
-def probe(scorer: Scorer, *, clock: Clock = monotonic_ms, seed: int = 0) -> CostModel:
-    """Return a rough cost model from three short calls after a warm-up: a fixed part, and the rest by token."""
+def probe(
+    scorer: Scorer, *, clock: Clock = monotonic_ms, seed: int = 0, store: Store | None = None
+) -> tuple[CostModel, CostModel | None]:
+    """Return rough cost models from three short calls each after a warm-up: a fixed part, and the rest by token.
+
+    The first is of plain documents, the second, with a `store`, of stored ones.
+    """
     rng = random.Random(seed)
     shape = _warmed_up(scorer, rng)
-    few, many, again = (_measured(scorer, cell, clock, rng) for cell in ((1, 60), (8, 60), (8, 60)))
+    plain = _probed(scorer, shape, clock, rng)
+    return plain, None if store is None else _probed(scorer, shape, clock, rng, store)
+
+
+def _probed(
+    scorer: Scorer, shape: CostModel, clock: Clock, rng: random.Random, store: Store | None = None
+) -> CostModel:
+    few, many, again = (_measured(scorer, cell, clock, rng, store) for cell in ((1, 60), (8, 60), (8, 60)))
     longer = min(many.latency_ms, again.latency_ms)
     tokens_few, tokens_many = (shape.terms(one.lengths)[2] for one in (few, many))
     by_token = max(0.0, longer - few.latency_ms) / max(1, tokens_many - tokens_few) or longer / tokens_many
