@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from shortlist.types import Completion, Prompt
+
 from .running import run
 
 
@@ -29,6 +31,35 @@ def test_a_question_about_something_else_is_not_in_these_documents(indexed: Path
     assert told["chance"] < told["floor"]
     assert told["answer"] is None
     assert "not in these documents" in run("ask", "which enzyme splits lactose?", indexed, "--no-generate").out
+
+
+def test_a_budget_without_room_for_a_passage_is_no_missing_answer(indexed: Path) -> None:
+    outcome = run("ask", "how tall is the tower?", indexed, "--no-generate", "--context-tokens", "20")
+    assert outcome.code == 2
+    assert "not one word of a passage fits into 20 tokens of context" in outcome.err
+    assert "not in these documents" not in outcome.out
+
+
+def test_a_file_is_run_with_room_for_the_context_that_is_asked_for(
+    indexed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shortlist.build.generators.FACTORY", f"{__name__}:Roomy")
+    outcome = run("ask", "how tall is the tower?", indexed, "-g", "a.gguf", "--context-tokens", "9000")
+    assert outcome.code == 0, outcome.err
+    assert Roomy.context > 9000 + 256
+
+
+class Roomy:
+    """A model that remembers how much context it was loaded with."""
+
+    fingerprint = "roomy"
+    context = 0
+
+    def __init__(self, model: str, *, threads: int | None = None, context: int = 0) -> None:
+        Roomy.context = context
+
+    def generate(self, prompt: Prompt) -> Completion:
+        return Completion("It is 330 metres tall [1].")
 
 
 def test_a_real_model_answers_and_its_places_are_told(indexed: Path, gguf: Path) -> None:

@@ -144,5 +144,8 @@ def test_the_same_file_in_this_process_scores_as_the_server_does(gguf: Path, ser
     here, there = (scorer.score(QUERY, GIVEN.documents).values for scorer in (local, remote))
     assert here == pytest.approx(there, abs=0.3)  # llama.cpp rounds differently with what else is in its batch
     assert here.argmax() == there.argmax() == 1
+    small, long = load_language_model(str(gguf), context=256, threads=1), Prompt((Message("user", "word " * 400),))
     with pytest.raises(PromptTooLongError, match="exceeds the available context size"):
-        load_language_model(str(gguf), context=256, threads=1).generate(Prompt((Message("user", "word " * 400),)))
+        small.generate(long)
+    with pytest.raises(PromptTooLongError, match="exceeds the available context size"):
+        small.stream(long, print)

@@ -13,7 +13,7 @@ import numpy as np
 
 from shortlist.build.models import load_model
 from shortlist.calibration.maps import ScoreMap, map_of
-from shortlist.errors import GenerationError
+from shortlist.errors import GenerationError, InputError
 from shortlist.generation import CheckedAnswer, Context, Order, asked, checked, pack
 from shortlist.generation.packing import CountTokens, estimated_tokens
 from shortlist.generation.support import ScorerJudge
@@ -108,11 +108,13 @@ def answered(
     """Pack a ranking and let a generator answer its query from it, streamed to `write` where the generator can.
 
     Without a `floor` the packaged one holds. Nothing is generated when the best chance is below it.
-    Raises GenerationError when the generator does not answer.
+    Raises GenerationError when the generator does not answer, InputError for a budget without room for a passage.
     """
     known = packaged_floor()
     count, counting_note = _counter(generator)
     context = pack(ranking, budget=packing.budget, passages=packing.passages, order=packing.order, count_tokens=count)
+    if len(ranking) and not context.passages:
+        raise InputError(f"not one word of a passage fits into {packing.budget} tokens of context; give it more")
     chance = known.chance(ranking)
     least = known.floor if floor is None else floor
     notes = [*context.degradations, *counting_note]

@@ -31,6 +31,7 @@ from shortlist.protocols import Generator
 from shortlist.settings import Settings
 from shortlist.types import Query
 
+_AROUND = 1024  # tokens of a prompt besides passages and answer: rules, question, marks of the model's own
 _SPARE = 2  # how many ranked documents for each passage: near-duplicates of it count as one
 
 
@@ -88,7 +89,7 @@ def ask(
     given = {"generator": generator, "server": server, "depth": depth, "model": model}
     chosen = settings(**given, engine=engine, precision=precision, threads=threads)
     packing = Packing(context_tokens, passages, Order(order))
-    answering = _generator(chosen) if generate else None
+    answering = _generator(chosen, context=context_tokens + max_tokens + _AROUND) if generate else None
     found = max(chosen.top_k, passages * _SPARE)
     how: dict[str, Any] = {"where": within(path), "budgets": budget_ms is not None}
     with open_pipeline(ready_index(path, chosen), settings=chosen, **how) as pipeline:
@@ -108,13 +109,14 @@ def ask(
         print_text(errors_console(), f"note: {note}")
 
 
-def _generator(chosen: Settings) -> Generator:
+def _generator(chosen: Settings, *, context: int) -> Generator:
     if chosen.generator == "none":
         raise InputError(
             "nothing is named that could answer; give --generator model.gguf, or --generator NAME --server"
             " http://localhost:8000/v1 (or set them in shortlist.toml), or --no-generate for the passages alone"
         )
-    return load_generator(chosen.generator, server="" if chosen.server == "none" else chosen.server)
+    server = "" if chosen.server == "none" else chosen.server
+    return load_generator(chosen.generator, server=server, context=context)
 
 
 def _written(text: str) -> None:

@@ -5,12 +5,12 @@ The format: https://platform.openai.com/docs/api-reference/chat-streaming
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from shortlist.errors import GenerationError
-from shortlist.generators.chat import Json, chat_request
+from shortlist.generators.chat import Json, chat_request, unanswered
 from shortlist.types import Completion, Prompt
 
 Write = Callable[[str], None]
@@ -41,7 +41,8 @@ class Chunks:
 
     def _take(self, chunk: Json) -> None:
         if "error" in chunk:
-            raise GenerationError(f"the server stopped: {chunk['error']!s:.300}")
+            told = chunk["error"] if isinstance(chunk["error"], Mapping) else {"message": chunk["error"]}
+            raise unanswered("the server", str(told.get("message")), status=told.get("code"))
         try:
             choices = chunk["choices"]
             text = "".join(choice["delta"].get("content") or "" for choice in choices[:1])
