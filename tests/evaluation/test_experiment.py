@@ -193,7 +193,11 @@ def test_a_saved_evaluation_is_read_the_same(found: Evaluation, tmp_path: Path) 
     assert json.dumps(asdict(load(path))) == json.dumps(asdict(found))
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 99}', '{"format": 1}'])
+BARE = {"format": 1, **{key: {} for key in ("request", "collection", "provenance")}, "measures": []}
+OTHER = json.dumps({**BARE, "systems": [{"answers": []}], "comparisons": {}})
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": 99}', '{"format": 1}', OTHER])
 def test_a_file_that_is_no_saved_evaluation_is_refused(content: str, tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     path.write_text(content, encoding="utf-8")

@@ -129,6 +129,8 @@ def test_a_spelling_round_trips(text: str) -> None:
 
 
 def test_usual_other_names_are_understood_and_repetitions_dropped() -> None:
+    spaced = ["P(rel=2, judged_only=True)@10", "AP", "RBP(p=0.8, rel=1)", "P(rel=2)@5"]
+    assert [str(m) for m in parse_measures([" ".join(spaced)])] == spaced
     assert [str(m) for m in parse_measures(["MRR@10 MAP", "RR@10", "Recall@100", "P(rel=1)@5"])] == [
         "RR@10",
         "AP",

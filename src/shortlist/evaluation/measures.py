@@ -18,6 +18,7 @@ _OF_SUBTOPICS = {"alpha_nDCG", "alpha_DCG", "ERR_IA", "nERR_IA", "NRBP", "nNRBP"
 _ALIASES = {"NDCG": "nDCG", "MRR": "RR", "MAP": "AP", "Recall": "R", "Precision": "P", "alpha-nDCG": "alpha_nDCG"}
 _NEEDS_CUTOFF = {"R", "P"}
 _SPELLING = re.compile(r"(?P<name>(?:alpha-)?[A-Za-z_]\w*)(?:\((?P<options>[^()]*)\))?(?:@(?P<cutoff>\d+(?:\.\d+)?))?")
+_BETWEEN = re.compile(r"\s+(?![^()]*\))")  # a space in brackets parts nothing: P(rel=2, judged_only=True)@10
 _REL = re.compile(r"\s*rel\s*=\s*(\d+)\s*")
 
 
@@ -76,7 +77,8 @@ def parse_measure(text: str) -> Measure:
 
 def parse_measures(texts: Iterable[str]) -> tuple[Measure, ...]:
     """Read several spellings, each also a list parted by spaces; one that is there twice counts once."""
-    measures = tuple(dict.fromkeys(parse_measure(word) for text in texts for word in text.split()))
+    words = [word for text in texts for word in _BETWEEN.split(text) if word]
+    measures = tuple(dict.fromkeys(map(parse_measure, words)))
     if not measures:
         raise InputError(f"no measure was named; usual are {' '.join(DEFAULT)}")
     return measures

@@ -35,7 +35,7 @@ def load(path: Path) -> Evaluation:
         return _evaluation(values)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} is no saved evaluation ({type(error).__name__}: {error})") from error
