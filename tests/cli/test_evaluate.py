@@ -26,6 +26,24 @@ def test_systems_are_measured_saved_reported_and_replayed(collection: Path, tmp_
     assert (tmp_path / "again.html").is_file()
 
 
+def test_runs_of_ids_with_spaces_are_written_and_read(collection: Path, tmp_path: Path) -> None:
+    for name in ("corpus.jsonl", "qrels/test.tsv"):
+        text = (collection / name).read_text(encoding="utf-8")
+        (collection / name).write_text(text.replace("tower", "my tower"), encoding="utf-8")
+    first = run("evaluate", "-c", collection, "-s", "bm25@5", "--runs", "runs", "--json")
+    assert first.code == 0, first.err
+    again = run("evaluate", "-c", collection, "-s", "run:runs/1-bm25@5.jsonl", "--json")
+    assert again.json()["systems"][0]["values"] == first.json()["systems"][0]["values"]
+
+
+def test_a_folder_of_runs_that_cannot_be_made_is_known_before_anything_runs(collection: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("", encoding="utf-8")
+    outcome = run("evaluate", "-c", collection, "-s", "bm25@5", "--runs", "taken", "--index", "made")
+    assert outcome.code == 1
+    assert "taken" in outcome.err
+    assert not (tmp_path / "made").exists()
+
+
 def test_json_holds_every_querys_value(collection: Path) -> None:
     values = run("evaluate", "-c", collection, "-s", "bm25@5", "-m", "AP RR@5", "--sample", 2, "--json").json()
     assert values["measures"] == ["AP", "RR@5"]

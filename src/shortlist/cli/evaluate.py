@@ -89,6 +89,8 @@ def evaluate(
     if context.invoked_subcommand is not None:
         return
     _check_places(report or (), out)
+    if runs is not None:
+        runs.mkdir(parents=True, exist_ok=True)
     first = load(replay) if replay is not None else None
     found = _run(
         Request.from_dict(first.request) if first is not None else request_of(context.params, systems=_DEFAULT_SYSTEMS)
@@ -125,11 +127,10 @@ def _hand_over(
     for path in reports:
         _write_report(evaluation, path)
     if runs is not None:
-        runs.mkdir(parents=True, exist_ok=True)
         for place, one in enumerate(evaluation.systems, 1):
             ranked = Run(one.name, {query_id: answer.doc_ids for query_id, answer in one.answers.items()})
             label = re.sub(r"[^\w@.+-]+", "-", one.name).strip("-.")[:80]
-            write_run(runs / f"{place}-{label}.trec", ranked)
+            write_run(runs / f"{place}-{label}.{'trec' if ranked.fits_columns else 'jsonl'}", ranked)
     if as_json:
         print_json(asdict(evaluation))
     else:

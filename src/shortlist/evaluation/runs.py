@@ -40,6 +40,11 @@ class Run:
         """The file that it was read from, or its name."""
         return str(self.file or f"the run {self.name!r}")
 
+    @property
+    def fits_columns(self) -> bool:
+        """Whether a TREC file can hold its ids, which have no whitespace then; JSONL holds any."""
+        return all(one.split() == [one] for query_id, doc_ids in self.doc_ids.items() for one in (query_id, *doc_ids))
+
     def place(self, query_id: str, doc_id: str) -> str:
         """Say where a document stands, in words; the file is read again."""
         number = line_of(self.file, query_id, doc_id) if self.file is not None else 0
