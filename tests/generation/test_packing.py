@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from shortlist.errors import InputError
 from shortlist.generation import Order, asked, pack
+from shortlist.generation.merging import distinct
 from shortlist.generation.packing import estimated_tokens
 from shortlist.ingest.readers.jsonl import jsonl
 from shortlist.ingest.readers.text import plain
@@ -138,6 +139,8 @@ def test_near_duplicates_are_shown_once_and_remembered() -> None:
     context = pack(documents)
     assert [[s.doc_id for s in one.sources] for one in context.passages] == [["a", "c"], ["b"]]
     assert len(pack(documents, alike=1.0).passages) == 3
+    (first,) = distinct(documents, 1)  # what is not wanted is compared with nothing, what is like a wanted one is kept
+    assert [s.doc_id for s in first.sources] == ["a", "c"]
 
 
 def test_a_passage_that_does_not_fit_makes_room_for_a_smaller_one_and_that_is_said() -> None:

@@ -21,8 +21,8 @@ class Merged:
     rank: int
 
 
-def distinct(documents: Sequence[Document], *, alike: float = ALIKE) -> list[Merged]:
-    """Return documents, best first; one that is nearly like a better one is only among its sources.
+def distinct(documents: Sequence[Document], most: int, *, alike: float = ALIKE) -> list[Merged]:
+    """Return `most` documents, best first; one that is nearly like a better one is only among its sources.
 
     How alike two are is the Jaccard coefficient of their sets of three words in a row, in lower
     case (Broder 1997). Titles do not count.
@@ -31,10 +31,10 @@ def distinct(documents: Sequence[Document], *, alike: float = ALIKE) -> list[Mer
     for document in documents:
         shingles = _shingles(document.text)
         twins = next((sources for known, sources in kept if _jaccard(known, shingles) >= alike), None)
-        if twins is None:
-            kept.append((shingles, [document]))
-        else:
+        if twins is not None:
             twins.append(document)
+        elif len(kept) < most:
+            kept.append((shingles, [document]))
     return [Merged(sources[0], tuple(sources), rank) for rank, (_, sources) in enumerate(kept)]
 
 

@@ -41,7 +41,7 @@ def pack(
     if budget < 1 or passages < 1:
         raise InputError(f"a context needs a budget and a number of passages from 1; got {budget} and {passages}")
     documents = ranking.documents if isinstance(ranking, Ranking) else tuple(ranking)
-    wanted = distinct(documents, alike=alike)[:passages]
+    wanted = distinct(documents, passages, alike=alike)
     order = Order(order)
 
     def laid_out(chosen: Sequence[Merged]) -> tuple[ContextPassage, ...]:
