@@ -6,19 +6,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# [1], [1, 2], [1][2], [1-3] and what models make of them: [passage 1], 【1】; (1) is no citation
-_MARKS = (
-    r"[\[\uff3b\u3010]\s*(?:passages?\s*|source\s*|id\s*[=:]?\s*)?\"?\d{1,3}\"?"
-    r"(?:\s*(?:[,;\uff0c\u3001-]|\u2013|and)\s*\d{1,3})*\s*[\]\uff3d\u3011]"
-)
+# [1], [1, 2], [1][2], [1-3] and what models make of them: [passage 1, source 2], [id="1"], 【1】; (1) is no citation
+_MARK = r"(?:(?:passages?|sources?|id)\s*[=:]?\s*)?\"?\d{1,3}\"?"
+_MARKS = rf"[\[\uff3b\u3010]\s*{_MARK}(?:\s*(?:[,;\uff0c\u3001-]|\u2013|and)\s*{_MARK})*\s*[\]\uff3d\u3011]"
 _CITATION = re.compile(_MARKS, re.IGNORECASE)
 _RANGE = re.compile(r"(\d{1,3})\s*[-\u2013]\s*(\d{1,3})|(\d{1,3})")
 _ROW = rf"{_MARKS}(?:[^\S\n]*(?:[,;][^\S\n]*)?{_MARKS})*"
-_CLOSED = r"[\"')\u2019\u201d*]*"
-# A stop behind a single letter ends nothing (U.S., e.g.) unless a citation follows. A sentence takes the citations
-# behind its stop with it, also those that stand alone on the next lines; with text behind them they belong to that.
+_CLOSED = r"[\"')\u2019\u201c\u201d\u00bb\u300d\u300f\uff09*]*"
+_DENSE = "\u3002\uff01\uff1f"  # the stops of scripts written without spaces
+# A stop behind a single letter (U.S., e.g.), or in quotes without spaces, ends nothing unless a citation follows. A
+# sentence takes the citations behind its stop with it, also those that stand alone on the next lines; with text behind
+# them they belong to that.
 _END = re.compile(
-    rf"(?:(?:(?<!\b[^\W\d_])\.|[!?\u2026]){_CLOSED}|\.{_CLOSED}(?=[^\S\n]*{_MARKS})|(?<!\n)(?=\n))"
+    rf"(?:(?:(?<!\b[^\W\d_])\.|[!?\u2026]){_CLOSED}|[{_DENSE}](?![\u300d\u300f\uff09])"
+    rf"|[.{_DENSE}]{_CLOSED}(?=[^\S\n]*{_MARKS})|(?<!\n)(?=\n))"
     rf"(?:[^\S\n]*{_ROW})?(?:[^\S\n]*\n\s*{_ROW}(?=[^\S\n]*(?:\n|\Z)))*",
     re.IGNORECASE,
 )
@@ -42,7 +43,7 @@ def cited(answer: str) -> Iterator[Cited]:
     start = 0
     for found in _END.finditer(answer):
         end = found.end()
-        if answer[end : end + 1].isspace() and _says_something(answer[start:end]):
+        if (answer[end : end + 1].isspace() or answer[found.start()] in _DENSE) and _says_something(answer[start:end]):
             yield from _sentence(answer, start, end)
             start = end
     yield from _sentence(answer, start, len(answer))
