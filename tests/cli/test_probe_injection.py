@@ -10,7 +10,8 @@ from .running import run
 
 def test_the_command_reports_every_kind_and_reads_cases(tmp_path: Path) -> None:
     file = tmp_path / "cases.jsonl"
-    file.write_text(json.dumps({"query": "tall tower", "documents": ["a tall tower", "a cat"]}) + "\n", "utf-8")
+    case = {"query": "tall tower", "documents": ["a tall tower", "a cat\u2028that sleeps"]}
+    file.write_text(json.dumps(case, ensure_ascii=False) + "\n", "utf-8-sig")
     outcome = run("probe-injection", "--kind", "lexical", "--file", file, "--json")
     rows = {row["attack"]: row for row in outcome.json()["lexical"]}
     assert rows["query repeated"] == {
@@ -28,7 +29,7 @@ def test_the_command_reports_every_kind_and_reads_cases(tmp_path: Path) -> None:
     [
         (["--kind", "llm-listwise"], "needs a language model"),
         (["--kind", "nonsense"], "no scorer of kind"),
-        (["--file", "missing.jsonl"], "cannot read"),
+        (["--file", "missing.jsonl"], "missing.jsonl is missing"),
     ],
 )
 def test_what_cannot_be_probed_is_said(arguments: list[str], reason: str) -> None:
@@ -43,4 +44,5 @@ def test_a_bad_file_of_cases_is_named(content: str, tmp_path: Path) -> None:
     file.write_text(content, "utf-8")
     outcome = run("probe-injection", "--kind", "lexical", "--file", file)
     assert outcome.code == 2
-    assert "cases.jsonl must hold lines of" in outcome.err
+    assert "cases.jsonl, line 1: " in outcome.err
+    assert "; write " in outcome.err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ from shortlist.build.reranker import Reranker
 from shortlist.cli.options import Json, settings
 from shortlist.cli.output import console, print_json
 from shortlist.errors import InputError
+from shortlist.evaluation.files import at, read_objects
 from shortlist.scorers.injection import Lift, probe
 from shortlist.scorers.injection_cases import built_in_cases
 from shortlist.scorers.registry import reranker_kinds
@@ -53,7 +53,7 @@ def probe_injection(
 
     Example:  shortlist probe-injection --kind llm-listwise --llm qwen3 --server http://localhost:8000/v1
     """
-    cases = built_in_cases() if file is None else _cases(file)
+    cases = built_in_cases() if file is None else [_case(file, *line) for line in read_objects(file)]
     found: dict[str, list[Lift]] = {}
     for name in kind or [""]:
         found[name or "default"] = probe(_reranker(name, model, llm, server, api_key, bare), cases)
@@ -84,15 +84,11 @@ def _packaged(kind: str, default: str) -> str:
     return {"cross-encoder": "shortlist-minilm-l6", "bi-encoder": "all-minilm-l6-v2"}.get(kind, default)
 
 
-def _cases(file: Path) -> list[Ranking]:
+def _case(file: Path, number: int, row: dict[str, Any]) -> Ranking:
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines if line.strip()]
-        return [Ranking.in_order(Query.of(row["query"]), documents_of(row["documents"])) for row in rows]
-    except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}") from error
-    except (ValueError, LookupError, TypeError) as error:
-        raise InputError(f'{file} must hold lines of {{"query": ..., "documents": [...]}}: {error!s}') from error
+        return Ranking.in_order(Query.of(row["query"]), documents_of(row["documents"]))
+    except (LookupError, InputError) as error:
+        raise at(file, number, f"holds no case ({error})", 'write {"query": ..., "documents": [...]}') from error
 
 
 def _table(name: str, lifts: list[Lift]) -> Table:
