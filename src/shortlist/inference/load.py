@@ -303,7 +303,8 @@ def _exported(folder: ModelFolder, weights: str, head: Head) -> Path:
     out = _exports(weights, head)
     with _EXPORTING:
         if not (out / "model.onnx").is_file():
-            export_onnx(folder.path, out, head=head, weights="float32")  # fp16 would move logits by some thousandths
+            # fp16 would move logits by some thousandths; weights in a file of their own are mapped, and never copied
+            export_onnx(folder.path, out, head=head, weights="float32", largest_single_file=0)
     return out / "model.onnx"
 
 
