@@ -275,6 +275,22 @@ def test_a_broken_model_folder_names_the_file(tmp_path: Path) -> None:
             load_engine(str(tmp_path), head="classification", engine=engine)
 
 
+def test_an_adapter_is_refused_with_what_to_do_beside_the_weights_of_a_whole_model_too(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "BAAI/bge-reranker-base"}))
+    for write in (lambda: None, lambda: write_classifier(tmp_path)):
+        write()
+        with pytest.raises(UnsupportedModelError, match=r"adapter of BAAI/bge-reranker-base.*merge_and_unload"):
+            find_model(tmp_path)
+
+
+def test_a_graph_under_another_name_is_named(tmp_path: Path) -> None:
+    folder = write_classifier(tmp_path / "model")
+    (folder / "onnx").mkdir()
+    (folder / "model.safetensors").rename(folder / "onnx" / "model_quantized.onnx")
+    with pytest.raises(ModelNotFoundError, match=r"onnx/model_quantized.onnx, which is there, copy it to model.onnx"):
+        load_engine(str(folder), head="classification")
+
+
 def test_a_model_folder_elsewhere_gives_the_same_scores(tmp_path: Path) -> None:
     packaged = find_packaged(CROSS_ENCODER)
     assert packaged is not None

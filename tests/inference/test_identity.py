@@ -53,3 +53,14 @@ def test_a_copy_of_a_packaged_model_is_the_same_model_and_with_another_tokenizer
     tokenizer["normalizer"]["lowercase"] = False
     (copy / "tokenizer.json").write_text(json.dumps(tokenizer))
     assert find_model(str(copy)).fingerprint().partition("@")[2] != packaged.fingerprint().partition("@")[2]
+
+
+@pytest.mark.parametrize("data", ["model.onnx.data", "model.onnx_data"])
+def test_weights_that_stand_beside_their_graph_count(data: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.onnx").write_bytes(b"the graph of both")
+    found = set()
+    for weights in (b"one", b"other"):
+        (tmp_path / data).write_bytes(weights)
+        found.add(find_model(str(tmp_path)).fingerprint())
+    assert len(found) == 2

@@ -26,7 +26,7 @@ from shortlist.inference.tokens import Tokenizer
 from shortlist.weights import extra_of, find_packaged, packaged_models
 
 _READY_MADE = ("model.onnx", "onnx/model.onnx", "openvino_model.xml", "openvino/openvino_model.xml")
-_WEIGHTS = {".onnx", ".safetensors", ".bin", ".xml"}
+_WEIGHTS = {".onnx", ".onnx_data", ".data", ".safetensors", ".bin", ".xml"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +226,11 @@ def on_hub(name: str, *, revision: str | None = None) -> tuple[str, str | None]:
 
 
 def _opened(name: str, folder: Path) -> ModelFolder:
+    if (adapter := folder / "adapter_config.json").is_file():
+        raise UnsupportedModelError(
+            f"{folder} holds an adapter of {read_json(adapter, dict).get('base_model_name_or_path')}, which is not"
+            " applied here; merge it (peft: merge_and_unload), save the whole model with its tokenizer, and give that"
+        )
     if not (folder / "config.json").is_file():
         raise ModelNotFoundError(f"{folder} has no config.json, so it is no model folder")
     check_complete(folder)

@@ -91,7 +91,8 @@ class Tokenizer:
             content = file.read_bytes()
         except FileNotFoundError as error:
             raise ModelNotFoundError(
-                f"there is no tokenizer.json in {file.parent}; a model folder needs one"
+                f"there is no tokenizer.json in {file.parent}; transformers writes one:"
+                " AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
             ) from error
         fingerprint = hashlib.sha256(content).hexdigest()[:16]
         with _LOADING:

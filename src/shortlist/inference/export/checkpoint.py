@@ -41,7 +41,9 @@ class Checkpoint:
                 f"{folder} holds only pickled weights ({pickled[0]}), which can run code when they are read;"
                 " save the model as safetensors first"
             )
-        raise ModelNotFoundError(f"{folder} holds no model.safetensors; fetch the model's weights into it")
+        graphs = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.onnx"))
+        hint = f" (to use {graphs[0]}, which is there, copy it to model.onnx)" if graphs else ""
+        raise ModelNotFoundError(f"{folder} holds no model.safetensors; fetch the model's weights into it{hint}")
 
     def find(self, name: str, *, prefix: str) -> Stored | None:
         """Return a tensor under its name with or without the prefix, modern or legacy."""
