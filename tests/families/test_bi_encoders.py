@@ -75,6 +75,22 @@ def test_a_scorer_prompts_the_query_and_the_documents_each_in_their_way(tmp_path
     assert scores.step.truncations[0].seen == scorer.encoder.room  # the prompt takes room from the document
 
 
+def test_a_byte_level_vocabulary_reads_prompt_and_text_in_one(tmp_path: Path) -> None:
+    zoo = importlib.import_module("families.zoo")
+    zoo.classifier("ModernBert", zoo.modernbert_tokenizer, "[PAD]", local_attention=16)(tmp_path / "base")
+    zoo.transformers().ModernBertModel.from_pretrained(tmp_path / "base").save_pretrained(tmp_path / "base")
+    original = sentence_transformers.SentenceTransformer(str(tmp_path / "base"), prompts=PROMPTS, device="cpu")
+    original.save(str(tmp_path / "model"))
+    scorer = Cosine.load(str(tmp_path / "model"), engine="onnxruntime")
+    expected = {
+        role: original.encode(TEXTS[:3], prompt=PROMPTS[role.value], normalize_embeddings=True) for role in Role
+    }
+    for role in Role:
+        np.testing.assert_allclose(scorer.encoder.encode(TEXTS[:3], role=role), expected[role], atol=2e-5)
+    scores = scorer.score(Query(TEXTS[0]), [Document(text, str(i)) for i, text in enumerate(TEXTS[:3])])
+    np.testing.assert_allclose(scores.values, expected[Role.DOCUMENT] @ expected[Role.QUERY][0], atol=2e-5)
+
+
 def test_other_prompts_are_another_encoder(tmp_path: Path) -> None:
     published(tmp_path / "with", pooling="mean", prompts=PROMPTS)
     published(tmp_path / "without", pooling="mean")

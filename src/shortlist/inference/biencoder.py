@@ -65,10 +65,11 @@ class BiEncoder:
     ) -> None:
         self._engine = engine
         self._max_length = max_length
-        self._prompts = {role: _leading(engine.tokenizer, text) for role, text in (prompts or {}).items() if text}
+        self._said = {role: text for role, text in (prompts or {}).items() if text}
+        self._prompts = {role: _leading(engine.tokenizer, text) for role, text in self._said.items()}
         self.fingerprint = f"{fingerprint}:mean:{max_length}"
         if self._prompts:
-            said = json.dumps({role.value: text for role, text in sorted((prompts or {}).items()) if text})
+            said = json.dumps({role.value: text for role, text in sorted(self._said.items())})
             self.fingerprint += f":{hashlib.sha256(said.encode()).hexdigest()[:8]}"
         self.dimension = dimension
 
@@ -125,15 +126,26 @@ class BiEncoder:
         """Return unit vectors `[texts, dimension]` in input order."""
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
-        return self.encode_ids(self._engine.tokenizer.encode(texts), role=role)
+        prompt = self._said.get(role, "")
+        return self._read(self._engine.tokenizer.encode([prompt + text for text in texts]))
 
     def encode_ids(self, ids: Sequence[Ids], *, role: Role = Role.DOCUMENT) -> Vectors:
         """Return unit vectors `[texts, dimension]` of texts that are token ids already; at least one is needed."""
-        template, prompt = self._engine.tokenizer.single, self._prompts.get(role, _NOTHING)
-        room = self._room_for(role)
-        inputs: list[ModelInput] = [
-            template.build(np.concatenate([prompt, one[:room]]) if len(prompt) else one[:room], one[:0]) for one in ids
-        ]
+        prompt = self._prompts.get(role, _NOTHING)
+        return self._read([np.concatenate([prompt, one]) for one in ids] if len(prompt) else ids)
+
+    def takes_ids(self, *, role: Role = Role.DOCUMENT) -> bool:
+        """Whether `encode_ids` gives what `encode` gives: not where the prompt's last blank is of a text's first token.
+
+        That is so in byte-level vocabularies (ModernBERT, RoBERTa).
+        """
+        alone, whole = self._engine.tokenizer.encode(["a", self._said.get(role, "") + "a"])
+        return np.array_equal(np.concatenate([self._prompts.get(role, _NOTHING), alone]), whole)
+
+    def _read(self, ids: Sequence[Ids]) -> Vectors:
+        template = self._engine.tokenizer.single
+        room = max(0, self._max_length - template.overhead)
+        inputs: list[ModelInput] = [template.build(one[:room], one[:0]) for one in ids]
         return self._engine.run(inputs)
 
     @property

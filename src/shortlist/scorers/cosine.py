@@ -138,8 +138,14 @@ class Cosine:
             if vector is not None:
                 vectors[place] = vector
         if missing:
-            vectors[missing] = self._encoder.encode_ids([ids[place] for place in missing])
+            vectors[missing] = self._fresh([documents[p] for p in missing], [ids[p] for p in missing])
         return vectors, [vector is None for vector in stored]
+
+    def _fresh(self, documents: Sequence[Document], ids: Sequence[Ids]) -> Vectors:
+        are_cut = any(one.tokens is not None and not one.tokens.is_whole for one in documents)  # as was asked for
+        if are_cut or self._encoder.takes_ids():
+            return self._encoder.encode_ids(ids)
+        return self._encoder.encode([one.full_text for one in documents], role=Role.DOCUMENT)
 
 
 def read_map(file: Path) -> Vectors:
