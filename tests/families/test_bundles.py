@@ -23,7 +23,8 @@ from shortlist.errors import CorruptModelError, InputError, ModelNotFoundError, 
 from shortlist.inference.complete import check_complete
 from shortlist.inference.hub import stored_folder
 from shortlist.inference.models import find_model
-from shortlist.types import Document, Query
+from shortlist.settings import DEFAULT_ENCODER
+from shortlist.types import Document, Query, ScoreKind
 
 from .tiny import make_tensors, write_classifier, write_colbert, write_json, write_modules, write_tensors
 
@@ -71,6 +72,54 @@ def test_nothing_is_overwritten(bundle: Path, tmp_path: Path) -> None:
     unpack(bundle, folder=tmp_path / "there")
     with pytest.raises(InputError, match="is there already"):
         unpack(bundle, folder=tmp_path / "there")
+
+
+def trained(folder: Path) -> Path:
+    """What `shortlist train` leaves: a cross-encoder with exits, beside a cosine through a query map."""
+    write_classifier(folder)
+    write_tensors(folder / "exit_heads.safetensors", {"exit.1.classifier.weight": np.ones((1, 32), np.float32)})
+    np.save(folder / "query_map.npy", np.eye(384, dtype=np.float32))
+    cosine = {"kind": "bi-encoder", "model": DEFAULT_ENCODER, "weight": 2.0, "query_map": "query_map.npy"}
+    own = {"kind": "cross-encoder", "model": ".", "weight": 1.0}
+    write_json(folder / "card.json", {"name": folder.name, "kind": "blend", "parts": [own, cosine]})
+    return folder
+
+
+def test_a_trained_blend_is_packed_with_all_that_is_its_own_and_found_by_its_name(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    folder = trained(tmp_path / "here" / "tuned")
+    for file in ("model.xml", "model.bin"):
+        (folder / "int8").mkdir(exist_ok=True)
+        (folder / "int8" / file).write_text("calibrated")
+    pack([str(folder)], tmp_path / "bundle.tar")
+    there = unpack(tmp_path / "bundle.tar")["tuned"]
+    missing = {file.relative_to(folder) for file in folder.rglob("*")} - {
+        f.relative_to(there) for f in there.rglob("*")
+    }
+    assert not missing
+    scores = [load_model(name, precision="fp32").score(QUERY, DOCUMENTS) for name in (str(folder), "tuned")]
+    assert scores[0].kind is ScoreKind.WEIGHTED_SUM
+    np.testing.assert_array_equal(scores[0].values, scores[1].values)
+
+
+def test_a_query_map_alone_is_packed_with_its_card(tmp_path: Path) -> None:
+    folder = trained(tmp_path / "here" / "mapped")
+    for file in ("config.json", "model.safetensors", "tokenizer.json"):
+        (folder / file).unlink()
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    write_json(folder / "card.json", card | {"parts": card["parts"][1:]})
+    pack([str(folder)], tmp_path / "bundle.tar")
+    unpack(tmp_path / "bundle.tar")
+    np.testing.assert_array_equal(
+        load_model("mapped").score(QUERY, DOCUMENTS).values, load_model(str(folder)).score(QUERY, DOCUMENTS).values
+    )
+
+
+def test_a_folder_below_the_home_is_read_as_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    trained(tmp_path / "tuned")
+    assert load_model("~/tuned").score(QUERY, DOCUMENTS).kind is ScoreKind.WEIGHTED_SUM
 
 
 def leftovers(folder: Path) -> list[str]:

@@ -26,6 +26,8 @@ from shortlist.weights import find_packaged
 
 _MANIFEST, _FORMAT, _LARGEST_MANIFEST = "manifest.json", 1, 10_000_000
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_CARDS = ("card.json", "static.json")  # of what `shortlist` makes itself, which may need no config.json
+_FILES = (*MODEL_FILES, "query_map.npy", "table.npy", "exit_heads.safetensors", "int8/model.*")
 _OWN = "shortlist.json"  # in a model's folder: under which name it was fetched
 _BLOCK = 1 << 20
 
@@ -66,7 +68,7 @@ def pack(names: Sequence[str], bundle: Path) -> tuple[Bundled, ...]:
     A model is named as in `find_model`. Raises InputError for a packaged one, which every install
     has, and ModelError when the file cannot be written.
     """
-    models = [(_bundled_name(name), find_model(name).path) for name in names]
+    models = [(_bundled_name(name), _folder_of(name)) for name in names]
     if len({name for name, _ in models}) < len(models):
         raise InputError(f"a model is named twice: {', '.join(name for name, _ in models)}")
     bundled = tuple(Bundled(name, _checksums(path)) for name, path in models)
@@ -179,11 +181,19 @@ def _bundled_name(name: str) -> str:
     return on_hub(name)[0]
 
 
+def _folder_of(name: str) -> Path:
+    folder = Path(name).expanduser()
+    if (folder / "config.json").is_file() or not any((folder / card).is_file() for card in _CARDS):
+        return find_model(name).path
+    check_complete(folder)
+    return folder
+
+
 def _checksums(folder: Path) -> dict[str, tuple[int, str]]:
     found: dict[str, tuple[int, str]] = {}
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         relative = file.relative_to(folder).as_posix()
-        if relative != _OWN and any(fnmatch(relative, pattern) for pattern in MODEL_FILES):
+        if relative != _OWN and any(fnmatch(relative, pattern) for pattern in _FILES):
             with file.open("rb") as stream:
                 found[relative] = (file.stat().st_size, _sha256(stream))
     return found

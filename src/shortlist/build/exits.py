@@ -13,7 +13,7 @@ from shortlist.build.models import blend_parts, load_model, load_part
 from shortlist.errors import CorruptModelError, InputError, UnsupportedModelError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.inference.export.stages import exit_layers
-from shortlist.inference.models import find_model
+from shortlist.inference.models import find_model, name_of
 from shortlist.pipeline.cheap_first import CheapFirst
 from shortlist.protocols import Reranker, Scorer
 from shortlist.scorers.asked_of import innermost
@@ -60,7 +60,7 @@ def load_exits(
     Without margins nothing is dropped. Raises InputError for margins of another model, UnsupportedModelError for a
     model that knows nothing before the last layer, or where not just one cross-encoder is read beside cheap parts.
     """
-    margins = None if where is None else read_margins(where)
+    name, margins = name_of(name), None if where is None else read_margins(where)
     if where == PACKAGED and name != DEFAULT_MODEL:
         raise InputError(
             f"the packaged margins are of {DEFAULT_MODEL}, not of {name}; fit some with `shortlist exits`, or leave"

@@ -119,6 +119,7 @@ def blend_parts(name: str, *, kind: str | None = None) -> list[dict[str, Any]]:
     """Return the parts that a blend's card names, packaged or of `shortlist train`; of another model, none."""
     if kind not in {None, "blend"}:
         return []
+    name = name_of(name)
     packaged = find_packaged(name)
     if packaged is not None:
         return [dict(part) for part in packaged.card["parts"]] if packaged.card["kind"] == "blend" else []

@@ -168,13 +168,20 @@ _LIMITS = (
 
 
 def name_of(model: str | os.PathLike[str]) -> str:
-    """Return a model's name, or its folder's path, as text; raises InputError for an empty one."""
+    """Return a model's name, or its folder's path, as text: of what was unpacked under a name of its own, its path.
+
+    Raises InputError for an empty one.
+    """
     name = os.fspath(model)
     if not name:
         raise InputError(
             "a model's name is empty; give one that `shortlist models` lists, a folder, or a repository 'owner/name'"
         )
-    return name
+    folder = Path(name).expanduser()
+    is_known = folder.is_dir() or find_packaged(name) is not None or find_entry(name) is not None
+    if not is_known and "/" not in name and stored_folder(name).is_dir():
+        return str(stored_folder(name))
+    return str(folder) if name.startswith("~") else name
 
 
 def find_model(
