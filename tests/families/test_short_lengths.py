@@ -45,6 +45,11 @@ def test_a_padding_id_below_zero_is_none(tmp_path: Path) -> None:
     assert find_model(str(write_classifier(tmp_path, pad_token_id=-1))).pad_id == 0
 
 
+def test_robertas_positions_start_behind_its_own_padding_where_none_is_declared(tmp_path: Path) -> None:
+    folder = write_classifier(tmp_path, model_type="xlm-roberta", max_position_embeddings=98, pad_token_id=None)
+    assert find_model(folder).max_length == 96
+
+
 @pytest.mark.parametrize("max_length", [0, -1, True, 1.5, "512"])
 def test_a_length_that_is_none_is_refused_for_every_model_before_it_is_loaded(max_length: object) -> None:
     message = r"max_length must be a whole number of tokens from 1.*; got " + re.escape(repr(max_length))

@@ -52,7 +52,8 @@ class ModelFolder:
         limits = [self._json(file).get(key) for file, key in _LIMITS]
         positions = int(self.config.get("max_position_embeddings", 512))
         if self.config.get("model_type") in {"roberta", "xlm-roberta", "camembert", "mpnet"}:
-            positions -= int(self.config.get("pad_token_id") or 0) + 1  # their positions start behind the padding id
+            padding = self.config.get("pad_token_id")
+            positions -= 2 if padding is None else int(padding) + 1  # their positions start behind the padding id
         return min([positions, *(int(limit) for limit in limits if isinstance(limit, int) and limit > 0)])
 
     @property
