@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from families.tiny import Tensors, write_tensors
+from families.tiny import Tensors, write_classifier, write_tensors
 from shortlist.inference.identity import content_hash
 from shortlist.inference.models import find_model
 from shortlist.settings import DEFAULT_ENCODER
@@ -63,4 +63,25 @@ def test_weights_that_stand_beside_their_graph_count(data: str, tmp_path: Path) 
     for weights in (b"one", b"other"):
         (tmp_path / data).write_bytes(weights)
         found.add(find_model(str(tmp_path)).fingerprint())
+    assert len(found) == 2
+
+
+def test_files_that_are_never_used_do_not_count(tmp_path: Path) -> None:
+    folder = write_classifier(tmp_path)
+    alone = find_model(folder).fingerprint()
+    (folder / "onnx").mkdir()
+    for file in ("onnx/model_quantized.onnx", "pytorch_model.bin", "training_args.bin"):
+        (folder / file).write_bytes(b"another form of the same")
+    assert find_model(folder).fingerprint() == alone
+    (folder / "onnx/model.onnx").write_bytes(b"this one would be taken")
+    assert find_model(folder).fingerprint() != alone
+
+
+def test_pickled_weights_count_where_there_are_no_others(tmp_path: Path) -> None:
+    folder = write_classifier(tmp_path)
+    (folder / "model.safetensors").unlink()
+    found = set()
+    for weights in (b"one", b"other"):
+        (folder / "pytorch_model.bin").write_bytes(weights)
+        found.add(find_model(folder).fingerprint())
     assert len(found) == 2

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from shortlist.errors import CorruptModelError, InputError, ModelError, ShortlistError
 from shortlist.inference.complete import check_complete
-from shortlist.inference.hub import MODEL_FILES, fetch, stored_folder
+from shortlist.inference.hub import MODEL_FILES, OWN_FILES, fetch, stored_folder
 from shortlist.inference.models import find_model, on_hub
 from shortlist.inference.modules import read_json
 from shortlist.weights import find_packaged
@@ -27,7 +27,6 @@ from shortlist.weights import find_packaged
 _MANIFEST, _FORMAT, _LARGEST_MANIFEST = "manifest.json", 1, 10_000_000
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _CARDS = ("card.json", "static.json")  # of what `shortlist` makes itself, which may need no config.json
-_FILES = (*MODEL_FILES, "query_map.npy", "table.npy", "exit_heads.safetensors", "int8/model.*")
 _OWN = "shortlist.json"  # in a model's folder: under which name it was fetched
 _BLOCK = 1 << 20
 
@@ -193,7 +192,7 @@ def _checksums(folder: Path) -> dict[str, tuple[int, str]]:
     found: dict[str, tuple[int, str]] = {}
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         relative = file.relative_to(folder).as_posix()
-        if relative != _OWN and any(fnmatch(relative, pattern) for pattern in _FILES):
+        if relative != _OWN and any(fnmatch(relative, pattern) for pattern in (*MODEL_FILES, *OWN_FILES)):
             with file.open("rb") as stream:
                 found[relative] = (file.stat().st_size, _sha256(stream))
     return found

@@ -14,13 +14,14 @@ MODEL_FILES = (
     "*.json",
     "artifact.metadata",
     "model.onnx*",
-    "onnx/model.onnx",
-    "onnx/model.onnx_data",
+    "onnx/model.onnx*",
     "openvino_model.*",
     "openvino/openvino_model.*",
     "model*.safetensors",
     "[0-9]*_*/model.safetensors",
 )
+# What `shortlist` itself writes into a model's folder.
+OWN_FILES = ("query_map.npy", "table.npy", "exit_heads.safetensors", "int8/model.*")
 SETTINGS_FILES = ("*.json",)
 CODE_FILES = ("*.py",)
 

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from shortlist.errors import (
     UnsupportedModelError,
 )
 from shortlist.inference.complete import check_complete
-from shortlist.inference.hub import CODE_FILES, MODEL_FILES, SETTINGS_FILES, fetch, is_hub_id, stored_folder
+from shortlist.inference.hub import CODE_FILES, MODEL_FILES, OWN_FILES, SETTINGS_FILES, fetch, is_hub_id, stored_folder
 from shortlist.inference.identity import content_hash
 from shortlist.inference.modules import Module, read_json, read_modules
 from shortlist.inference.tokens import Tokenizer
@@ -139,13 +140,14 @@ class ModelFolder:
         """Identify the model by name and a hash of its weights and its tokenizer; see `content_hash`.
 
         What `config.json` says of loose weights (windows, epsilons, heads) is part of it; a ready-made graph holds it.
+        Files that are never used (quantised variants, pickles beside safetensors) are not read.
         """
         digest = hashlib.sha256()
         for module in self.modules:  # the same weights behind another pooling are another model
             digest.update(json.dumps([module.kind, dict(module.settings)], sort_keys=True).encode())
         if not self.has_token_types:
             digest.update(b"no token types")
-        files = [file for file in self.path.rglob("*") if _tells(file) and file.is_file()]
+        files = [file for file in self.path.rglob("*") if self._counts(file) and file.is_file()]
         if any(file.suffix in {".safetensors", ".bin"} for file in files):
             digest.update(json.dumps(dict(self.config), sort_keys=True).encode())
         for file in sorted(files):
@@ -153,12 +155,14 @@ class ModelFolder:
             digest.update(f"{place}:{self.checksums.get(place) or content_hash(file)};".encode())
         return f"{self.path.name if Path(self.name).is_dir() else self.name}@{digest.hexdigest()[:12]}"
 
+    def _counts(self, file: Path) -> bool:
+        pickles = () if (self.path / "model.safetensors").is_file() else ("pytorch_model*.bin",)
+        place = file.relative_to(self.path).as_posix()
+        is_used = any(fnmatch(place, pattern) for pattern in (*MODEL_FILES, *OWN_FILES, *pickles))
+        return is_used and (file.suffix in _WEIGHTS or file.name == "tokenizer.json")
+
     def _json(self, file: str) -> Mapping[str, Any]:
         return _read_json(self.path / file) if (self.path / file).is_file() else {}
-
-
-def _tells(file: Path) -> bool:
-    return file.suffix in _WEIGHTS or file.name == "tokenizer.json"
 
 
 _LIMITS = (
