@@ -310,6 +310,12 @@ def test_html_is_decoded_as_it_declares(tmp_path: Path) -> None:
     assert documents(run(tmp_path))[0].text == "Привет"
 
 
+@pytest.mark.parametrize("charset", ["undefined", "no-such", "hex", "utf-16"])
+def test_html_that_declares_nonsense_is_read_all_the_same(tmp_path: Path, charset: str) -> None:
+    write(tmp_path / "a.html", f"<meta charset='{charset}'><p>café!".encode("windows-1252"))
+    assert documents(run(tmp_path))[0].text == "café!"
+
+
 @pytest.mark.parametrize(("name", "read"), [("a.xhtml", ["text"]), ("a.html", [])])
 def test_a_page_is_xml_by_its_name(tmp_path: Path, name: str, read: list[str]) -> None:
     write(tmp_path / name, "<html><head><script src='a.js'/></head><p>text</p></html>")

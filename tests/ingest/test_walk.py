@@ -43,6 +43,13 @@ def test_gitignore_files_are_honoured_at_every_level(tmp_path: Path) -> None:
     assert sources(tmp_path / "build", base=tmp_path) == ["build/x.md"], "a named folder is taken"
 
 
+def test_lines_of_a_gitignore_file_that_mean_nothing_are_passed_over(tmp_path: Path) -> None:
+    write(tmp_path / ".gitignore", "\ufeff*.txt\n!\n\\\n[z-a]\n*.rst\n")
+    for name in ["a.txt", "a.md", "a.rst"]:
+        write(tmp_path / name, "text")
+    assert sources(tmp_path, base=tmp_path) == ["a.md"]
+
+
 def test_a_file_that_is_named_is_taken_whatever_it_is_called(tmp_path: Path) -> None:
     write(tmp_path / ".gitignore", "*.md\n")
     named = [write(tmp_path / name, "text") for name in [".hidden.md", "data.json", "page.xyz"]]

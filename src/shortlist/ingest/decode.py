@@ -100,7 +100,7 @@ def _decode_anyhow(data: bytes, encoding: str, declared: str) -> tuple[str, tupl
     if encoding == "utf-8-sig" and not _LETTER.search(replaced):
         guesses.append("windows-1252")
     for guess in guesses:
-        with suppress(LookupError, UnicodeDecodeError):  # an unknown or a wrong guess: on to the next
+        with suppress(LookupError, UnicodeError):  # an unknown or a wrong guess: on to the next
             return data.decode(guess), (Problem(0, f"not UTF-8; read as {guess}"),)
     count = replaced.count(REPLACEMENT)
     return replaced, (Problem(0, f"{count} invalid byte sequences ({encoding}) were replaced by U+FFFD"),)

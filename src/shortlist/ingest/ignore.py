@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,10 +29,11 @@ class IgnoreRules:
     def within(self, folder: Path) -> IgnoreRules:
         """Return the rules in force in a folder below; a file that cannot be read has none."""
         try:
-            lines = (folder / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines()
+            lines = (folder / ".gitignore").read_text(encoding="utf-8-sig", errors="replace").splitlines()
         except OSError:
             return self
-        return IgnoreRules(((folder.absolute(), GitIgnoreSpec.from_lines(lines)), *self.specs))
+        spec = GitIgnoreSpec.from_lines(filter(_is_pattern, lines))
+        return IgnoreRules(((folder.absolute(), spec), *self.specs))
 
     def ignores(self, path: Path, *, is_folder: bool) -> bool:
         """Tell whether `path`, an entry of the folder, is left out; the innermost rule that matches decides."""
@@ -40,3 +42,12 @@ class IgnoreRules:
             if (decision := spec.check_file(name).include) is not None:
                 return decision
         return False
+
+
+def _is_pattern(line: str) -> bool:
+    """Tell whether a line means something; git passes over the others, such as a lone `!`."""
+    try:
+        GitIgnoreSpec.from_lines([line])
+    except (ValueError, re.error):
+        return False
+    return True
