@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from shortlist.ingest.events import Fingerprint, Plan
 from shortlist.ingest.walk import FoundFile
@@ -27,18 +28,32 @@ def plan(
     unchanged = tuple(source for source, is_same in is_unchanged.items() if is_same)
     touched = tuple(source for source, is_same in is_unchanged.items() if not is_same)
     gone = known.keys() - {file.source for file in found}
-    roots, held = tuple(roots), tuple(held)
-    removed = tuple(sorted(s for s in gone if is_below(s, roots) and not is_below(s, held)))
+    searched, kept = _folders(roots), _folders(held)  # sets: there may be as many of one as of the other
+    removed = tuple(sorted(s for s in gone if _is_below(s, searched) and not _is_below(s, kept)))
     to_read = frozenset(added + touched)
     return Plan(added, touched, unchanged, removed, sum(file.size for file in found if file.source in to_read))
 
 
 def is_below(source: str, roots: Iterable[str]) -> bool:
     """Tell whether a source is one of the roots or lies below one; '' is the root of all relative sources."""
+    return _is_below(source, _folders(roots))
+
+
+def _is_below(source: str, folders: frozenset[str]) -> bool:
+    return not folders.isdisjoint(_above(source))
+
+
+def _folders(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(name and name.rstrip("/") + "/" for name in names)
+
+
+def _above(source: str) -> Iterator[str]:
+    """Yield the source and what it lies below, as `_folders` has them."""
     is_absolute = source.startswith("/") or source[1:3] == ":/"
-    return any(
-        source == root or (source.startswith(root.rstrip("/") + "/") if root else not is_absolute) for root in roots
-    )
+    if not is_absolute:
+        yield ""
+    inside = source.rstrip("/") + "/"
+    yield from (inside[: slash.end()] for slash in re.finditer("/", inside))
 
 
 def _is_unchanged(file: FoundFile, known: Fingerprint, recipe: str) -> bool:
