@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -242,6 +243,18 @@ def test_optimizing_changes_no_ranking(
     with Index.open(tmp_path / "i", encoder=encoder) as index:
         assert (index.count(), index.recovery, index.vector_search) == (1201, "", vector_search)
         assert "x" in found(index, "extra")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a folder in use cannot be moved")
+def test_an_index_whose_folder_was_moved_says_so_and_loses_nothing(tmp_path: Path) -> None:
+    with Index.create(tmp_path / "here") as index:
+        index.upsert([Document("apple", "1")])
+        (tmp_path / "here").rename(tmp_path / "there")
+        with pytest.raises(StoreError, match="look whether its folder is still there"):
+            index.upsert([Document("pear", "2")])
+        assert found(index, "apple pear") == {"1"}
+    with Index.open(tmp_path / "there") as index:
+        assert found(index, "apple pear") == {"1"}
 
 
 def test_an_index_optimized_after_changes_scores_words_as_a_fresh_one(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from shortlist.errors import IndexLockedError
+from shortlist.errors import IndexLockedError, StoreError
 
 Mode = Literal["shared", "exclusive"]
 
@@ -26,17 +26,12 @@ class ProcessLock:
         self._held: sqlite3.Connection | None = None
 
     def acquire(self, mode: Mode, *, timeout_s: float = 0.0) -> None:
-        """Take the lock, waiting at most `timeout_s`. Raises IndexLockedError when others keep it."""
-        access = "mode=rwc" if mode == "exclusive" else "mode=ro"
-        if mode == "shared" and not self._path.exists():
-            self._path.touch()
-        connection = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?{access}",
-            uri=True,
-            timeout=timeout_s,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+        """Take the lock, waiting at most `timeout_s`. Raises IndexLockedError when others keep it, StoreError."""
+        try:
+            connection = self._opened(mode, timeout_s)
+        except (OSError, sqlite3.OperationalError) as error:
+            advice = "look whether its folder is still there and may be written"
+            raise StoreError(f"cannot open the lock {self._path} ({error}); {advice}") from error
         try:
             connection.execute("BEGIN EXCLUSIVE" if mode == "exclusive" else "BEGIN")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
@@ -44,6 +39,12 @@ class ProcessLock:
             connection.close()
             raise IndexLockedError(f"{self._path} is held by another process ({error})") from error
         self._held = connection
+
+    def _opened(self, mode: Mode, timeout_s: float) -> sqlite3.Connection:
+        if mode == "shared" and not self._path.exists():
+            self._path.touch()
+        address = f"{self._path.absolute().as_uri()}?mode={'rwc' if mode == 'exclusive' else 'ro'}"
+        return sqlite3.connect(address, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
 
     def release(self) -> None:
         """Give the lock back; nothing happens when it is not held."""

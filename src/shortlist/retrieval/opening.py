@@ -250,7 +250,7 @@ def _private_folder(undo: contextlib.ExitStack) -> Path:
 def _sweep_copies() -> None:
     """Remove the copies of readers that were killed: nobody holds their lock."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_COPY_PREFIX}*"):
-        with contextlib.suppress(OSError, IndexLockedError):
+        with contextlib.suppress(OSError, StoreError):
             if time.time() - folder.stat().st_mtime > 60 and (folder / "lock").exists():
                 with ProcessLock(folder / "lock").held("exclusive"):
                     shutil.rmtree(folder, ignore_errors=True)
