@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+import qdrant_edge as qdrant
 
 from shortlist.errors import CorruptIndexError, IndexMismatchError, IndexNotFoundError, StorageFullError
 from shortlist.retrieval import BM25, Index
@@ -63,6 +64,17 @@ def test_an_unreadable_shard_of_an_interrupted_writer_is_made_again(folder: Path
     (folder / "shard" / "edge_config.json").write_text("{")
     with Index.open(folder, encoder=HashingEncoder()) as index:
         assert "unreadable: 60 documents" in index.recovery
+        assert len(BM25(index).retrieve(Query("shared"), depth=99)) == 60
+
+
+def test_a_shard_whose_making_was_interrupted_is_made_again(folder: Path) -> None:
+    shutil.rmtree(folder / "shard")
+    (folder / "shard.seal").unlink()
+    vectors = {"dense": qdrant.EdgeVectorParams(64, qdrant.Distance.Cosine)}
+    # what is there before the fields are named by which documents are found
+    qdrant.EdgeShard.create(str(folder / "shard"), qdrant.EdgeConfig(vectors=vectors, wal_enabled=False)).close()
+    with Index.open(folder, encoder=HashingEncoder()) as index:
+        assert "were unreadable: 60 documents" in index.recovery
         assert len(BM25(index).retrieve(Query("shared"), depth=99)) == 60
 
 

@@ -92,11 +92,16 @@ class Shard:
         _check_space(path, max(0, _hole_bytes(path) - _SPARE_BYTES))
         try:
             with _translated(path):
-                return cls(qdrant.EdgeShard.load(str(path)), path, dimension=dimension)
+                raw = qdrant.EdgeShard.load(str(path))
+                has_fields = raw.info().payload_schema.keys() >= {"text", "terms"}
         except StorageFullError:
             raise
         except StoreError as error:
             raise CorruptIndexError(f"the search engine cannot read {path}: {error}") from error
+        if not has_fields:  # documents would go in, and no search find them
+            raw.close()
+            raise CorruptIndexError(f"making the search engine's files in {path} was interrupted")
+        return cls(raw, path, dimension=dimension)
 
     def upsert(self, entries: Sequence[Entry]) -> None:
         """Add points, replacing those of the same id. Raises StorageFullError before anything is written."""
