@@ -16,7 +16,7 @@ from shortlist.errors import InputError, ModelError, OverloadedError, SettingsEr
 from shortlist.server.explaining import parts_of
 from shortlist.server.keys import Key, find_key, new_key, read_keys
 from shortlist.server.metrics import Metrics
-from shortlist.server.models.asked import Ask, Served
+from shortlist.server.models.asked import Ask, Load, Served
 from shortlist.server.models.pool import RETRY_MS, ModelPool
 from shortlist.server.models.queued import QueuedModel
 from shortlist.server.published import shown_scores
@@ -176,6 +176,14 @@ def test_models_are_loaded_at_first_use_and_put_away_when_memory_is_short() -> N
 
     asyncio.run(use())
     assert loads == ["a", "b", "b"]
+
+
+def test_what_a_model_that_was_put_away_had_to_do_is_not_told_for_ever() -> None:
+    metrics = Metrics()
+    metrics.loads = lambda: {"a": Load(7, 700, 1000.0)}
+    assert b'shortlist_queue_pairs{model="a"} 7.0' in metrics.text()
+    metrics.loads = dict
+    assert b'{model="a"}' not in metrics.text()
 
 
 def test_every_use_of_a_model_is_announced_while_it_is_in_memory() -> None:

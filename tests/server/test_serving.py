@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import logging
 import socket
@@ -377,6 +378,13 @@ def test_a_bad_body_is_the_clients_mistake(server: Running, body: Any) -> None:
     answer = server.ask(OWN, body, method="POST")
     assert answer.status == 400
     assert answer.json["error"]["message"]
+
+
+def test_a_packed_body_is_named_as_such(server: Running) -> None:
+    packed = gzip.compress(json.dumps(own(["iron"])).encode())
+    answer = server.ask(OWN, packed, headers={"Content-Encoding": "gzip"})
+    assert answer.status == 400
+    assert "packed (gzip)" in answer.json["error"]["message"]
 
 
 def test_text_that_is_no_valid_unicode_is_ranked_all_the_same(server: Running) -> None:

@@ -73,6 +73,8 @@ class Metrics:
 
     def text(self) -> bytes:
         """Return everything in the text format."""
+        for gauge in (self._waiting, self._backlog, self._pace):
+            gauge.clear()  # of models that were put away
         for model, load in self.loads().items():
             self._waiting.labels(model).set(load.pairs)
             self._backlog.labels(model).set(load.tokens)
