@@ -22,7 +22,7 @@ from shortlist.scorers.pointwise import Pointwise
 from shortlist.server.faults import TooLargeError
 from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.models.queued import QueuedModel
-from shortlist.server.models.reading import portions
+from shortlist.server.models.reading import portions, read, reader_of
 from shortlist.server.models.whole import WholeModel
 from shortlist.types import QUERY_CUT, Deadline, Document, Query, Ranking, Truncation
 
@@ -70,6 +70,20 @@ def test_a_wrapped_scorer_reads_what_was_cut_as_asked_and_keeps_it_apart(scorer:
     assert [one.score for one in whole] == pytest.approx([one.score for one in expected], abs=0.05)
     assert not any(step.truncations for step in whole.trace.steps)
     assert abs(cut[0].score - whole[0].score) > 0.5
+
+
+@pytest.mark.parametrize("how", ["head", "head+tail", "passages-max", "passages-80"])
+@pytest.mark.parametrize("words", [2, 600], ids=["query", "long query"])
+def test_pairs_count_the_tokens_that_are_read_of_them(how: str, words: int) -> None:
+    scorer = load_model("shortlist-minilm-l6", long_documents=how)
+    query, documents = Query("tower " * words), [Document("iron " * count, str(count)) for count in (5, 700)]
+    lengths = read(reader_of(scorer), query, documents, Cuts()).lengths
+    assert list(lengths) == [scorer.score(query, [one]).step.counts["tokens"] for one in documents]
+
+
+def test_a_pair_that_is_cut_as_asked_keeps_room_for_its_document_beside_a_long_query(scorer: Scorer) -> None:
+    found = read(reader_of(scorer), Query("tower " * 600), [Document("iron " * 600, "d")], Cuts(pair_tokens=512))
+    assert list(found.lengths) == [512]
 
 
 def test_a_request_that_cannot_be_queued_leaves_nothing_behind() -> None:
@@ -121,6 +135,9 @@ class Read(Overlap):
 
     def room(self, query: Query) -> int:
         return 100
+
+    def tokens_read(self, query: Query, lengths: Sequence[int]) -> list[int]:
+        return [4 + min(length, 100) for length in lengths]
 
 
 MANY = [f"tall {place}" for place in range(200)]

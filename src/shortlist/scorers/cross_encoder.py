@@ -14,7 +14,7 @@ from shortlist.inference.engine import Engine, Inferred
 from shortlist.inference.load import load_engine
 from shortlist.inference.session import Output, Precision
 from shortlist.inference.tokens import Tokenizer
-from shortlist.passages.windows import LongDocuments, best_of
+from shortlist.passages.windows import LongDocuments, best_of, windows
 from shortlist.protocols import Group
 from shortlist.scorers.lengths import check_length, limit_of
 from shortlist.scorers.pairs import Readings, query_ids, read_pairs
@@ -111,6 +111,15 @@ class CrossEncoder:
         how = self._long_documents
         asked, _ = query_ids(self.tokenizer, self._asked(query), max_length=self._max_length, long_documents=how)
         return self._max_length - self.tokenizer.pair.overhead - len(asked)
+
+    def tokens_read(self, query: Query, lengths: Sequence[int]) -> list[int]:
+        """How many tokens are read of a query's pairs with documents of so many, in all readings of each."""
+        room, how = self.room(query), self._long_documents
+        beside = self._max_length - room
+        if how is LongDocuments.ERROR:
+            return [beside + min(length, room) for length in lengths]
+        readings = [windows(length, room, how) for length in lengths]
+        return [sum(beside + sum(b - a for a, b in spans) for spans in one) for one in readings]
 
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one logit a document, `[documents]` in input order."""

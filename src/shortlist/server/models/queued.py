@@ -73,12 +73,11 @@ class QueuedModel:
 
     @property
     def max_length(self) -> int | None:
-        """The tokens of a pair that are read."""
+        """The tokens of a pair that are read at a time."""
         if self._reader is None:
             return None
         query = Query("a")
-        tokenizer = self._reader.tokenizer
-        return self._reader.room(query) + tokenizer.pair.overhead + len(tokenizer.encode([query.text])[0])
+        return self._reader.room(query) + self._reader.tokens_read(query, [0])[0]
 
     @property
     def load(self) -> Load:

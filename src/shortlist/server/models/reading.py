@@ -30,7 +30,11 @@ class Reader(Protocol):
         ...
 
     def room(self, query: Query) -> int:
-        """How many tokens of a document are read beside a query."""
+        """How many tokens of a document are read beside a query, at a time."""
+        ...
+
+    def tokens_read(self, query: Query, lengths: Sequence[int]) -> Sequence[int]:
+        """How many tokens are read of a query's pairs with documents of so many, in all readings of each."""
         ...
 
 
@@ -95,9 +99,10 @@ def read(reader: Reader | None, query: Query, documents: Sequence[Document], cut
         return Read(documents, pair_lengths(query, documents))
     tokenizer = reader.tokenizer
     whole = tokenizer.ids_of(documents)
-    overhead = tokenizer.pair.overhead + len(tokenizer.encode([query.text])[0])
-    kept = [_cut(ids, cuts, overhead=overhead, room=reader.room(query)) for ids in whole] if cuts.is_asked else whole
-    room = max(1, reader.room(query))
+    kept = whole
+    if cuts.is_asked:
+        beside, room = reader.tokens_read(query, [0])[0], reader.room(query)
+        kept = [_cut(ids, cuts, beside=beside, room=room) for ids in whole]
     truncations = tuple(
         Truncation(d.doc_id, len(ids), len(all_ids))
         for d, ids, all_ids in zip(documents, kept, whole, strict=True)
@@ -106,7 +111,7 @@ def read(reader: Reader | None, query: Query, documents: Sequence[Document], cut
     carried = tokenizer.carried(documents, kept)
     if truncations:
         carried = [_marked(document, len(ids)) for document, ids in zip(carried, whole, strict=True)]
-    return Read(carried, [overhead + min(len(ids), room) for ids in kept], truncations)
+    return Read(carried, reader.tokens_read(query, [len(ids) for ids in kept]), truncations)
 
 
 def _marked(document: Document, total: int) -> Document:
@@ -117,7 +122,7 @@ def _marked(document: Document, total: int) -> Document:
     return replace(document, tokens=replace(tokens, is_whole=False))
 
 
-def _cut(ids: Ids, cuts: Cuts, *, overhead: int, room: int) -> Ids:
-    limits = [cuts.document_tokens, None if cuts.pair_tokens is None else max(1, cuts.pair_tokens - overhead)]
+def _cut(ids: Ids, cuts: Cuts, *, beside: int, room: int) -> Ids:
+    limits = [cuts.document_tokens, None if cuts.pair_tokens is None else max(1, cuts.pair_tokens - beside)]
     limit = min([limit for limit in limits if limit is not None] + ([room] if cuts.keeps_end else []))
     return ids[-limit:] if cuts.keeps_end else ids[:limit]
