@@ -17,6 +17,7 @@ import pytest
 
 from server.fakes import Overlap
 from server.running import Running, running, state_with, waited_for
+from shortlist.build.models import load_model
 from shortlist.errors import ScoreError
 from shortlist.server.keys import new_key, read_keys
 from shortlist.server.metrics import Metrics
@@ -291,6 +292,17 @@ def test_a_document_that_is_too_long_keeps_the_end_that_was_asked_for(side: str,
         refused = {"query": "iron", "truncate": False}
         assert server.ask("/tei/rerank", {**refused, "texts": documents}).status == 413
         assert server.ask(OWN, {**refused, "documents": documents}).status == 413
+
+
+def test_what_may_not_be_cut_is_named_when_it_has_to_be() -> None:
+    long, short = "tower " * 600, "iron"
+    with running(state_with({"reads": load_model("shortlist-minilm-l6")})) as server:
+        for query, document, what in ((long, short, "the query"), (short, long, "document 0")):
+            own_answer = server.ask(OWN, {"query": query, "documents": [document], "truncate": False})
+            tei = server.ask("/tei/rerank", {"query": query, "texts": [document], "truncate": False})
+            assert (own_answer.status, tei.status) == (400, 422)
+            assert own_answer.json["error"]["message"].startswith(f"{what} has 600 tokens, of which the model reads")
+            assert tei.json["error"] == own_answer.json["error"]["message"]
 
 
 def test_no_other_model_is_asked_what_is_too_large() -> None:

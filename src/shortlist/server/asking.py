@@ -16,7 +16,7 @@ from shortlist.server.models.waiting import within
 from shortlist.server.notes import Notes
 from shortlist.server.settings import ServeSettings
 from shortlist.server.state import State
-from shortlist.types import Document, Query, Ranking, Step
+from shortlist.types import QUERY_CUT, Document, Query, Ranking, Step
 from shortlist.wire import Fault
 
 
@@ -71,6 +71,16 @@ def _cut(document: Document, most: int, *, keeps_end: bool) -> Document:
     room = max(0, most - len(title) - 1) if title else most
     text = document.text[-room:] if keeps_end and room else document.text[:room]
     return replace(document, text=text, title=title)
+
+
+def check_whole(ranking: Ranking) -> None:
+    """Raise RefusedError for a text that was cut, where the client said that none must be."""
+    for one in (cut for step in ranking.trace.steps for cut in step.truncations):
+        what = "the query" if one.doc_id == QUERY_CUT else f"document {one.doc_id}"
+        raise RefusedError(
+            Fault.INVALID,
+            f"{what} has {one.total} tokens, of which the model reads {one.seen}; shorten it, or let it be truncated",
+        )
 
 
 def served_name(state: State, asked: str, notes: Notes) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from shortlist.server.asking import candidates_of, ranked, served_name
+from shortlist.server.asking import candidates_of, check_whole, ranked, served_name
 from shortlist.server.bodies import read_json
 from shortlist.server.explaining import METHOD, parts_of, weighed, without_each
 from shortlist.server.faults import RefusedError, reason_of
@@ -74,8 +74,8 @@ async def _answer(state: State, name: str, ask: Ask, asked: OwnRequest, notes: N
     if asked.min_score is not None:
         ranking = ranking.at_least(asked.min_score, kind=asked.score_kind, given=ask.candidates.stage)
         notes.degradations += [note for note in ranking.trace.degradations if note not in notes.degradations]
-    if not asked.truncate and any(step.truncations for step in ranking.trace.steps):
-        raise RefusedError(Fault.INVALID, "a document is longer than the model reads; shorten it, or let it be cut")
+    if not asked.truncate:
+        check_whole(ranking)
     made = encode_ranking(ranking, asked.documents, returns_documents=asked.returns_documents)
     apart = _apart(notes)
     for place, item in enumerate(ranking.items[: asked.explain]):

@@ -8,16 +8,15 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shortlist.server.asking import candidates_of, ranked, served_name
+from shortlist.server.asking import candidates_of, check_whole, ranked, served_name
 from shortlist.server.bodies import check_body, parsed, read_body
-from shortlist.server.faults import RefusedError
 from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.notes import Notes
 from shortlist.server.published import shown_scores
 from shortlist.server.replies import budget_of, json_reply, notes_of, state_of, until_gone
 from shortlist.server.telling_apart import dialect_of, possible
 from shortlist.types import Document, Ranking
-from shortlist.wire import Dialect, Fault, RerankRequest, RerankResponse, RerankResult, Usage
+from shortlist.wire import Dialect, RerankRequest, RerankResponse, RerankResult, Usage
 
 _UNIT = 100  # documents of one query that Cohere bills together
 
@@ -51,24 +50,13 @@ async def rerank(request: Request) -> Response:
     )
     ranking = await until_gone(request, ranked(state, name, ask, notes))
     if asked.truncate is False:
-        _check_whole(ranking)
+        check_whole(ranking)
     response = _response(dialect, asked, ranking, notes)
     return json_reply(dialect.encode_response(response), headers=_headers(dialect, ranking, asked))
 
 
 def _cuts(asked: RerankRequest) -> Cuts:
     return Cuts(asked.max_document_tokens, asked.max_pair_tokens, asked.truncation_side == "left")
-
-
-def _check_whole(ranking: Ranking) -> None:
-    """Refuse what had to be cut, for a client that said it must not be."""
-    for step in ranking.trace.steps:
-        for one in step.truncations:
-            raise RefusedError(
-                Fault.INVALID,
-                f"document {one.doc_id} has {one.total} tokens, of which the model reads {one.seen};"
-                " shorten it, or let it be truncated",
-            )
 
 
 def _response(dialect: Dialect, asked: RerankRequest, ranking: Ranking, notes: Notes) -> RerankResponse:
