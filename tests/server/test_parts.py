@@ -233,6 +233,26 @@ def test_a_broken_model_is_not_loaded_again_and_again() -> None:
     assert loads == ["broken", "broken"]
 
 
+@pytest.mark.parametrize("why", [InputError("no address"), OSError("no address")], ids=["settings", "system"])
+def test_a_model_that_cannot_be_loaded_is_no_mistake_of_whoever_asks(why: Exception) -> None:
+    async def load(name: str) -> Served:
+        raise why
+
+    async def use() -> None:
+        pool = ModelPool(["a"], load)
+        told = [await _failure(pool) for _ in range(3)]
+        assert [str(error) for error in told] == ["a cannot be loaded: no address"] * 3
+        assert len({id(error) for error in told}) == 3, "one that is raised again and again has ever longer a traceback"
+
+    asyncio.run(use())
+
+
+async def _failure(pool: ModelPool) -> ModelError:
+    with pytest.raises(ModelError) as failed:
+        await leased(pool, "a")
+    return failed.value
+
+
 def test_a_reload_that_fails_leaves_the_model_that_was_there() -> None:
     healthy = [True]
 

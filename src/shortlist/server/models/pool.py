@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -31,8 +32,8 @@ class _Slot:
     entry: _Entry | None = None
     filling: asyncio.Task[None] | None = None
     waiting: int = 0  # requests that are about to use it
-    failed_ms: float = float("-inf")
-    failure: ModelError | None = None
+    failed_ms: float = -math.inf
+    failure: Exception | None = None
 
 
 class ModelPool:
@@ -131,17 +132,20 @@ class ModelPool:
                 if slot.filling is None or slot.filling.done():
                     slot.filling = asyncio.create_task(self._fill(slot, name))
                 await asyncio.shield(slot.filling)  # who leaves stops no loading: the next request needs it
+                if slot.entry is None and slot.failure is not None:
+                    raise ModelError(f"{name} cannot be loaded: {slot.failure}") from slot.failure
             return slot.entry
         finally:
             slot.waiting -= 1
 
     async def _fill(self, slot: _Slot, name: str) -> None:
         async with slot.lock:
-            if slot.entry is not None:
+            if slot.entry is not None or self._clock() - slot.failed_ms < RETRY_MS:
                 return
-            if slot.failure is not None and self._clock() - slot.failed_ms < RETRY_MS:
-                raise slot.failure
-            slot.entry = await self._loaded(slot, name)
+            try:
+                slot.entry = await self._loaded(slot, name)
+            except Exception:  # the slot keeps it, for everybody who waits
+                return
             slot.entry.used_ms = self._clock()
             self._make_room(name)
 
@@ -149,10 +153,10 @@ class ModelPool:
         before = self._resident()
         try:
             served = await self._load(name)
-        except ModelError as error:
+        except Exception as error:  # of any kind: it is no mistake of whoever asks
             slot.failed_ms, slot.failure = self._clock(), error
             raise
-        slot.failure = None
+        slot.failed_ms, slot.failure = -math.inf, None
         return _Entry(served, max(0, self._resident() - before))
 
     def _make_room(self, name: str) -> None:
