@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -45,6 +46,29 @@ def test_an_answer_becomes_a_completion() -> None:
 
 def test_an_answer_without_text_is_an_empty_one() -> None:
     assert completion_of(chat_answer(None), with_logprobs=False).text == ""
+
+
+def test_text_that_stands_beside_thoughts_is_the_answer() -> None:
+    answer = chat_answer(None)
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "maybe [1]"}]}
+    said = [{"type": "text", "text": text} for text in ("[2] > ", "[1]")]
+    answer["choices"][0]["message"]["content"] = [thought, *said]
+    assert completion_of(answer, with_logprobs=False).text == "[2] > [1]"
+
+
+@pytest.mark.parametrize("usage", ["7", -7, math.nan, [7], None])
+def test_usage_that_is_no_count_costs_no_answer(usage: Any) -> None:
+    told = {"prompt_tokens": usage, "completion_tokens": 3}
+    completion = completion_of(chat_answer("Yes", usage=told), with_logprobs=False)
+    assert (completion.text, completion.prompt_tokens, completion.completion_tokens) == ("Yes", 0, 3)
+
+
+@pytest.mark.parametrize("content", [7, {"text": "x"}, ["x"], [{"type": "text", "text": 7}]])
+def test_content_that_is_no_text_is_an_error(content: Any) -> None:
+    answer = chat_answer(None)
+    answer["choices"][0]["message"]["content"] = content
+    with pytest.raises(GenerationError, match="no chat completion"):
+        completion_of(answer, with_logprobs=False)
 
 
 @pytest.mark.parametrize("answer", [{}, {"choices": []}, {"choices": [{}]}, {"choices": "x"}, {"choices": None}])

@@ -5,6 +5,7 @@ The format: https://platform.openai.com/docs/api-reference/chat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -55,7 +56,7 @@ def chat_request(prompt: Prompt) -> dict[str, Any]:
 
 
 def completion_of(answer: Json, *, with_logprobs: bool) -> Completion:
-    """Read an answer; an absent text is an empty one, absent usage counts 0.
+    """Read an answer; an absent text is an empty one, and usage that is absent or no number counts 0.
 
     Raises GenerationError when it is no chat completion, or lacks log probabilities that were asked for.
     """
@@ -64,9 +65,9 @@ def completion_of(answer: Json, *, with_logprobs: bool) -> Completion:
         usage = answer.get("usage") or {}
         logprobs = tuple(_token(entry) for entry in (choice.get("logprobs") or {}).get("content") or ())
         completion = Completion(
-            choice["message"].get("content") or "",
-            int(usage.get("prompt_tokens") or 0),
-            int(usage.get("completion_tokens") or 0),
+            text_of(choice["message"].get("content")),
+            count_of(usage, "prompt_tokens"),
+            count_of(usage, "completion_tokens"),
             choice.get("finish_reason") == "length",
             logprobs,
         )
@@ -78,6 +79,21 @@ def completion_of(answer: Json, *, with_logprobs: bool) -> Completion:
             " choose a method that reads the answer's text instead"
         )
     return completion
+
+
+def text_of(content: Any) -> str:
+    """Return a message's text, also where it stands in parts beside what the model thought, as with Mistral's."""
+    if isinstance(content, list):
+        return "".join(part["text"] for part in content if part["type"] == "text")
+    if content is not None and not isinstance(content, str):
+        raise TypeError(f"content of {type(content).__name__}")
+    return content or ""
+
+
+def count_of(usage: Json, name: str) -> int:
+    """Return a count of tokens, 0 where none is told."""
+    told = usage.get(name)
+    return int(told) if isinstance(told, int | float) and 0 < told < math.inf else 0
 
 
 def unanswered(name: str, reason: str, *, status: int | None = None) -> GenerationError:

@@ -84,7 +84,7 @@ class OpenAIEndpoint:
         answer = self._told(lambda: self._create(resource, key, request))
         if not hasattr(answer, "to_dict"):
             raise GenerationError(f"{self.fingerprint} answered what is no JSON object: {answer!r:.200}")
-        told: Json = answer.to_dict()
+        told: Json = answer.to_dict(warnings=False)
         return told
 
     def _create(self, resource: Any, key: str, request: Json) -> Any:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shortlist.errors import GenerationError
-from shortlist.generators.chat import Json, chat_request, unanswered
+from shortlist.generators.chat import Json, chat_request, count_of, text_of, unanswered
 from shortlist.types import Completion, Prompt
 
 Write = Callable[[str], None]
@@ -45,7 +45,7 @@ class Chunks:
             raise unanswered("the server", str(told.get("message")), status=told.get("code"))
         try:
             choices = chunk["choices"]
-            text = "".join(choice["delta"].get("content") or "" for choice in choices[:1])
+            text = "".join(text_of(choice["delta"].get("content")) for choice in choices[:1])
             self.is_cut |= any(choice.get("finish_reason") == "length" for choice in choices[:1])
             self.usage.update(chunk.get("usage") or {})
         except (LookupError, TypeError, AttributeError) as error:
@@ -58,5 +58,5 @@ class Chunks:
         """Return the whole answer; raises what went wrong on the way."""
         if self.failure is not None:
             raise self.failure
-        read, wrote = (int(self.usage.get(name) or 0) for name in ("prompt_tokens", "completion_tokens"))
+        read, wrote = (count_of(self.usage, name) for name in ("prompt_tokens", "completion_tokens"))
         return Completion("".join(self.parts), read, wrote, self.is_cut)
