@@ -221,6 +221,16 @@ def test_answers_without_usage_are_counted_by_their_estimate_and_it_is_said() ->
     assert "their tokens are estimated" in " ".join(step.degradations)
 
 
+def test_answers_that_end_before_they_say_anything_are_said_to_need_more_tokens() -> None:
+    class Thinking(Scripted):
+        def generate(self, prompt: Prompt) -> Completion:
+            return Completion("<think>Passage [2] is", 10, 10, is_cut=True)
+
+    given, _ = candidates(2)
+    step = of("llm-listwise", Thinking()).rerank(given).trace.steps[-1]
+    assert "1 answers ended at their limit of tokens" in " ".join(step.degradations)
+
+
 # shuffling
 
 

@@ -75,6 +75,7 @@ class Desk:
         self._begun = Usage()  # what the questions that are being answered will take, as estimated
         self.usage = Usage()
         self.guessed = 0  # answers without usage, counted by their estimate
+        self.unfinished = 0  # answers that ended at their limit of tokens
         self.repairs: Counter[str] = Counter()
         self.cut: dict[str, int] = {}
         self.refused: list[PromptRefusedError] = []
@@ -197,6 +198,8 @@ class Desk:
 
     def _generate(self, model: Generator, prompt: Prompt) -> Completion:
         completion = model.generate(prompt)
+        with self._lock:
+            self.unfinished += completion.is_cut
         found = Usage(1, completion.prompt_tokens, completion.completion_tokens)
         self._count(found, expected_usage(prompt, written=completion.completion_tokens))
         return completion

@@ -13,7 +13,7 @@ from shortlist.protocols import Generator, LikelihoodModel
 from shortlist.scorers.llm.cost import Budget, Estimate, Prices
 from shortlist.scorers.llm.desk import Desk
 from shortlist.scorers.llm.method import Task
-from shortlist.scorers.llm.parsing import REPAIRS
+from shortlist.scorers.llm.parsing import REPAIRS, UNREADABLE
 from shortlist.scorers.llm.rehearsal import Rehearsal
 from shortlist.types import Document, Query, Step, Truncation
 
@@ -121,6 +121,11 @@ def _notes(task: Task, desk: Desk, cut: Sequence[Truncation], words: int) -> lis
     if desk.repairs.total():
         notes.append(
             "answers repaired: " + ", ".join(f"{name} {count}" for name, count in sorted(desk.repairs.items()) if count)
+        )
+    if desk.unfinished and desk.repairs[UNREADABLE]:
+        notes.append(
+            f"{desk.unfinished} answers ended at their limit of tokens; a model that thinks first needs a higher one,"
+            " as with body={'max_tokens': 4000}"
         )
     if desk.guessed:
         notes.append(f"{desk.guessed} answers came without usage; their tokens are estimated")
