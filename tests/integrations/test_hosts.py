@@ -100,6 +100,8 @@ def test_haystack(pipeline: Pipeline) -> None:
         ("2", 2),
     ]  # equal texts may differ by rounding
     assert given[1].score is None
+    with pytest.raises(InputError, match="top_k"):
+        ranker.run("tower", given, top_k=0)
 
 
 def reloaded(haystack: Any, component: Any) -> Any:

@@ -41,6 +41,12 @@ def test_each_querys_rows_are_reordered_and_other_columns_kept() -> None:
     assert list(found[found.qid == "2"].docno) == ["d1"]
 
 
+def test_a_frame_without_rows_gets_the_columns_of_one_with_some() -> None:
+    found = transformer(Pointwise(Lexical()))(frame()[["qid", "query", "docno", "text"]].iloc[:0])
+    assert list(found.columns) == ["qid", "query", "docno", "text", "score", "rank"]
+    assert len(found) == 0
+
+
 def test_it_is_a_step_of_a_pipeline_and_is_measured_by_an_experiment() -> None:
     given = pt.Transformer.from_df(frame().drop_duplicates(["qid", "docno"]), uniform=True)
     pipeline = given >> reranking("lexical", kind="lexical")

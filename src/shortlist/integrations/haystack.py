@@ -36,13 +36,13 @@ class ShortlistRanker:
     @_haystack.component.output_types(documents=list[Document])
     def run(self, query: str, documents: list[Document], top_k: int | None = None) -> dict[str, Any]:
         """Rerank documents."""
-        rows = reranked(self._reranker, query, _texts(documents), top_k=top_k or self.top_k)
+        rows = reranked(self._reranker, query, _texts(documents), top_k=self.top_k if top_k is None else top_k)
         return {"documents": _kept(documents, rows)}
 
     @_haystack.component.output_types(documents=list[Document])
     async def run_async(self, query: str, documents: list[Document], top_k: int | None = None) -> dict[str, Any]:
         """Rerank documents without blocking the event loop."""
-        rows = await areranked(self._reranker, query, _texts(documents), top_k=top_k or self.top_k)
+        rows = await areranked(self._reranker, query, _texts(documents), top_k=self.top_k if top_k is None else top_k)
         return {"documents": _kept(documents, rows)}
 
 
@@ -56,7 +56,7 @@ class ShortlistRetriever:
     @_haystack.component.output_types(documents=list[Document])
     def run(self, query: str, top_k: int | None = None) -> dict[str, Any]:
         """Retrieve and rerank."""
-        ranking = self._pipeline.search(query, top_k=top_k or self._top_k, depth=self._depth)
+        ranking = self._pipeline.search(query, top_k=self._top_k if top_k is None else top_k, depth=self._depth)
         found = [
             Document(id=item.doc_id, content=item.document.text, meta=about(item.document), score=item.score)
             for item in ranking

@@ -43,7 +43,7 @@ def transformer(reranker: RerankerProtocol) -> Any:
                 " texts come from pt.text.get_text(...) before this step"
             )
         groups = [_reranked(reranker, group) for _, group in frame.groupby("qid", sort=False)]
-        return pandas.concat(groups) if groups else frame
+        return pandas.concat(groups) if groups else frame.assign(score=0.0, rank=0)  # of no row: only the columns
 
     return apply.generic(reordered)
 
