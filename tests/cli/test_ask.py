@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from llm.endpoints import Loopback, listening
 from shortlist.types import Completion, Prompt
 
 from .running import run
@@ -94,3 +95,15 @@ def test_a_server_that_is_not_there_is_an_error_that_names_it(indexed: Path) -> 
     outcome = run("ask", "How tall is the tower?", indexed, "--server", "http://127.0.0.1:9/v1", "-g", "m", "-n", "2")
     assert outcome.code == 1
     assert "127.0.0.1:9" in outcome.err
+
+
+def test_a_server_that_wants_a_key_gets_it_from_the_environment(indexed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in no option, which other users of the machine could read, and never another server's."""
+    pytest.importorskip("openai")
+    monkeypatch.setenv("OPENAI_API_KEY", "another server's")
+    monkeypatch.setenv("SHORTLIST_LLM_KEY", "sesame")
+    loopback = Loopback(lambda _: (401, {}, b'{"error": {"message": "stop here"}}'))
+    with listening(loopback) as server:
+        outcome = run("ask", "How tall is the tower?", indexed, "--server", server, "-g", "m", "-n", "2")
+    assert "stop here" in outcome.err
+    assert set(loopback.keys) == {"Bearer sesame"}

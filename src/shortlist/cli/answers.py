@@ -25,7 +25,7 @@ from shortlist.cli.evaluating import (
     Systems,
     request_of,
 )
-from shortlist.cli.options import Device, Encoder, Engine, Json, Precision, Threads
+from shortlist.cli.options import LLM_SERVER, Device, Encoder, Engine, Json, Precision, Threads, llm_key
 from shortlist.cli.output import console, errors_console, print_json, print_text, shown
 from shortlist.cli.progress import CountingProgress
 from shortlist.cli.tables import print_table
@@ -42,7 +42,7 @@ def answers(
     system: Systems = None,
     numbers: Annotated[str, typer.Option("--passages", "-n", help="How many the generator reads.")] = "1,3,5,10,30",
     generator: Annotated[str, typer.Option(help="A GGUF file, or a model on --server. [default: none]")] = "",
-    server: Annotated[str, typer.Option(help="Address of an OpenAI-compatible server, with its /v1.")] = "",
+    server: Annotated[str, typer.Option(help=LLM_SERVER)] = "",
     context: Annotated[
         int | None, typer.Option(min=256, help="Tokens of prompt and answer of a GGUF file. [default: 4096]")
     ] = None,
@@ -78,7 +78,9 @@ def answers(
     """
     asking = Asking(
         Plan(_numbers(numbers), words, permutations, seed),
-        load_generator(generator, server=server, threads=threads, context=context) if generator else None,
+        load_generator(generator, server=server, api_key=llm_key(), threads=threads, context=context)
+        if generator
+        else None,
         judge,
         answers_file=gold,
         replies_file=replies,

@@ -12,7 +12,18 @@ import typer
 from shortlist.build.asking import Asked, Packing, answered
 from shortlist.build.generators import load_generator
 from shortlist.build.search import open_pipeline
-from shortlist.cli.options import BudgetMs, Depth, Engine, Json, Model, Precision, Threads, settings
+from shortlist.cli.options import (
+    LLM_SERVER,
+    BudgetMs,
+    Depth,
+    Engine,
+    Json,
+    Model,
+    Precision,
+    Threads,
+    llm_key,
+    settings,
+)
 from shortlist.cli.output import (
     console,
     errors_console,
@@ -38,9 +49,7 @@ _SPARE = 2  # how many ranked documents for each passage: near-duplicates of it 
 _GeneratorName = Annotated[
     str | None, typer.Option("--generator", "-g", help="What answers: a GGUF file, or a model on --server.")
 ]
-_Server = Annotated[
-    str | None, typer.Option(help="Address of an OpenAI-compatible server, with its /v1. [default: none]")
-]
+_Server = Annotated[str | None, typer.Option(help=f"{LLM_SERVER} [default: none]")]
 _Generate = Annotated[
     bool, typer.Option("--generate/--no-generate", help="Whether a model answers, or the passages are all.")
 ]
@@ -116,7 +125,7 @@ def _generator(chosen: Settings, *, context: int) -> Generator:
             " http://localhost:8000/v1 (or set them in shortlist.toml), or --no-generate for the passages alone"
         )
     server = "" if chosen.server == "none" else chosen.server
-    return load_generator(chosen.generator, server=server, context=context)
+    return load_generator(chosen.generator, server=server, api_key=llm_key(), context=context)
 
 
 def _written(text: str) -> None:

@@ -10,7 +10,7 @@ import typer
 from shortlist.build.generators import load_generator
 from shortlist.build.reranker import Reranker
 from shortlist.build.search import open_pipeline
-from shortlist.cli.options import Engine, Model, Precision, Threads, settings
+from shortlist.cli.options import LLM_SERVER, Engine, Model, Precision, Threads, llm_key, settings
 from shortlist.cli.places import INDEX_FOLDER
 from shortlist.cli.search import ready_index, within
 
@@ -25,7 +25,7 @@ def mcp(
     generator: Annotated[
         str | None, typer.Option("--generator", "-g", help="Lets `ask` answer: a GGUF file, or a model on --server.")
     ] = None,
-    server: Annotated[str | None, typer.Option(help="Address of an OpenAI-compatible server, with its /v1.")] = None,
+    server: Annotated[str | None, typer.Option(help=LLM_SERVER)] = None,
     model: Model = None,
     engine: Engine = None,
     precision: Precision = None,
@@ -43,7 +43,8 @@ def mcp(
         model=model, engine=engine, precision=precision, threads=threads, generator=generator, server=server
     )
     address = "" if chosen.server == "none" else chosen.server
-    answering = None if chosen.generator == "none" else load_generator(chosen.generator, server=address)
+    named = chosen.generator != "none"
+    answering = load_generator(chosen.generator, server=address, api_key=llm_key()) if named else None
     how: dict[str, Any] = {"transport": "streamable-http", "host": host, "port": port} if http else {}
     with open_pipeline(ready_index(path, chosen), settings=chosen, where=within(path)) as pipeline:
         mcp_server(pipeline, reranker=Reranker.of(chosen), generator=answering).run(**how)

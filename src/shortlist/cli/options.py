@@ -13,6 +13,9 @@ from shortlist.cli.completion import model_names
 from shortlist.errors import InputError
 from shortlist.settings import FILE_NAME, Settings
 
+LLM_KEY = "SHORTLIST_LLM_KEY"
+LLM_SERVER = f"Address of an OpenAI-compatible server, with its /v1; a key goes into {LLM_KEY}."
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Model = Annotated[
     str | None,
@@ -119,6 +122,11 @@ def settings(**given: Any) -> Settings:
     file = Path(FILE_NAME)
     loaded = Settings.load(file=file if file.is_file() else None, environ=os.environ)
     return replace(loaded, **{name: _fixed(value) for name, value in given.items() if value is not None})
+
+
+def llm_key() -> str | None:
+    """Return the key of the server that runs the language model; a command line would show it to everybody."""
+    return os.environ.get(LLM_KEY)
 
 
 def _fixed(value: Any) -> Any:

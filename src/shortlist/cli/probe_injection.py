@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from shortlist.build.reranker import Reranker
-from shortlist.cli.options import Json, settings
+from shortlist.cli.options import LLM_KEY, Json, settings
 from shortlist.cli.output import console, print_json
 from shortlist.errors import InputError
 from shortlist.evaluation.files import at, read_objects
@@ -36,9 +36,7 @@ def probe_injection(
     server: Annotated[
         str | None, typer.Option("--server", help="OpenAI-compatible base URL, e.g. http://localhost:8000/v1.")
     ] = None,
-    api_key: Annotated[
-        str | None, typer.Option("--api-key", envvar="SHORTLIST_LLM_KEY", help="Key for --server.")
-    ] = None,
+    api_key: Annotated[str | None, typer.Option("--api-key", envvar=LLM_KEY, help="Key for --server.")] = None,
     bare: Annotated[bool, typer.Option("--bare", help="Without the marks and the warning around passages.")] = False,
     file: Annotated[
         Path | None,
