@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -72,6 +73,26 @@ def test_every_command_and_every_option_is_explained() -> None:
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name not in {"", "models", "doctor"}])
 def test_help_has_an_example_to_copy(command: str) -> None:
     assert f"Example:  shortlist {command} " in run(command, "--help").out
+
+
+def test_lines_to_copy_are_shown_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERMINAL_WIDTH", "60")
+    line = "bash:  shortlist completion bash > ~/.local/share/bash-completion/completions/shortlist"
+    assert line in map(str.strip, run("completion", "--help").out.splitlines())
+    manual = run("man").out.replace("\\-", "-")
+    assert f".nf\n{line}\n" in manual
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_option_has_two_defaults(command: str) -> None:
+    text = " ".join(run(*command.split(), "--help").out.split())
+    assert re.findall(r"\[default: [^]]*\] \[default: [^]]*\]", text) == []
+
+
+def test_all_commands_but_those_that_the_documents_name_print_json() -> None:
+    commands = getattr(typer.main.get_command(app), "commands", {})
+    without = sorted(name for name in commands if "--json" not in run(*name.split(), "--help").out)
+    assert without == ["completion", "man", "mcp", "serve"]
 
 
 def test_the_version_is_the_package_version() -> None:

@@ -24,12 +24,13 @@ def completion(
 ) -> None:
     """Print the script that lets a shell complete commands, options and names of models.
 
+    \b
     bash:  shortlist completion bash > ~/.local/share/bash-completion/completions/shortlist
     zsh:   shortlist completion zsh > ~/.zfunc/_shortlist, with ~/.zfunc in fpath
     fish:  shortlist completion fish > ~/.config/fish/completions/shortlist.fish
 
     Example:  shortlist completion bash
-    """
+    """  # noqa: D301 (click keeps the lines below its mark as they are)
     if shell not in SHELLS:
         raise InputError(f"there is a script for {', '.join(SHELLS)}; got {shell!r}")
     script = get_completion_script(prog_name="shortlist", complete_var="_SHORTLIST_COMPLETE", shell=shell)

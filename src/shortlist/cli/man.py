@@ -60,12 +60,15 @@ def _command(name: str, command: Any) -> Iterator[str]:
 
 
 def _text(text: str | None) -> Iterator[str]:
-    r"""Yield the paragraphs of a help text; click's mark of a kept layout, \b, is left out."""
-    for place, paragraph in enumerate(cleandoc(text or "").replace("\b", "").split("\n\n")):
+    r"""Yield the paragraphs of a help text; below click's mark of a kept layout, \b, lines stay as they are."""
+    for place, paragraph in enumerate(cleandoc(text or "").split("\n\n")):
         if place:
             yield ".PP"
-        for line in paragraph.splitlines():
+        kept = paragraph.startswith("\b\n")
+        yield from [".nf"] * kept
+        for line in paragraph.removeprefix("\b\n").splitlines():
             yield _plain(line.strip())
+        yield from [".fi"] * kept
 
 
 def _plain(text: str) -> str:

@@ -71,7 +71,9 @@ def models(
         print_json({"packaged": cards, "catalogue": [_values(entry) for entry in entries], "kinds": kinds})
         return
     _print_all([*map(_as_entry, packaged), *entries])
-    console().print(textwrap.fill(f"kinds of reranker, as kind:name: {', '.join(kinds)}", 80), soft_wrap=True)
+    for said, some in (("as kind:name", scorer_kinds()), ("in Python, as kind=...", reranker_kinds())):
+        line = f"kinds of reranker, {said}: {', '.join(some)}"
+        console().print(textwrap.fill(line, 80, break_on_hyphens=False), soft_wrap=True)
 
 
 def _print_all(entries: Sequence[Entry]) -> None:

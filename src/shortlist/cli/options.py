@@ -77,7 +77,10 @@ ScoreCache = Annotated[
     ),
 ]
 TopK = Annotated[int | None, typer.Option("--top-k", "-k", min=1, help="How many come out. [default: 5]")]
-Depth = Annotated[int | None, typer.Option("--depth", min=1, help="Candidates of the first stage. [default: 100]")]
+Depth = Annotated[
+    int | None,
+    typer.Option("--depth", min=1, help="Candidates of the first stage, never fewer than come out. [default: 100]"),
+]
 BudgetMs = Annotated[
     float | None,
     typer.Option(

@@ -26,7 +26,7 @@ QueriesFile = Annotated[Path | None, typer.Option("--queries", help="The run's q
 CorpusFile = Annotated[Path | None, typer.Option("--corpus", help="The run's documents: JSONL.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the scores; name it again to go on.")]
 OnRay = Annotated[bool, typer.Option("--ray", help="Score on Ray: RAY_ADDRESS, else a cluster of this machine.")]
-Workers = Annotated[int, typer.Option(min=0, help="With --ray: workers. [default: as many as fit]")]
+Workers = Annotated[int, typer.Option(min=0, help="With --ray: workers. [default: as many as fit]", show_default=False)]
 Cores = Annotated[int, typer.Option(min=1, help="With --ray: cores a worker.")]
 
 

@@ -48,10 +48,10 @@ FilterShare = Annotated[
     float, typer.Option(min=0, max=1, help="Candidates scored above this share of the positive are left out.")
 ]
 Epochs = Annotated[float, typer.Option(min=0.01, help="How often each group is read.")]
-Steps = Annotated[int, typer.Option(min=0, help="Steps in place of epochs. [default: by epochs]")]
+Steps = Annotated[int, typer.Option(min=0, help="Steps in place of epochs. [default: by epochs]", show_default=False)]
 Batch = Annotated[int, typer.Option(min=1, help="Groups a step.")]
 Accumulate = Annotated[int, typer.Option(min=1, help="Run a step in so many pieces, to save memory.")]
-Rate = Annotated[float, typer.Option(min=0, help="Peak learning rate. [default: by kind]")]
+Rate = Annotated[float, typer.Option(min=0, help="Peak learning rate. [default: by kind]", show_default=False)]
 MaxLength = Annotated[int, typer.Option(min=16, max=512, help="Tokens read in training.")]
 DevShare = Annotated[float, typer.Option(min=0, max=0.9, help="Share of the queries that is held out.")]
 Patience = Annotated[int, typer.Option(min=0, help="Reports without a gain until it stops; 0: never.")]
