@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+from dataclasses import fields
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,10 @@ import pytest
 import typer
 
 from shortlist.cli.app import app
+from shortlist.cli.output import ranking_json
+from shortlist.server.settings import ServeSettings
+from shortlist.settings import Settings
+from shortlist.types import Document, Place, Query, Ranking
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -88,6 +94,30 @@ def test_commands_are_found_where_readers_see_them() -> None:
         ["search", "a b", "docs", "-k", "3"]
     ]
     assert len([words for page in PAGES for words in commands_of(page.read_text(encoding="utf-8"))]) > 20
+
+
+def documented(page: str) -> dict[str, object]:
+    """Return the defaults by name of the table of settings on a page."""
+    table = (
+        (ROOT / "docs" / page).read_text(encoding="utf-8").partition("<!-- settings:")[2].partition("<!-- end of")[0]
+    )
+    return {
+        name: json.loads(default) for name, default in re.findall(r"^\| `(\w+)` \| `(.*?)` \|", table, re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize(("page", "settings"), [("cli.md", Settings()), ("serving.md", ServeSettings())])
+def test_every_setting_is_documented_with_its_default(page: str, settings: Settings | ServeSettings) -> None:
+    defaults = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    assert documented(page) == json.loads(json.dumps(defaults))
+
+
+def test_what_a_ranking_is_in_json_is_documented() -> None:
+    ranking = Ranking.in_order(Query("how tall?"), [Document("It is 330 m tall.", "a", place=Place("tower.md", 1, 1))])
+    told = ranking_json(ranking)
+    named = re.findall(r"`(\w+)`", (ROOT / "docs" / "cli.md").read_text(encoding="utf-8").partition("## JSON")[2])
+    held = [*told, *told["results"][0], *told["results"][0]["place"]]
+    assert [key for key in held if key not in named] == []
 
 
 def test_every_room_is_on_the_map() -> None:
