@@ -14,6 +14,7 @@ from shortlist import Pipeline, index_paths, open_pipeline
 from shortlist.errors import InputError
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
+from shortlist.settings import Settings
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]  # of the hosts and what they import
 
@@ -193,6 +194,15 @@ def test_mcp_over_stdio(folder: Path, pipeline: Pipeline) -> None:
     mcp = pytest.importorskip("mcp")
     code = f"from shortlist.cli import main; main(['mcp', {str(folder / '.shortlist')!r}, '--engine', 'onnxruntime'])"
     check_tools(asyncio.run(used(mcp.StdioServerParameters(command=sys.executable, args=["-c", code]))))
+
+
+def test_mcp_takes_what_a_call_does_not_say_from_the_settings(pipeline: Pipeline) -> None:
+    pytest.importorskip("mcp")
+    from shortlist.integrations.mcp import mcp_server
+
+    tools = asyncio.run(mcp_server(pipeline, settings=Settings(top_k=2, depth=7)).list_tools())
+    asked = {tool.name: tool.model_dump(by_alias=True)["inputSchema"]["properties"] for tool in tools}
+    assert (asked["search"]["top_k"]["default"], asked["search"]["depth"]["default"]) == (2, 7)
 
 
 def test_mcp_over_streamable_http(folder: Path, pipeline: Pipeline) -> None:

@@ -185,6 +185,15 @@ def test_the_limits_of_our_own_format_hold_for_the_index(server: Running) -> Non
         assert other.ask("/v1/search", {**asked, "depth": 5, "rerank": False}).status == 200
 
 
+def test_a_search_that_names_neither_takes_the_settings_as_far_as_the_limits_allow(server: Running) -> None:
+    index, chosen = server.state.settings.index, Settings(top_k=2, depth=7)
+    for serve, depth in ((ServeSettings(index=index), 7), (ServeSettings(index=index, max_documents=3), 3)):
+        with running(state_of(chosen, serve)) as other:
+            found = search(other, rerank=False)
+            assert len(found["results"]) == 2
+            assert found["trace"][-1]["counts"]["depth"] == depth
+
+
 @pytest.mark.parametrize("doc_id", ["", None, 5.5])
 def test_what_is_added_needs_an_id(server: Running, doc_id: Any) -> None:
     answer = server.ask("/v1/index", {"documents": [{"id": "a", "text": "x"}, {"id": doc_id, "text": "y"}]})

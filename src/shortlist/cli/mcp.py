@@ -47,4 +47,4 @@ def mcp(
     answering = load_generator(chosen.generator, server=address, api_key=llm_key()) if named else None
     how: dict[str, Any] = {"transport": "streamable-http", "host": host, "port": port} if http else {}
     with open_pipeline(ready_index(path, chosen), settings=chosen, where=within(path)) as pipeline:
-        mcp_server(pipeline, reranker=Reranker.of(chosen), generator=answering).run(**how)
+        mcp_server(pipeline, reranker=Reranker.of(chosen), generator=answering, settings=chosen).run(**how)

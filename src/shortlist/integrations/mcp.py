@@ -16,6 +16,7 @@ from shortlist.integrations.mcp_replies import asked_json, ranking_json
 from shortlist.pipeline import Pipeline
 from shortlist.protocols import Generator
 from shortlist.protocols import Reranker as RerankerProtocol
+from shortlist.settings import Settings
 from shortlist.types import Query, Ranking
 from shortlist.types.document import documents_of
 
@@ -26,18 +27,23 @@ _RULES = (
 
 
 def mcp_server(
-    pipeline: Pipeline, *, reranker: RerankerProtocol | None = None, generator: Generator | None = None
+    pipeline: Pipeline,
+    *,
+    reranker: RerankerProtocol | None = None,
+    generator: Generator | None = None,
+    settings: Settings | None = None,
 ) -> Any:
     """Return an `MCPServer` over an opened pipeline; run it with `run("stdio")` or `run("streamable-http", port=...)`.
 
-    Without a generator `ask` returns the packed context alone, for the agent to answer from.
+    Without a generator `ask` returns the packed context alone, for the agent to answer from. The settings' `top_k` and
+    `depth` are those of a call that says nothing else.
     """
     made = require("mcp.server", extra="mcp").MCPServer
     server = made("shortlist", version=shortlist.__version__, instructions=_RULES)
-    second = reranker or Reranker()
+    second, usual = reranker or Reranker(), settings or Settings()
 
     @server.tool()
-    async def search(query: str, top_k: int = 5, depth: int = 100) -> dict[str, Any]:
+    async def search(query: str, top_k: int = usual.top_k, depth: int = usual.depth) -> dict[str, Any]:
         """Find the passages of the indexed documents that answer a question, best first."""
         return ranking_json(await asyncio.to_thread(pipeline.search, query, top_k=top_k, depth=max(depth, top_k)))
 
@@ -50,7 +56,8 @@ def mcp_server(
     @server.tool()
     async def ask(question: str, passages: int = 8, context_tokens: int = 2000) -> dict[str, Any]:
         """Answer a question from the indexed documents, with citations, or return the passages to answer from."""
-        ranking = await asyncio.to_thread(pipeline.search, question, top_k=2 * passages, depth=max(100, 2 * passages))
+        found = 2 * passages
+        ranking = await asyncio.to_thread(pipeline.search, question, top_k=found, depth=max(usual.depth, found))
         packing = Packing(context_tokens, passages)
         return asked_json(await asyncio.to_thread(answered, ranking, packing=packing, generator=generator))
 

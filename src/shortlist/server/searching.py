@@ -21,15 +21,14 @@ from shortlist.types import Document, Query, Ranking
 class Desk:
     """An open index with its bi-encoder; any thread may use it.
 
-    `is_writable`: documents may be added and removed. `first_stage_weight`: the share of its scores that a search keeps
-    beside the reranker's unless a request says otherwise.
+    `is_writable`: documents may be added and removed. `settings`: their `depth`, `top_k` and `first_stage_weight` are
+    those of a search that says nothing else.
     """
 
     def __init__(
-        self, index: Index | RemoteIndex, encoder: BiEncoder, *, is_writable: bool, first_stage_weight: float = 0.0
+        self, index: Index | RemoteIndex, encoder: BiEncoder, settings: Settings, *, is_writable: bool
     ) -> None:
-        self._index, self._encoder, self.is_writable = index, encoder, is_writable
-        self.first_stage_weight = share(first_stage_weight)
+        self._index, self._encoder, self.settings, self.is_writable = index, encoder, settings, is_writable
 
     @classmethod
     def open(cls, path: Path, settings: Settings, *, is_writable: bool) -> Desk:
@@ -39,16 +38,16 @@ class Desk:
 
         A writable one that is not there yet is made, but only in a folder.
         """
-        weight = share(settings.first_stage_weight)
+        share(settings.first_stage_weight)
         encoder = load_encoder(settings)
         how: dict[str, Any] = {"encoder": encoder, "tokenize": encoder.tokenize}
         if Address.is_one(str(path)):
             remote = open_remote(Address.parse(str(path)), environ=os.environ, **how)
-            return cls(remote, encoder, is_writable=is_writable, first_stage_weight=weight)
+            return cls(remote, encoder, settings, is_writable=is_writable)
         if is_writable and not (path / "documents.sqlite").is_file():
-            return cls(Index.create(path, **how), encoder, is_writable=True, first_stage_weight=weight)
+            return cls(Index.create(path, **how), encoder, settings, is_writable=True)
         index = Index.open(path, read_only=not is_writable, **how)
-        return cls(index, encoder, is_writable=is_writable, first_stage_weight=weight)
+        return cls(index, encoder, settings, is_writable=is_writable)
 
     @property
     def encoder(self) -> BiEncoder:

@@ -22,7 +22,6 @@ from shortlist.wire.own import encode_results, number_or_none, read_documents, r
 from shortlist.wire.reading import At, text_or, truth_or_none, whole_or_none
 
 _KNOWN = ("query", "top_k", "depth", "model", "rerank", "where", "first_stage", "first_stage_weight", "budget_ms")
-_TOP_K, _DEPTH = 5, 100
 
 
 async def search(request: Request) -> Response:
@@ -33,8 +32,9 @@ async def search(request: Request) -> Response:
     at = At(await read_json(request, limits)).only(_KNOWN)
     query = Query(at["query"].text())
     check_size(limits, query.text, [])
-    top_k = whole_or_none(at.get("top_k"), least=1) or _TOP_K
-    depth = max(top_k, whole_or_none(at.get("depth"), least=1) or _DEPTH)
+    top_k = whole_or_none(at.get("top_k"), least=1) or desk.settings.top_k
+    usual = min(desk.settings.depth, limits.max_documents)  # nobody is refused for what he did not ask for
+    depth = max(top_k, whole_or_none(at.get("depth"), least=1) or usual)
     if depth > limits.max_documents:
         raise InputError(f"$.depth: at most {limits.max_documents}, got {depth}")
     where, weight = at.get("where"), _weight(at.get("first_stage_weight"), desk)
@@ -95,7 +95,7 @@ _BY_METHOD = {"POST": add, "DELETE": remove}
 def _weight(at: At | None, desk: Desk) -> float:
     """Return the share of the first stage's scores that is to be kept: a request's own, or else the settings'."""
     if at is None:
-        return desk.first_stage_weight
+        return desk.settings.first_stage_weight
     if not 0 <= at.number() <= 1:
         raise at.wrong("a number within 0..1")
     return at.number()
