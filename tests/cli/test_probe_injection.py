@@ -24,6 +24,12 @@ def test_the_command_reports_every_kind_and_reads_cases(tmp_path: Path) -> None:
     assert "to the top" in run("probe-injection", "--kind", "lexical").out
 
 
+def test_a_model_is_named_as_everywhere_and_runs_as_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "query repeated" in run("probe-injection", "--model", "lexical:lexical").out
+    monkeypatch.setenv("SHORTLIST_PRECISION", "fp16")
+    assert "no fp16" in run("probe-injection").err
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

@@ -67,7 +67,7 @@ def _reranker(
 ) -> Reranker:
     chosen = settings(model=model)
     if not kind:
-        return Reranker(chosen.model, engine=chosen.engine)
+        return Reranker.of(chosen)
     if not kind.startswith("llm-"):
         return Reranker(chosen.model if model else _packaged(kind, chosen.model), kind=kind)
     if llm is None:
