@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,12 @@ import pytest
 
 from shortlist.errors import InputError, ModelNotFoundError
 from shortlist.integrations import flashrank, rerankers
+from shortlist.integrations.rows import pair_scores
 from shortlist.integrations.sentence_transformers import CrossEncoder
+from shortlist.protocols import Group
+from shortlist.scorers.lexical import Lexical
+from shortlist.scorers.licensed import Licensed
+from shortlist.types import Document, Query, Scores
 
 TEXTS = ["cats hunt", "the tower is tall", "the tower is tall"]
 
@@ -28,6 +34,28 @@ def test_a_cross_encoder_predicts_and_ranks() -> None:
     assert model.rank("tower", []) == []
     with pytest.raises(InputError, match="pair 0 is no pair"):
         model.predict([("one",)])
+
+
+class Together(Lexical):
+    """Takes the documents of several queries at once, and remembers how many queries came together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came: list[int] = []
+
+    def score_groups(self, groups: Sequence[Group]) -> list[Scores]:
+        self.came.append(len(groups))
+        return [self.score(query, documents) for query, documents in groups]
+
+
+@pytest.mark.parametrize("is_licensed", [True, False])
+def test_pairs_of_many_queries_are_scored_together_and_in_bounds(is_licensed: bool) -> None:
+    inner = Together()
+    pairs = [(f"tower {place // 2}", f"{text} {place}") for place, text in enumerate(TEXTS * 50)]
+    scores = pair_scores(Licensed(inner, "not for sale") if is_licensed else inner, pairs)
+    expected = [Lexical().score(Query(query), [Document(text)]).values[0] for query, text in pairs]
+    assert scores == pytest.approx(np.array(expected))
+    assert inner.came == [64, 11]
 
 
 def test_what_a_cross_encoder_is_given_and_does_not_need_is_taken() -> None:

@@ -26,7 +26,7 @@ Batches = Iterable[Mapping[str, Any]]  # of a data loader: each a mapping with t
 
 
 class MtebCrossEncoder:
-    """Scores mteb's pairs with a scorer; pairs of one query that follow each other are scored together."""
+    """Scores mteb's pairs with a scorer; they share its batches, whichever query they are of."""
 
     def __init__(self, scorer: Scorer, *, name: str) -> None:
         meta = require("mteb.models.model_meta", extra="mteb").ModelMeta

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from shortlist.build import reranker as by_name
 from shortlist.pipeline.awaiting import arerank
 from shortlist.protocols import Reranker, Scorer
+from shortlist.scorers.groups import score_in_steps
 from shortlist.types import Document, Query, Ranking
 
 Rows = list[tuple[int, float]]
@@ -33,12 +34,13 @@ async def areranked(reranker: Reranker, query: str, texts: Sequence[str], *, top
 
 
 def pair_scores(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.float32]:
-    """Return one score a pair of query and text, `[pairs]`; pairs of one query in a row are scored together."""
-    scored = [
-        scorer.score(Query(query), [Document(text, str(row)) for row, (_, text) in enumerate(group)]).values
+    """Return one score a pair of query and text, `[pairs]`, however many queries there are; they share batches."""
+    groups = [
+        (Query(query), [Document(text, str(row)) for row, (_, text) in enumerate(group)])
         for query, group in groupby(pairs, key=lambda pair: pair[0])
     ]
-    return np.concatenate(scored) if scored else np.empty(0, dtype=np.float32)
+    scores = [one.values for one in score_in_steps(scorer, groups)]
+    return np.concatenate(scores) if scores else np.empty(0, dtype=np.float32)
 
 
 def named(options: Any) -> Any:

@@ -11,12 +11,8 @@ import numpy as np
 from shortlist.build.models import load_model, split_kind
 from shortlist.protocols import Group, Scorer
 from shortlist.scale.pairs import Pair
-from shortlist.scorers.groups import score_groups
+from shortlist.scorers.groups import score_in_steps
 from shortlist.types import Document, Query, Scores
-
-# a long part goes through the model in steps, so that memory stays bounded; fixed, so that batches do not depend on
-# where the part is scored
-_GROUPS_AT_ONCE = 64
 
 
 class PartScorer:
@@ -33,10 +29,7 @@ class PartScorer:
 
     def score(self, pairs: Sequence[Pair]) -> tuple[list[float], list[str]]:
         """Return one score a pair, in order, and what was degraded (truncations are counted, not listed)."""
-        groups = _groups(pairs)
-        found: list[Scores] = []
-        for start in range(0, len(groups), _GROUPS_AT_ONCE):
-            found += score_groups(self._scorer, groups[start : start + _GROUPS_AT_ONCE])
+        found = score_in_steps(self._scorer, _groups(pairs))
         scores = [float(value) for one in found for value in np.asarray(one.values, np.float32)]
         return scores, _remarks(found)
 

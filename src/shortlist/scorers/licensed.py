@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shortlist.protocols import Scorer
+from shortlist.protocols import Group, Scorer
+from shortlist.scorers.groups import score_groups
 from shortlist.types import Document, Query, Scores
 
 
@@ -27,7 +28,13 @@ class Licensed:
 
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return the scorer's scores, `[documents]` in input order."""
-        scores = self.scorer.score(query, documents)
+        return self.score_groups([(query, documents)])[0]
+
+    def score_groups(self, groups: Sequence[Group]) -> list[Scores]:
+        """Return each group's scores; the scorer takes all groups together if it can."""
+        return [self._said(scores) for scores in score_groups(self.scorer, groups)]
+
+    def _said(self, scores: Scores) -> Scores:
         step = replace(
             scores.step,
             facts={**scores.step.facts, "licence": self._note},
