@@ -244,7 +244,7 @@ def test_figures_of_the_user_are_their_own() -> None:
 
 def test_figures_of_a_model_elsewhere_become_its_cost() -> None:
     one = parse_contender("api v3, pairs_per_s=200, round_trip_ms=100, price_per_query=.002, p95_ratio=2")
-    assert (one.name, one.price_per_query, one.is_measured) == ("api v3", 0.002, False)
+    assert (one.name, one.price_per_query) == ("api v3", 0.002)
     assert one.cost.p50_ms([100] * 50) == 100 + 50 * 5
     assert one.cost.p95_ms([100] * 50) == 700
     by_token = given_contender("gpu", {"pairs_per_s": 100, "at_tokens": 200})

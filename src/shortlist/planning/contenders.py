@@ -19,7 +19,6 @@ class Contender:
     name: str
     cost: CostModel
     price_per_query: float = 0.0
-    is_measured: bool = True
 
 
 def given_contender(name: str, figures: Mapping[str, Any]) -> Contender:
@@ -45,7 +44,7 @@ def given_contender(name: str, figures: Mapping[str, Any]) -> Contender:
         token_ms=by_pair / at_tokens if at_tokens is not None else 0.0,
         p95_ratio=numbers.get("p95_ratio", 1.5),
     )
-    return Contender(name, cost, numbers.get("price_per_query", 0.0), is_measured=False)
+    return Contender(name, cost, numbers.get("price_per_query", 0.0))
 
 
 def parse_contender(text: str) -> Contender:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,24 +16,14 @@ Teacher = Scorer | Reranker
 Floats = npt.NDArray[np.float64]
 
 
-def taught_by(
-    groups: Sequence[Group], teachers: Sequence[Teacher], *, watch: Callable[[int, int], None] | None = None
-) -> list[Group]:
+def taught_by(groups: Sequence[Group], teachers: Sequence[Teacher]) -> list[Group]:
     """Return the groups with the teachers' scores as `teacher`, standardised and averaged.
 
     A scorer teaches by its scores, less their mean over all groups and divided by their deviation
     within groups; a reranker, which gives an order only, by places that fall evenly. So no teacher
     of an ensemble drowns another one, whatever its scale.
     """
-    told = watch or (lambda done, total: None)
-    total = len(groups) * len(teachers)
-    columns: list[list[Floats]] = []
-    for number, teacher in enumerate(teachers):
-        rows = []
-        for place, row in enumerate(_scored(groups, teacher), 1):
-            rows.append(row)
-            told(number * len(groups) + place, total)
-        columns.append(_standardised(rows))
+    columns = [_standardised(list(_scored(groups, teacher))) for teacher in teachers]
     return [
         replace(group, teacher=tuple(np.mean(rows, axis=0).round(5).tolist()))
         for group, rows in zip(groups, zip(*columns, strict=True), strict=True)

@@ -83,7 +83,6 @@ DIALECT = Dialect(
     name=_NAME,
     paths=("/v1/rerank",),
     limits=Limits(documents=999, query_tokens=2048),  # documents times chunks (10 each) must stay below 10,000
-    count_field="top_n",
     fields=_FIELDS,
     score_kind=ScoreKind.UNCALIBRATED_SIGMOID,
     raw_score_kind=None,

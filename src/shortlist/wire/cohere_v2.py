@@ -73,7 +73,6 @@ DIALECT = Dialect(
     name=_NAME,
     paths=("/v2/rerank",),
     limits=Limits(documents=1000, query_tokens=2048, pair_tokens=4096),  # recommended; above 10,000 it refuses
-    count_field="top_n",
     fields=_FIELDS,
     score_kind=ScoreKind.UNCALIBRATED_SIGMOID,
     raw_score_kind=None,

@@ -32,11 +32,11 @@ class Limits:
 class Dialect:
     """One wire format, for a client (encode requests, decode responses) and for a server (the reverse).
 
-    `paths` are where servers of the dialect listen, the usual one first. `count_field` is
-    its name for `top_k`. `fields` are the optional fields of a RerankRequest that it can
-    say. `score_kind` is what scores are by default, `raw_score_kind` what `raw_scores`
-    asks for. `refuses_unknown` says whether a request with a field that is none of the
-    format's is refused (with the status of `Fault.INVALID`) or the field ignored.
+    `paths` are where servers of the dialect listen, the usual one first. `fields` are the
+    optional fields of a RerankRequest that it can say. `score_kind` is what scores are by
+    default, `raw_score_kind` what `raw_scores` asks for. `refuses_unknown` says whether a
+    request with a field that is none of the format's is refused (with the status of
+    `Fault.INVALID`) or the field ignored.
 
     `encode_request` raises InputError for what the format cannot say; `decode_request` and
     `decode_response` raise WireError. `decode_response` is told the request, since only
@@ -47,7 +47,6 @@ class Dialect:
     name: str
     paths: tuple[str, ...]
     limits: Limits
-    count_field: str | None
     fields: frozenset[str]
     score_kind: ScoreKind
     raw_score_kind: ScoreKind | None

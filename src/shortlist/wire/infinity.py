@@ -90,7 +90,6 @@ DIALECT = Dialect(
     name=_NAME,
     paths=("/rerank",),
     limits=Limits(documents=2048, document_characters=122_880),
-    count_field="top_n",
     fields=_FIELDS,
     score_kind=ScoreKind.UNCALIBRATED_SIGMOID,
     raw_score_kind=ScoreKind.LOGIT,

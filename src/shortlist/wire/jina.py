@@ -86,7 +86,6 @@ DIALECT = Dialect(
     name=_NAME,
     paths=("/v1/rerank",),
     limits=Limits(),
-    count_field="top_n",
     fields=_FIELDS,
     score_kind=ScoreKind.UNCALIBRATED_SIGMOID,
     raw_score_kind=None,

@@ -80,7 +80,6 @@ DIALECT = Dialect(
     name=_NAME,
     paths=("/v1/rerank", "/rerank", "/v1/reranking", "/reranking"),
     limits=Limits(),
-    count_field="top_n",
     fields=_FIELDS,
     score_kind=ScoreKind.UNKNOWN,  # logits of a classifier, probabilities of Qwen3: the server does not say
     raw_score_kind=None,

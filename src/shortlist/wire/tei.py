@@ -96,7 +96,6 @@ DIALECT = Dialect(
     name=_NAME,
     paths=("/rerank",),
     limits=Limits(documents=32, document_characters=400_000, call_bytes=2_000_000),  # as the server starts by default
-    count_field=None,
     fields=_FIELDS,
     score_kind=ScoreKind.UNCALIBRATED_SIGMOID,
     raw_score_kind=ScoreKind.LOGIT,

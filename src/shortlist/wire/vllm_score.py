@@ -78,7 +78,6 @@ DIALECT = Dialect(
     name=_NAME,
     paths=("/v1/score", "/score"),
     limits=Limits(),
-    count_field=None,
     fields=FIELDS,
     score_kind=ScoreKind.UNCALIBRATED_SIGMOID,
     raw_score_kind=ScoreKind.LOGIT,

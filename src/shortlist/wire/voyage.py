@@ -83,7 +83,6 @@ DIALECT = Dialect(
     name=_NAME,
     paths=("/v1/rerank",),
     limits=Limits(documents=1000, query_tokens=8_000, pair_tokens=32_000, call_tokens=600_000),  # of rerank-2.5
-    count_field="top_k",
     fields=_FIELDS,
     score_kind=ScoreKind.UNCALIBRATED_SIGMOID,
     raw_score_kind=None,
