@@ -36,6 +36,13 @@ def test_advice_has_a_verdict_intervals_and_a_report(collection: Path, tmp_path:
     assert values["ceiling"] >= values["baseline"][0]
 
 
+def test_a_model_of_another_kind_may_be_the_one_in_use(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHORTLIST_MODEL", "lexical:lexical")
+    outcome = run("advise", "-c", collection, "--first-stage", "bm25", "--depth", 8)
+    assert outcome.code == 0, outcome.err
+    assert "lexical:lexical" in outcome.out
+
+
 def test_a_run_takes_the_place_of_retrieval(collection: Path, tmp_path: Path) -> None:
     lines = [f"{q} Q0 {d} 0 {score} x" for q in "12" for d, score in (("cats", 3), ("tower", 2), ("iron", 1))]
     (tmp_path / "bad.trec").write_text("\n".join(lines), encoding="utf-8")

@@ -10,7 +10,7 @@ from typing import Any
 
 from shortlist import __version__
 from shortlist.build.collections import Filling, IndexedDocuments, index_folder, indexed, read_collection
-from shortlist.build.models import load_encoder, load_second_stage, options_of
+from shortlist.build.models import load_encoder, load_second_stage, options_of, split_kind
 from shortlist.build.search import retriever_of
 from shortlist.errors import InputError
 from shortlist.evaluation.collection import Collection
@@ -103,8 +103,9 @@ def _encoder(request: Request, specs: Sequence[SystemSpec], opened_parts: ExitSt
 
 
 def _reads_vectors(model: StageSpec) -> bool:
-    packaged = find_packaged(model.name)
-    kind = model.options.get("kind") or (packaged.card["kind"] if packaged is not None else "")
+    named, name = split_kind(model.name)
+    packaged = find_packaged(name)
+    kind = model.options.get("kind") or named or (packaged.card["kind"] if packaged is not None else "")
     return kind in {"blend", "bi-encoder"}
 
 
@@ -159,12 +160,13 @@ class _Models:
         options = {name: value for name, value in spec.options.items() if name != "price"}
         key = str(StageSpec(spec.name, 0, options))
         if key not in self.loaded:
-            given: dict[str, Any] = {
+            kind, model = split_kind(spec.name)
+            given: dict[str, Any] = {"kind": kind} | {
                 name: _number(name, value) if name in _NUMBERS else value for name, value in options.items()
             }
             try:
                 self.loaded[key] = load_second_stage(
-                    spec.name, encoder=self.encoder, defaults=options_of(self.settings), **given
+                    model, encoder=self.encoder, defaults=options_of(self.settings), **given
                 )
             except TypeError as error:  # a kind's factory has its own options
                 raise InputError(f"{key!r} cannot be loaded with these options: {error}") from error
