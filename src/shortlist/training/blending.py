@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from shortlist.protocols import Scorer
+from shortlist.scorers.groups import score_in_steps
 from shortlist.training.groups import Group
-from shortlist.types import Document, Query
 
 
 def with_offset(groups: Sequence[Group], others: Sequence[tuple[Scorer, float]]) -> Iterator[Group]:
@@ -17,9 +17,10 @@ def with_offset(groups: Sequence[Group], others: Sequence[tuple[Scorer, float]])
 
     The cross-encoder then learns what they leave to be said, and the sum is what its loss sees.
     """
-    for group in groups:
-        query, documents = Query(group.query), [Document(text, str(i)) for i, text in enumerate(group.passages)]
-        total = np.zeros(len(documents), dtype=np.float64)
-        for scorer, weight in others:
-            total += weight * scorer.score(query, documents).values
+    asked = [group.asked for group in groups]
+    scored = [score_in_steps(scorer, asked) for scorer, _ in others]
+    for group, *parts in zip(groups, *scored, strict=True):
+        total = np.zeros(len(group.passages), dtype=np.float64)
+        for part, (_, weight) in zip(parts, others, strict=True):
+            total += weight * part.values
         yield replace(group, offset=tuple(total.round(5).tolist()))

@@ -18,7 +18,6 @@ from shortlist.training.losses.targets import Targets
 from shortlist.training.model import TrainableCrossEncoder
 from shortlist.training.recipe import Recipe
 from shortlist.training.students import batches, in_order
-from shortlist.types import Document, Query
 
 
 class CrossEncoderStudent:
@@ -43,8 +42,7 @@ class CrossEncoderStudent:
 
     def inputs(self, group: Group) -> list[ModelInput]:
         """Return the pairs of a group, each cut as it is when the model is used."""
-        documents = [Document(text) for text in group.passages]
-        read = read_pairs(self.tokenizer, Query(group.query), documents, max_length=self._recipe.max_length)
+        read = read_pairs(self.tokenizer, *group.asked, max_length=self._recipe.max_length)
         return list(read.inputs)
 
     def score(self, groups: Sequence[Group]) -> Tensor:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from shortlist.types import Document, Query
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -39,6 +41,11 @@ class Group:
     labels: tuple[float, ...] = ()
     offset: tuple[float, ...] = ()
     others: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def asked(self) -> tuple[Query, tuple[Document, ...]]:
+        """The query and its passages as a scorer takes them, named by their places."""
+        return Query(self.query), tuple(Document(text, str(place)) for place, text in enumerate(self.passages))
 
     @property
     def relevance(self) -> tuple[float, ...]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from shortlist.protocols import Reranker, Scorer
+from shortlist.scorers.groups import score_in_steps
 from shortlist.training.groups import Group
-from shortlist.types import Document, Query, Ranking
+from shortlist.types import Ranking
 
 Teacher = Scorer | Reranker
 Floats = npt.NDArray[np.float64]
@@ -23,23 +24,25 @@ def taught_by(groups: Sequence[Group], teachers: Sequence[Teacher]) -> list[Grou
     within groups; a reranker, which gives an order only, by places that fall evenly. So no teacher
     of an ensemble drowns another one, whatever its scale.
     """
-    columns = [_standardised(list(_scored(groups, teacher))) for teacher in teachers]
+    columns = [_standardised(_scored(groups, teacher)) for teacher in teachers]
     return [
         replace(group, teacher=tuple(np.mean(rows, axis=0).round(5).tolist()))
         for group, rows in zip(groups, zip(*columns, strict=True), strict=True)
     ]
 
 
-def _scored(groups: Sequence[Group], teacher: Teacher) -> Iterator[Floats]:
-    for group in groups:
-        query, documents = Query(group.query), [Document(text, str(i)) for i, text in enumerate(group.passages)]
-        if isinstance(teacher, Scorer):
-            yield np.asarray(teacher.score(query, documents).values, dtype=np.float64)
-        else:
-            ranking = teacher.rerank(Ranking.in_order(query, documents))
-            places = np.empty(len(documents))
-            places[[int(doc_id) for doc_id in ranking.doc_ids]] = np.linspace(1.0, -1.0, len(documents))
-            yield places
+def _scored(groups: Sequence[Group], teacher: Teacher) -> list[Floats]:
+    if isinstance(teacher, Scorer):
+        scores = score_in_steps(teacher, [group.asked for group in groups])
+        return [np.asarray(one.values, dtype=np.float64) for one in scores]
+    return [_places(teacher.rerank(Ranking.in_order(*group.asked))) for group in groups]
+
+
+def _places(ranking: Ranking) -> Floats:
+    """Return each passage's place in an order, falling evenly from 1 to -1."""
+    places = np.empty(len(ranking))
+    places[[int(doc_id) for doc_id in ranking.doc_ids]] = np.linspace(1.0, -1.0, len(ranking))
+    return places
 
 
 def _standardised(rows: Sequence[Floats]) -> list[Floats]:
