@@ -15,6 +15,7 @@ from shortlist.build.indexing import index_paths
 from shortlist.build.models import blend_parts, load_model
 from shortlist.build.query_map import FILE
 from shortlist.build.training import Wanted, train_model
+from shortlist.cli import main
 from shortlist.cli.train import train
 from shortlist.errors import CorruptModelError, InputError
 from shortlist.scorers.cosine import mapped, read_map
@@ -132,6 +133,16 @@ def test_a_copy_has_the_label_of_the_passage_it_is_nearest_to() -> None:
 
 def test_the_command_and_python_train_the_same_kind_unless_told_otherwise() -> None:
     assert inspect.signature(train).parameters["kind"].default == Wanted([], Path("model")).kind == "query-map"
+
+
+@pytest.mark.parametrize("kind", ["cross-encoder", "bi-encoder"])
+def test_the_model_that_is_named_is_the_one_that_is_trained(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", "--pairs", str(data_of(tmp_path)), "--out", str(tmp_path / "model"), "--kind", kind]
+    with pytest.raises(SystemExit):
+        main([*arguments, "--model", "nobody's"])
+    assert 'no model "nobody\'s"' in capsys.readouterr().err
 
 
 def test_a_map_needs_a_blend_and_labels(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def train(
     recipe = replace(recipe, steps=steps, groups_per_step=batch, accumulate=accumulate, patience=patience, seed=seed)
     recipe = replace(recipe, loss=loss, teacher_loss=teacher_loss, label_weight=label_weight, temperature=temperature)
     building = Building(negatives, together=loss in _OF_ORDERS)
-    wanted = Wanted(pairs, out, kind, index=index, evaluation=evaluation or (), teachers=teachers or ())
+    wanted = Wanted(pairs, out, kind, model or "", index=index, evaluation=evaluation or (), teachers=teachers or ())
     wanted = replace(wanted, building=building, ranks=ranks, filter_share=filter_share, dev_share=dev_share)
     wanted = replace(wanted, epochs=epochs, command=shlex.join(["shortlist", *sys.argv[1:]]))
     with _Bar() as bar:
