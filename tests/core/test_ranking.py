@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shortlist.errors import InputError, ScoreError
-from shortlist.types import Document, Query, Ranking, ScoreKind
+from shortlist.types import Document, Query, Ranking, ScoreKind, Step
 
 QUERY = Query("what is it?")
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -93,6 +95,12 @@ def test_order_is_decided_in_fp32_where_a_half_precision_sigmoid_would_tie() -> 
 def test_a_top_k_that_makes_no_sense_is_refused(top_k: object) -> None:
     with pytest.raises(InputError, match="top_k must be a whole number from 1"):
         ranked([1.0, 2.0], top_k)  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    two: Any = np.int64(2)
+    assert len(ranked([1.0, 2.0, 3.0], two)) == 2
+    assert json.loads(json.dumps(Step("s", counts={"documents": two}).to_dict()))["counts"] == {"documents": 2}
 
 
 def test_an_empty_ranking_is_fine() -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -287,7 +288,7 @@ def _remembering(stage: str, item: ScoredDocument) -> tuple[Standing, ...]:
 
 def check_top_k(top_k: int | None, *, name: str = "top_k") -> int | None:
     """Return `top_k` as it is, or raise InputError when it is not None and not a whole number from 1."""
-    if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1):
+    if top_k is not None and (isinstance(top_k, bool) or not isinstance(top_k, Integral) or top_k < 1):
         raise InputError(f"{name} must be a whole number from 1, or None for all; got {top_k!r}")
     return top_k
 

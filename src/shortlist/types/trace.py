@@ -49,7 +49,7 @@ class Step:
         return {
             "stage": self.stage,
             "latency_ms": round(self.latency_ms, 3),
-            "counts": dict(self.counts),
+            "counts": {name: int(count) for name, count in self.counts.items()},  # numpy's are no JSON
             "facts": dict(self.facts),
             "degradations": list(self.degradations),
             "truncations": [{"doc_id": t.doc_id, "seen": t.seen, "total": t.total} for t in self.truncations],
