@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from shortlist.protocols import Scorer, TimedReranker
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.testing import check_reranker
-from shortlist.types import Cancel, Deadline, Document, Query, Ranking, ScoreKind, Scores, Step
+from shortlist.types import QUERY_CUT, Cancel, Deadline, Document, Query, Ranking, ScoreKind, Scores, Step, Truncation
 
 QUERY = Query("which one?")
 PAIR = CostModel(pair_ms=10)
@@ -176,6 +177,25 @@ def test_a_budget_that_is_gone_leaves_the_given_order() -> None:
     assert not any(item.is_scored for item in ranking)
     assert scorer.chunks == []
     assert ranking.trace.degradations[-1] == "budget: 10 ms over the budget of 50 ms"
+
+
+def test_what_every_chunk_says_is_said_once_with_all_that_was_counted() -> None:
+    class Cutting(Timed):
+        """Cuts the query, and all documents but the first."""
+
+        def score(self, query: Query, documents: Sequence[Document]) -> Scores:
+            scores = super().score(query, documents)
+            cut = [Truncation(d.doc_id, 1, 2) for d in documents if d.doc_id != "0"]
+            notes = (f"{len(cut)} texts cut", "the query was cut")
+            step = replace(scores.step, degradations=notes, truncations=(Truncation(QUERY_CUT, 3, 4), *cut))
+            return Scores(scores.values, scores.kind, step)
+
+    clock = Clock()
+    scorer = Cutting(clock)
+    step = within(Budgeted([Level(scorer, PAIR)]), clock, 100, count=8).trace.steps[0]
+    assert [len(chunk) for chunk in scorer.chunks] == [5, 2, 1]
+    assert step.degradations == ("7 texts cut", "the query was cut")
+    assert [one.doc_id for one in step.truncations] == [QUERY_CUT, *"1234567"]
 
 
 def test_the_smaller_model_takes_over_when_the_larger_cannot_finish() -> None:

@@ -18,7 +18,7 @@ from shortlist.planning.pace import Pace
 from shortlist.protocols import Scorer
 from shortlist.scorers.pointwise import Pointwise, counted_scores
 from shortlist.types import Deadline, Document, Ranking, Scores, Step
-from shortlist.types.trace import TOOK_OVER
+from shortlist.types.trace import QUERY_CUT, TOOK_OVER
 
 READING = 0.05  # of what is left that may go into looking at texts, before a model is chosen
 CANCEL_MS = 250.0  # how long a wish to stop may have to wait, as predicted
@@ -159,13 +159,28 @@ def _tied(documents: Sequence[Document], values: npt.NDArray[np.float32]) -> npt
 
 
 def _joined(steps: Sequence[Step]) -> Step:
-    """One step of all chunks: latencies and counts add up, notes are kept once each."""
+    """One step of all chunks: latencies, counts and the counts of equal notes add up, all else is kept once."""
     names = dict.fromkeys(name for step in steps for name in step.counts)
     return Step(
         steps[0].stage,
         sum(step.latency_ms for step in steps),
         {name: sum(step.counts.get(name, 0) for step in steps) for name in names},
         steps[-1].facts,
-        tuple(dict.fromkeys(note for step in steps for note in step.degradations)),
-        tuple(cut for step in steps for cut in step.truncations),
+        _added_up([note for step in steps for note in step.degradations]),
+        tuple(
+            cut
+            for place, step in enumerate(steps)
+            for cut in step.truncations
+            if cut.doc_id != QUERY_CUT or not place  # each chunk has the same query
+        ),
     )
+
+
+def _added_up(notes: Sequence[str]) -> tuple[str, ...]:
+    """Make one note of those that differ only in the number that they begin with."""
+    counts: dict[str, int] = {}
+    for note in notes:
+        number, _, rest = note.partition(" ")
+        what, count = (rest, int(number)) if number.isdecimal() else (note, 0)
+        counts[what] = counts.get(what, 0) + count
+    return tuple(f"{count} {what}" if count else what for what, count in counts.items())

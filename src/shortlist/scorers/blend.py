@@ -73,12 +73,12 @@ class Blend:
 
     def _step(self, began: float, steps: Sequence[Step]) -> Step:
         facts = {name: text for step in reversed(steps) for name, text in step.facts.items()}
-        timed = {f"{step.stage}_ms": f"{step.latency_ms:.1f}" for step in steps}
+        took = {f"{step.stage}_us": round(step.latency_ms * 1000) for step in steps}
         return Step(
             " + ".join(step.stage for step in steps),
             (time.perf_counter() - began) * 1000,
-            {name: count for step in reversed(steps) for name, count in step.counts.items()},
-            {**facts, "model": self.fingerprint, **timed},
+            {name: count for step in reversed(steps) for name, count in step.counts.items()} | took,
+            {**facts, "model": self.fingerprint},
             tuple(note for step in steps for note in step.degradations),
             tuple(cut for step in steps for cut in step.truncations),
         )
