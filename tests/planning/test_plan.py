@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shortlist.build.planning import make_plan
+from shortlist.build.planning import make_plan, with_assumed
 from shortlist.cli.plan import verdict
 from shortlist.errors import InputError
 from shortlist.planning.contenders import Contender, given_contender, parse_contender
@@ -257,6 +257,13 @@ def test_figures_of_a_model_elsewhere_become_its_cost() -> None:
 def test_figures_that_make_no_sense_are_refused(text: str) -> None:
     with pytest.raises(InputError):
         parse_contender(text)
+
+
+def test_given_figures_take_the_place_of_a_calibration_of_the_same_name() -> None:
+    small = given_contender("small", {"pairs_per_s": 5})
+    assert with_assumed([SMALL, LARGE], [small]) == [LARGE, small]
+    with pytest.raises(InputError, match="the figures of small are given twice"):
+        with_assumed([LARGE], [small, small])
 
 
 def test_the_plan_says_what_it_does_not_know() -> None:

@@ -61,6 +61,18 @@ def calibrated_contenders(
     return tuple(Contender(name, cost) for name, cost in costs.items()), notes
 
 
+def with_assumed(calibrated: Sequence[Contender], assumed: Sequence[Contender]) -> list[Contender]:
+    """Put models of given figures beside the calibrated ones, or in the place of one of the same name.
+
+    Raises InputError for a name that is given twice.
+    """
+    names = [one.name for one in assumed]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"the figures of {twice} are given twice; give one of them another name")
+    return [*(one for one in calibrated if one.name not in names), *assumed]
+
+
 def checked(contenders: Sequence[Contender]) -> Sequence[Contender]:
     """Return the contenders; raises InputError when there are none."""
     if not contenders:

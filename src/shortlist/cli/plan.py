@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from shortlist.build.planning import Planned, calibrated_contenders, checked, make_plan
+from shortlist.build.planning import Planned, calibrated_contenders, checked, make_plan, with_assumed
 from shortlist.cli.fleet import Load, print_fleets
 from shortlist.cli.options import Json
 from shortlist.cli.output import console, errors_console, print_json, print_text
@@ -62,13 +62,14 @@ def plan(
     """
     elsewhere = [parse_contender(text) for text in assume or ()]
     here, notes = calibrated_contenders(models or (), is_indexed=indexed)
+    contenders = with_assumed(here, elsewhere)
     task = Task(candidates, tokens, query_tokens)
     if fleet:
         load = Load(qps, p95, first_stage, spare, price, passages, copies, node_gb)
-        print_fleets(load, task, checked([*here, *elsewhere]), as_json=as_json)
+        print_fleets(load, task, checked(contenders), as_json=as_json)
         return print_notes(notes)
     table = read_table(quality) if quality is not None else None
-    planned = make_plan(task, [*here, *elsewhere], p95_ms=p95, table=table, is_indexed=indexed, notes=notes)
+    planned = make_plan(task, contenders, p95_ms=p95, table=table, is_indexed=indexed, notes=notes)
     if as_json:
         print_json(plan_json(planned))
     else:

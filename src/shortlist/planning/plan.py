@@ -46,9 +46,9 @@ class Stage:
 class Plan:
     """Stages one after another (none: the first stage's order), with what to expect of them.
 
-    Latencies are those of reranking alone. The P95 of several stages is the sum of
-    theirs, which is not less than that of the whole. `quality` is None where figures are missing. The
-    price is of a thousand queries.
+    Latencies are those of reranking alone. The P95 of several stages is the sum of theirs, which may be less
+    than that of the whole only where stalls are rarer than one call in twenty. `quality` is None where figures
+    are missing. The price is of a thousand queries.
     """
 
     stages: tuple[Stage, ...]
