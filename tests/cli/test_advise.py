@@ -105,6 +105,16 @@ def test_what_smaller_depths_take_is_what_was_calibrated(tmp_path: Path, monkeyp
     assert at_5 / at_8 == pytest.approx(105 / 108)
 
 
+def test_a_first_stage_that_finds_nothing_gives_no_advice(collection: Path, tmp_path: Path) -> None:
+    lines = (collection / "queries.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [{"_id": json.loads(line)["_id"], "text": "xyzzy"} for line in lines]
+    (tmp_path / "other.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    arguments = ["--queries", "other.jsonl", "--corpus", collection / "corpus.jsonl", "--first-stage", "bm25"]
+    outcome = run("advise", *arguments, "-m", MODEL)
+    assert outcome.code == 2
+    assert f"bm25@100 found nothing for any of the {len(rows)} queries" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

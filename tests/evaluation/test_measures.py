@@ -230,6 +230,8 @@ def test_what_is_unjudged_missing_or_tied_is_reported() -> None:
     run = Run("r", {"1": ("a", "x"), "2": ("b",), "9": ("c",)}, {"1": (1.0, 1.0), "2": (2.0,), "9": (1.0,)})
     found = audit(run, {"1": {"a": 1}, "2": {"b": 1}, "3": {"c": 1}})
     assert (found.missing, found.unjudged, found.judged_at_10, found.ties) == (("3",), ("9",), 0.75, 1)
+    nothing = audit(Run("nothing", {"1": ()}), {"1": {"a": 1}})
+    assert nothing.notes() == ("1 of 1 queries found nothing and count 0 (1)",)
     assert len(found.notes()) == 4
     assert audit(Run("r", {"1": ("a",)}), {"1": {"a": 1}}).notes() == ()
 

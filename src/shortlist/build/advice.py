@@ -40,7 +40,8 @@ def advice_for(
     """Ask the request's systems and advise; the first one is the first stage, the others rerank what it finds.
 
     Every model scores once, at the full depth. Without qrels, the advice is only about
-    what changes. Raises what `opened` raises, and InputError for fewer than two systems or queries.
+    what changes. Raises what `opened` raises, and InputError for fewer than two systems or queries, and where
+    the first stage finds nothing at all.
     """
     is_judged = bool(request.qrels or request.collection)
     collection = read_collection(request) if is_judged else read_unjudged(request)
@@ -50,6 +51,8 @@ def advice_for(
     with opened(request, collection=collection, filling=filling) as ready:
         found = answer_all(ready.collection.queries, ready.systems, watch)
         first, *models = ready.systems
+        if not any(one.ranking for one in found[first.name].values()):
+            raise InputError(f"{first.name} found nothing for any of the {len(collection.queries)} queries")
         answered = {name: {q: one.answered for q, one in answers.items()} for name, answers in found.items()}
         notes = [f"{first.name}: {note}" for note in first.notes]
         candidates = []

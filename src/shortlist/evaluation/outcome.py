@@ -40,7 +40,7 @@ class Audit:
             notes.append(
                 f"{len(self.unjudged)} ranked queries have no judgements and are left out ({self.unjudged[0]})"
             )
-        if self.judged_at_10 < 1:
+        if self.judged_at_10 < 1 and len(self.missing) < self.queries:
             notes.append(f"{1 - self.judged_at_10:.1%} of the first ten are unjudged and count as not relevant")
         if self.ties:
             notes.append(f"{self.ties} documents tie with the one before them")
