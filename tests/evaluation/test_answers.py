@@ -189,6 +189,17 @@ def test_reranking_brings_the_answer_into_a_short_context(
     assert "lexical vs first" in report
 
 
+def test_replies_of_earlier_runs_are_told_as_far_as_they_were_used(
+    parts: tuple[list[System], dict[str, tuple[str, ...]], Scripted], tmp_path: Path
+) -> None:
+    systems, gold, generator = parts
+    asked = [query for query in read_beir(tmp_path).queries if query.query_id in gold]
+    file = tmp_path / "replies.jsonl"
+    study_answers(asked, gold, systems[:1], plan=Plan((1, 3)), desk=Desk.open(generator, file))
+    study = study_answers(asked[:2], gold, systems[:1], plan=Plan((3, 7)), desk=Desk.open(generator, file))
+    assert "2 of 4 replies are of earlier runs, and so is their latency" in answers_report(study)
+
+
 def test_without_a_generator_only_the_context_is_measured(
     parts: tuple[list[System], dict[str, tuple[str, ...]], Scripted], tmp_path: Path
 ) -> None:

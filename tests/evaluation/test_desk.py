@@ -42,11 +42,11 @@ def test_what_a_broken_run_was_told_is_not_asked_again(tmp_path: Path) -> None:
         desk.ask(question("three"))
     generator = Echo()
     again = Desk.open(generator, file)
-    assert again.remembered == 2
+    assert len(again.known) == 2
     assert [again.ask(question(text)) for text in ("one", "two", "one")] == before
     assert again.generate(question("three")) == Completion("three", 5, 1, is_cut=True)
     assert generator.asked == ["three"]
-    assert Desk.open(generator, file).remembered == 3
+    assert len(Desk.open(generator, file).known) == 3
 
 
 def test_another_prompt_or_another_generator_is_another_reply(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_line_that_was_not_finished_is_asked_again(folder: Path, text: str, lo
     again = Desk.open(Echo(), file)
     assert again.ask(question("whole")) == desk.ask(question("whole"))
     assert again.generate(question(text)).text == text
-    assert Desk.open(Echo(), file).remembered == len({"whole", text})
+    assert len(Desk.open(Echo(), file).known) == len({"whole", text})
 
 
 @pytest.fixture(scope="session")

@@ -24,10 +24,11 @@ _REMEDY = "it is no file of replies: name another one, or delete the line and th
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A completion and how long it took in ms when it was asked for."""
+    """A completion, how long it took in ms when it was asked for, and whether that was in an earlier run."""
 
     completion: Completion
     latency_ms: float
+    is_remembered: bool = field(default=False, compare=False)
 
 
 @dataclass(slots=True)
@@ -35,13 +36,12 @@ class Desk:
     """A Generator in front of another: two systems often show the same passages, and their prompt is asked once.
 
     With a `file` (see `open`) it holds a JSON object a line: `key` (of generator and prompt),
-    `text`, tokens and `latency_ms`. `remembered` counts the replies that an earlier run left there.
+    `text`, tokens and `latency_ms`.
     """
 
     generator: Generator
     file: Path | None = None
     known: dict[str, Asked] = field(default_factory=dict)
-    remembered: int = 0
     clock: Clock = time.perf_counter
 
     @classmethod
@@ -56,8 +56,7 @@ class Desk:
                 _cut_unfinished(file, stream)
         except OSError as error:
             raise InputError(f"cannot write {file}: {error.strerror}; name a file in a folder that is there") from error
-        known = dict(_replies(file))
-        return cls(generator, file, known, len(known))
+        return cls(generator, file, dict(_replies(file)))
 
     @property
     def fingerprint(self) -> str:
@@ -118,6 +117,6 @@ def _reply(file: Path, number: int, row: dict[str, Any]) -> tuple[str, Asked]:
     try:
         read, written = (int(row[name]) for name in _COUNTS)
         completion = Completion(str(row["text"]), read, written, is_cut=bool(row["is_cut"]))
-        return str(row["key"]), Asked(completion, float(row["latency_ms"]))
+        return str(row["key"]), Asked(completion, float(row["latency_ms"]), is_remembered=True)
     except (KeyError, TypeError, ValueError) as error:
         raise at(file, number, f"holds no reply ({error!r})", _REMEDY) from error

@@ -58,8 +58,8 @@ def tests(study: AnswerStudy, measure: str) -> Table:
 
 def notes(study: AnswerStudy) -> Iterator[str]:
     """Yield what was taken from earlier runs, and for each number of passages what it cost and what was left out."""
-    if study.remembered:
-        yield f"{study.remembered} replies are of earlier runs, and so is their latency"
+    if remembered := sum(reply.is_remembered for reply in study.replies):
+        yield f"{remembered} of {len(study.replies)} replies are of earlier runs, and so is their latency"
     for number in study.numbers:
         replies = [reply for reply in study.replies if reply.passages == number]
         if study.generator:

@@ -31,7 +31,8 @@ class Reply:
 
     `values` holds each measure that applies: faithfulness only where there was an answer and
     a judge. `left_out` passages did not fit into the words that are allowed, or into the
-    generator's context; every measure is of the passages that were shown.
+    generator's context; every measure is of the passages that were shown. `is_remembered` says
+    that it was given in an earlier run and read from its file, with its latency.
     """
 
     system: str
@@ -42,14 +43,12 @@ class Reply:
     prompt_tokens: int = 0
     latency_ms: float = 0.0
     left_out: int = 0
+    is_remembered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerStudy:
-    """Every reply, and for each measure and number of passages the systems against the first one.
-
-    `remembered` of the replies were given in an earlier run and read from its file.
-    """
+    """Every reply, and for each measure and number of passages the systems against the first one."""
 
     request: Mapping[str, Any]
     collection: Mapping[str, Any]
@@ -61,7 +60,6 @@ class AnswerStudy:
     replies: tuple[Reply, ...]
     comparisons: Mapping[str, Mapping[int, tuple[Comparison, ...]]]
     seed: int = 0
-    remembered: int = 0
 
     def values(self, measure: str, system: str, number: int) -> dict[str, float]:
         """Return a measure's values by query_id; queries to which it does not apply are left out."""
@@ -142,7 +140,6 @@ def study_answers(
         tuple(replies),
         {},
         plan.seed,
-        desk.remembered if desk is not None else 0,
     )
     return _compared(study, plan)
 
@@ -169,15 +166,15 @@ def _reply(
 ) -> Reply:
     meant = documents[:number]
     passages: Sequence[Document] = shown(meant, words=plan.words)
-    text, tokens, latency_ms, values = "", 0, 0.0, {}
+    text, tokens, latency_ms, is_remembered, values = "", 0, 0.0, False, {}
     if desk is not None:
         passages, asked = _generated(desk, query, passages)
         text, tokens = read_answer(asked.completion.text), asked.completion.prompt_tokens
-        latency_ms = asked.latency_ms
+        latency_ms, is_remembered = asked.latency_ms, asked.is_remembered
         values = _answer_values(query, text, gold, passages, judge)
     values |= {IN_CONTEXT: max((contains(passage.full_text, gold) for passage in passages), default=0.0)}
     left_out = len(meant) - len(passages)
-    return Reply(system, number, query.query_id, text, values, tokens, latency_ms, left_out)
+    return Reply(system, number, query.query_id, text, values, tokens, latency_ms, left_out, is_remembered)
 
 
 def _generated(desk: Desk, query: Query, passages: Sequence[Document]) -> tuple[Sequence[Document], Asked]:
