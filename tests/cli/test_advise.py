@@ -119,7 +119,7 @@ def test_a_first_stage_that_finds_nothing_gives_no_advice(collection: Path, tmp_
     ("arguments", "message"),
     [
         (["-m", MODEL], "no queries were named"),
-        (["-c", "small", "--report", "advice.pdf"], "a report is a .md file"),
+        (["-c", "small", "--report", "advice.pdf"], "a report is .md"),
         (["-c", "small", "--first-stage", "bm52"], "did you mean 'bm25'"),
         (["-c", "small", "--sample", "1", "--first-stage", "bm25", "-m", MODEL], "at least two queries"),
     ],

@@ -92,6 +92,9 @@ def test_answers_are_looked_for_in_the_passages_without_a_generator(collection: 
     ("arguments", "message"),
     [
         ([], "answers none of the queries"),
+        (["--report", "r.html"], "a report is .md, not 'r.html'"),
+        (["--out", "nowhere/study.json"], "for study.json; make it first"),
+        (["-n", "1,\u00b2"], "--passages takes whole numbers"),
         (["-n", "0,1"], "whole numbers from 1"),
         (["--judge", "me"], "a judge is one of"),
     ],

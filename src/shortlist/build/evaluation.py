@@ -177,7 +177,7 @@ _NUMBERS = {"threads", "max_length"}
 
 
 def _number(name: str, value: str) -> int:
-    if not value.isdigit() or int(value) == 0:
+    if not value.isdecimal() or int(value) == 0:
         raise InputError(f"{name} must be a whole number from 1, got {value!r}")
     return int(value)
 

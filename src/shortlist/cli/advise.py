@@ -23,6 +23,7 @@ from shortlist.cli.evaluating import (
     Sample,
     Seed,
     Split,
+    check_places,
     first_system,
     request_of,
 )
@@ -30,7 +31,6 @@ from shortlist.cli.options import Device, Encoder, Engine, Json, Precision, Thre
 from shortlist.cli.output import console, errors_console, print_json, print_text, shown
 from shortlist.cli.progress import CountingProgress
 from shortlist.cli.tables import print_table
-from shortlist.errors import InputError
 from shortlist.evaluation.advising import Advice, Asked
 from shortlist.evaluation.report.advice import advice_markdown, advice_tables
 from shortlist.evaluation.request import Request
@@ -77,8 +77,7 @@ def advise(
 
     Example:  shortlist advise --queries q.jsonl --qrels qrels.tsv --index docs/.shortlist
     """
-    if report is not None and (report.suffix != ".md" or not report.absolute().parent.is_dir()):
-        raise InputError(f"a report is a .md file in a folder that is there, not {report}")
+    check_places([report] if report is not None else (), kinds=[".md"])
     chosen = settings(encoder=encoder, engine=engine, precision=precision, device=device, threads=threads)
     first = first_system(run, first_stage, depth)
     systems = [first, *(f"{first} > {name}" for name in model or [chosen.model])]

@@ -23,6 +23,7 @@ from shortlist.cli.evaluating import (
     Sample,
     Seed,
     Systems,
+    check_places,
     request_of,
 )
 from shortlist.cli.options import LLM_SERVER, Device, Encoder, Engine, Json, Precision, Threads, llm_key
@@ -76,6 +77,7 @@ def answers(
 
     Example:  shortlist evaluate answers -c data/xquad_en --sample 200 --generator model.gguf
     """
+    check_places([report] if report is not None else (), out=out, kinds=[".md"])
     asking = Asking(
         Plan(_numbers(numbers), words, permutations, seed),
         load_generator(generator, server=server, api_key=llm_key(), threads=threads, context=context)
@@ -94,7 +96,7 @@ def answers(
 
 def _numbers(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdigit() and int(part) > 0 for part in parts):
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise InputError(f"--passages takes whole numbers from 1 with commas, such as 1,3,5; got {text!r}")
     return tuple(dict.fromkeys(map(int, parts)))
 

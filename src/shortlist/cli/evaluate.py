@@ -26,13 +26,13 @@ from shortlist.cli.evaluating import (
     Seed,
     Split,
     Systems,
+    check_places,
     request_of,
 )
 from shortlist.cli.options import Device, Encoder, Engine, Json, Precision, Threads
 from shortlist.cli.output import console, errors_console, print_json, print_text, shown
 from shortlist.cli.progress import CountingProgress
 from shortlist.cli.tables import print_table
-from shortlist.errors import InputError
 from shortlist.evaluation.report import html_report, markdown_report
 from shortlist.evaluation.report.markdown import all_notes, ceilings, comparison_rows, figures
 from shortlist.evaluation.request import Request
@@ -88,7 +88,7 @@ def evaluate(
     """
     if context.invoked_subcommand is not None:
         return
-    _check_places(report or (), out)
+    check_places(report or (), out=out)
     if runs is not None:
         runs.mkdir(parents=True, exist_ok=True)
     first = load(replay) if replay is not None else None
@@ -109,7 +109,7 @@ def report_of(
 
     Example:  shortlist evaluate report saved.json report.html
     """
-    _check_places([report])
+    check_places([report])
     _write_report(load(saved), report)
 
 
@@ -135,16 +135,6 @@ def _hand_over(
         print_json(asdict(evaluation))
     else:
         _print(evaluation)
-
-
-def _check_places(reports: Sequence[Path], out: Path | None = None) -> None:
-    """Refuse what could not be written after a long run."""
-    for path in reports:
-        if path.suffix not in {".html", ".md"}:
-            raise InputError(f"a report is .html or .md, not {path.name!r}")
-    for path in (*reports, *([out] if out is not None else [])):
-        if not path.absolute().parent.is_dir():
-            raise InputError(f"there is no folder {path.absolute().parent} for {path.name}; make it first")
 
 
 def _write_report(evaluation: Evaluation, path: Path) -> None:

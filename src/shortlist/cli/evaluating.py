@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from shortlist.cli.options import settings
+from shortlist.errors import InputError
 from shortlist.evaluation.measures import DEFAULT
 from shortlist.evaluation.request import Request
 
@@ -48,3 +50,13 @@ def request_of(given: Mapping[str, Any], *, systems: Sequence[str]) -> Request:
     machine = {name: getattr(chosen, name) for name in _OF_THE_MACHINE}
     as_they_are = {field.name: given[field.name] for field in fields(Request) if field.name in given}
     return Request(**{**as_they_are, **named, **machine})
+
+
+def check_places(reports: Sequence[Path], *, out: Path | None = None, kinds: Sequence[str] = (".html", ".md")) -> None:
+    """Refuse what could not be written after a long run."""
+    for path in reports:
+        if path.suffix not in kinds:
+            raise InputError(f"a report is {' or '.join(kinds)}, not {path.name!r}")
+    for path in (*reports, *([out] if out is not None else [])):
+        if not path.absolute().parent.is_dir():
+            raise InputError(f"there is no folder {path.absolute().parent} for {path.name}; make it first")
