@@ -71,3 +71,14 @@ def test_a_language_model_that_it_calls_a_cross_encoder_is_one_with_its_template
         Reranker.load(str(folder))
     ranked = Reranker.load(str(folder), template="qwen3").rank(zoo.QUERY, zoo.TEXTS)
     assert [item.score for item in ranked] == [item.score for item in plain]
+
+
+def test_a_classifier_that_is_asked_in_chat_is_not_read_without_it(tmp_path: Path) -> None:
+    folder = zoo.FAMILIES["Qwen3 classifier"].make(tmp_path / "model")
+    Reranker.load(str(folder)).rank(zoo.QUERY, zoo.TEXTS)
+    (folder / "chat_template.jinja").write_text(
+        "{% for one in messages %}<{{ one.role }}>: {{ one.content }}{% endfor %}"
+    )
+    sentence_transformers.CrossEncoder(str(folder), device="cpu").save_pretrained(str(tmp_path / "chat"))
+    with pytest.raises(UnsupportedModelError, match=r"reads a pair through a chat template.*'qwen3'"):
+        Reranker.load(str(tmp_path / "chat"))

@@ -106,6 +106,12 @@ class ModelFolder:
         return str((said.get("prompts") or {}).get(said.get("default_prompt_name")) or "")
 
     @property
+    def is_asked_in_chat(self) -> bool:
+        """Whether sentence-transformers puts a pair through the tokenizer's chat template."""
+        said = read_json(self.path / "sentence_bert_config.json", dict)
+        return "message" in (said.get("modality_config") or {})
+
+    @property
     def sentence_transformers(self) -> Mapping[str, Any]:
         """What `config_sentence_transformers.json` says; empty when there is none."""
         settings: Mapping[str, Any] = read_json(self.path / "config_sentence_transformers.json", dict)

@@ -92,6 +92,11 @@ class CrossEncoder:
             raise UnsupportedModelError(
                 f"{name} has {loaded.folder.labels} labels; a cross-encoder for ranking has one or two"
             )
+        if loaded.folder.is_asked_in_chat:
+            raise UnsupportedModelError(
+                f"{name} reads a pair through a chat template ('message' in sentence_bert_config.json), which is not"
+                " run here; take the language model that it was made of, with its template (Qwen3-Reranker: 'qwen3')"
+            )
         return cls(
             loaded.engine,
             fingerprint=loaded.fingerprint,
