@@ -21,6 +21,7 @@ from shortlist.build.bundles import pack, pull, unpack
 from shortlist.build.models import load_model
 from shortlist.errors import CorruptModelError, InputError, ModelNotFoundError, ShortlistError, UnsupportedModelError
 from shortlist.inference.complete import check_complete
+from shortlist.inference.export import export_onnx
 from shortlist.inference.hub import stored_folder
 from shortlist.inference.models import find_model
 from shortlist.settings import DEFAULT_ENCODER
@@ -363,6 +364,22 @@ def test_a_name_of_the_catalogue_is_fetched_when_it_is_first_used(hub: type[Hub]
     ]
     with pytest.raises(ModelNotFoundError, match=r"cannot fetch 'someone/absent' from the hub.*shortlist pack"):
         find_model("someone/absent")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_with_code_of_its_own_is_run_by_its_graph_from_the_first_time_on(
+    hub: type[Hub], tmp_path: Path
+) -> None:
+    pytest.importorskip("onnx")
+    name, repository = "BAAI/bge-reranker-base-of-others", tmp_path / "repository"
+    expected = load_model(str(repository), precision="fp32").score(QUERY, DOCUMENTS).values
+    export_onnx(repository, repository / "onnx", head="classification", weights="float32")
+    write_classifier(repository, auto_map={"AutoModelForSequenceClassification": "own.OwnModel"})
+    np.testing.assert_allclose(load_model(name, precision="fp32").score(QUERY, DOCUMENTS).values, expected, atol=1e-5)
+    (repository / "onnx" / "model.onnx").unlink()
+    with pytest.raises(UnsupportedModelError, match="needs Python code of its own"):
+        load_model(f"{name}-too")
+    assert not any(path.endswith(".safetensors") for path in hub.asked if f"{name}-too" in path)
 
 
 def test_a_hub_out_of_reach_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from shortlist.catalogue import Entry, find_entry
 from shortlist.errors import UnsupportedModelError
+from shortlist.inference.hub import GRAPH_FILES, SETTINGS_FILES
 from shortlist.inference.models import ModelFolder, find_model
 from shortlist.inference.modules import read_json
 from shortlist.scorers.registry import is_hosted
@@ -44,9 +45,11 @@ def find_recipe(name: str, *, revision: str | None = None, **asked: Any) -> Reci
     """
     entry = None if Path(name).expanduser().is_dir() else find_entry(name)
     if entry is None or entry.unsupported:
-        model = find_model(name, revision=revision, settings_only=True)
+        model = find_model(name, revision=revision, only=SETTINGS_FILES)
         entry = find_entry(str(read_json(model.path / "shortlist.json", dict).get("name", "")))
         if entry is None:
+            if _needs_its_code(model, asked):  # a graph does without, where the repository has one
+                model = find_model(name, revision=revision, only=(*SETTINGS_FILES, *GRAPH_FILES))
             return recipe_of_files(model, asked)
     return recipe_of_entry(entry)
 
@@ -70,8 +73,7 @@ def recipe_of_entry(entry: Entry) -> Recipe:
 def recipe_of_files(model: ModelFolder, asked: Mapping[str, Any]) -> Recipe:
     """Decide by `config_sentence_transformers.json`, then by `architectures` in `config.json`."""
     config, where = model.config, f"{model.name} (architectures {_architectures(model.config)})"
-    own = config.get("auto_map") and not _RUN_WITHOUT_THEIR_CODE & set(_architectures(config))
-    if own and model.ready_made is None and asked.get("trust_remote_code") is not True:
+    if _needs_its_code(model, asked):
         raise UnsupportedModelError(
             f"{where} needs Python code of its own (auto_map in config.json), which is not run unless you ask for it:"
             " give a folder with a ready-made ONNX file, or trust_remote_code=True with engine='torch'"
@@ -103,6 +105,12 @@ def _kind_by_architecture(model: ModelFolder, asked: Mapping[str, Any], where: s
             " scores by the cosine of its vectors"
         )
     return "cross-encoder"
+
+
+def _needs_its_code(model: ModelFolder, asked: Mapping[str, Any]) -> bool:
+    """Whether nothing can run a model but code of its own, which was not asked for."""
+    own = model.config.get("auto_map") and not _RUN_WITHOUT_THEIR_CODE & set(_architectures(model.config))
+    return bool(own) and model.ready_made is None and asked.get("trust_remote_code") is not True
 
 
 def _is_language_model(config: Mapping[str, Any]) -> bool:

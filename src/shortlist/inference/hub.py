@@ -9,17 +9,10 @@ from pathlib import Path
 from shortlist._optional import require
 from shortlist.errors import ModelNotFoundError
 
-# One ready-made graph a folder, not its dozen of quantised variants; no pickles, no code.
-MODEL_FILES = (
-    "*.json",
-    "artifact.metadata",
-    "model.onnx*",
-    "onnx/model.onnx*",
-    "openvino_model.*",
-    "openvino/openvino_model.*",
-    "model*.safetensors",
-    "[0-9]*_*/model.safetensors",
-)
+# One ready-made graph a folder, not its dozen of quantised variants.
+GRAPH_FILES = ("model.onnx*", "onnx/model.onnx*", "openvino_model.*", "openvino/openvino_model.*")
+# No pickles, no code.
+MODEL_FILES = ("*.json", "artifact.metadata", *GRAPH_FILES, "model*.safetensors", "[0-9]*_*/model.safetensors")
 # What `shortlist` itself writes into a model's folder.
 OWN_FILES = ("query_map.npy", "table.npy", "exit_heads.safetensors", "int8/model.*")
 SETTINGS_FILES = ("*.json",)

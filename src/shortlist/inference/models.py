@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -20,7 +20,7 @@ from shortlist.errors import (
     UnsupportedModelError,
 )
 from shortlist.inference.complete import check_complete
-from shortlist.inference.hub import CODE_FILES, MODEL_FILES, OWN_FILES, SETTINGS_FILES, fetch, is_hub_id, stored_folder
+from shortlist.inference.hub import CODE_FILES, MODEL_FILES, OWN_FILES, fetch, is_hub_id, stored_folder
 from shortlist.inference.identity import content_hash
 from shortlist.inference.modules import Module, read_json, read_modules
 from shortlist.inference.tokens import Tokenizer
@@ -196,13 +196,17 @@ def name_of(model: str | os.PathLike[str]) -> str:
 
 
 def find_model(
-    name: str | os.PathLike[str], *, revision: str | None = None, settings_only: bool = False, with_code: bool = False
+    name: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    only: Sequence[str] = MODEL_FILES,
+    with_code: bool = False,
 ) -> ModelFolder:
     """Find a model: packaged, a folder with `config.json`, a name of the catalogue, or `owner/name` on the hub.
 
     A packaged model's checksums are verified, and other folders are checked for files that are
     half-written or truncated. What was unpacked from a bundle is taken before the hub is asked.
-    `settings_only` fetches no weights, `with_code` the repository's Python files too. Raises
+    `only` names what is fetched, by patterns (`hub.SETTINGS_FILES`); `with_code` fetches the Python files too. Raises
     ModelNotFoundError that lists what there is, UnsupportedModelError for a known model that cannot
     be run, CorruptModelError for unreadable files.
     """
@@ -218,8 +222,8 @@ def find_model(
     stored = stored_folder(hub_id)
     if stored.is_dir():
         return _opened(hub_id, stored)
-    files = SETTINGS_FILES if settings_only else MODEL_FILES
-    return _opened(hub_id, fetch(hub_id, revision=pinned, files=[*files, *CODE_FILES] if with_code else files))
+    files = [*only, *CODE_FILES] if with_code else only
+    return _opened(hub_id, fetch(hub_id, revision=pinned, files=files))
 
 
 def on_hub(name: str, *, revision: str | None = None) -> tuple[str, str | None]:
