@@ -190,6 +190,13 @@ def test_a_damaged_gzip_keeps_what_came_before(tmp_path: Path) -> None:
     assert skips(events)["r.jsonl.gz"].reason is SkipReason.BROKEN
 
 
+def test_a_column_of_a_csv_may_have_a_name_of_two_lines(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", 'id,"price\n(EUR)",text\n1,5,one\n2,6,two\n')
+    (one, two) = documents(run(tmp_path))
+    assert (one.text, one.metadata["price\n(EUR)"], one.place) == ("one", "5", Place("a.csv", 3, 3, ""))
+    assert (two.text, two.place) == ("two", Place("a.csv", 4, 4, ""))
+
+
 def test_csv_columns_delimiters_and_quotes(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", '\ufeffid,title,text,year\n1,T,"two\nlines, quoted",1999\n\n2,,plain,2000\n')
     write(tmp_path / "b.csv", "id;text\nb1;eins, zwei\n")

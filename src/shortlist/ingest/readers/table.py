@@ -8,6 +8,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from shortlist.errors import InputError
 from shortlist.ingest.decode import REPLACEMENT, encoding_of
@@ -21,8 +22,8 @@ from shortlist.types import Document
 class TableReader:
     """Reads a table as a stream.
 
-    The first line that is not blank names the columns; cells beyond them are reported. In CSV
-    the delimiter is whichever of comma, semicolon and tab that line has most of, and quotes
+    The first row that is not blank names the columns; cells beyond them are reported. In CSV
+    the delimiter is whichever of comma, semicolon and tab its first line has most of, and quotes
     may hold line ends. In TSV a tab always delimits and a line is a row,
     so that a stray quote cannot swallow the rows after it.
     """
@@ -48,12 +49,13 @@ class TableReader:
         if not first:
             return
         parse = _tsv_cells if self.format == "tsv" else _csv_cells
-        columns = next(cells for _, cells in parse(iter([first]), first) if not isinstance(cells, Problem))
+        found = parse(chain([first], stream), first)
+        columns = next(cells for _, cells in found if not isinstance(cells, Problem))
         while columns and not columns[-1].strip():
             columns.pop()
         _check_columns(columns, rows.file)
-        for line, cells in parse(iter(stream), first):
-            number = first_line + line
+        for line, cells in found:
+            number = first_line + line - 1
             if isinstance(cells, Problem):
                 yield Problem(number, cells.message)
             elif any(cell.strip() for cell in cells):
