@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from shortlist.retrieval import Index
+
 from .running import Outcome, run
 
 
@@ -45,6 +47,19 @@ def test_fields_are_remembered_only_of_paths_that_are_there(docs: Path) -> None:
     for named in (["--text-field", "body"], []):
         indexing(docs, *named)
     assert lexical("another", docs / ".shortlist").texts() == ["another"]
+
+
+def test_files_that_went_in_small_steps_leave_nothing_in_the_statistics(docs: Path) -> None:
+    for number in range(12):
+        (docs / f"note{number}.txt").write_text("a note")
+    indexing(docs)
+    left = []
+    for number in range(3):
+        (docs / f"note{number}.txt").unlink()
+        indexing(docs)
+        with Index.open(docs / ".shortlist", read_only=True) as index:
+            left.append(index.unoptimized)
+    assert left == [1, 0, 1], "17 passages before; a tenth is reached with the second"
 
 
 def test_the_index_lies_in_the_folder_unless_told_otherwise(indexed: Path) -> None:
