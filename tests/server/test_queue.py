@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 from hypothesis import given
@@ -399,16 +400,21 @@ def test_requests_by_a_deadline_are_scored_beside_others_that_never_cease() -> N
     assert unscored == [0] * 20
 
 
-def test_batches_are_full_again_when_nobody_is_in_a_hurry_any_more() -> None:
+@pytest.mark.parametrize("later_ms", [0, 1e6, math.inf], ids=["none", "long budgets", "endless budgets"])
+def test_batches_are_full_again_when_nobody_is_in_a_hurry_any_more(later_ms: float) -> None:
     clock = FakeClock()
     queue = queue_of(clock=clock, batch_tokens=800)
-    queue.add(task_of(10, deadline=Deadline.after(100, clock=clock)))
+    for budget_ms in (100, later_ms):
+        if budget_ms:
+            queue.add(task_of(10, deadline=Deadline.after(budget_ms, clock=clock)))
     drained(queue)
     queue.add(task_of(*[100] * 16))
     batch = queue.next_batch()
     assert batch is not None
     assert batch.tokens == 100
     clock.ms = 10_000
+    if later_ms:
+        queue.add(task_of(10, client="b", deadline=Deadline.after(later_ms, clock=clock)))
     batch = queue.next_batch()
     assert batch is not None
-    assert batch.tokens == 800
+    assert batch.tokens > 700

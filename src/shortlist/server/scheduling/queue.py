@@ -14,7 +14,7 @@ from shortlist.types import Clock
 
 SAFETY = 0.8  # of what is left until a deadline that a batch may take, as predicted
 _HURRY = 8  # while requests by a deadline come, a batch is this part of their shortest budget, or of a full batch
-_HURRIED_MS = 10_000.0  # so long after the last of them
+_HURRIED_MS = 10_000.0  # so long is a budget of late
 _LOOK_PAST = 8  # tasks whose next pair does not fit, before a batch is closed
 _HOPELESS = 8  # failures of single pairs in a row, after which a model's batches are not split any more
 
@@ -87,7 +87,7 @@ class PairQueue:
         self._expected = 0
         self._ended: list[Task] = []
         self._failures = 0
-        self._shortest_ms = self._hurried_until_ms = -math.inf
+        self._shortest_ms, self._hurried_until_ms = math.inf, -math.inf
         self.waiting_tokens = 0
         self.running_tokens = 0
 
@@ -227,13 +227,14 @@ class PairQueue:
         return self._settled(batch, [PairFailure(error)] * len(batch.pairs))
 
     def _hurry(self, budget_ms: float) -> None:
+        """Keep the shortest budget of late."""
         now = self._clock()
-        shortest_ms = self._shortest_ms if now < self._hurried_until_ms else math.inf
-        self._shortest_ms, self._hurried_until_ms = min(shortest_ms, budget_ms), now + _HURRIED_MS
+        if budget_ms <= self._shortest_ms or now >= self._hurried_until_ms:
+            self._shortest_ms, self._hurried_until_ms = budget_ms, now + _HURRIED_MS
 
     def _room(self) -> float:
         """Return the tokens of a batch."""
-        if self._clock() >= self._hurried_until_ms or self._shortest_ms == math.inf:
+        if self._clock() >= self._hurried_until_ms:
             return float(self._batch_tokens)
         short = max(self._batch_tokens, self.throughput.tokens_in(self._shortest_ms)) / _HURRY
         return min(float(self._batch_tokens), short)
