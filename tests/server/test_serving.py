@@ -240,7 +240,10 @@ def test_a_named_origin_may_ask() -> None:
         answer = server.ask(OWN, own(["x"]), headers={"Origin": origin})
         assert answer.headers["access-control-allow-origin"] == origin
         asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
-        assert server.ask(OWN, headers=asked, method="OPTIONS").status == 204
+        of_an_sdk = {"Access-Control-Request-Headers": "authorization,x-client-name,x-fern-language"}
+        preflight = server.ask(OWN, headers={**asked, **of_an_sdk}, method="OPTIONS")
+        assert preflight.status == 204
+        assert "x-fern-language" in preflight.headers["access-control-allow-headers"]
 
 
 def test_limits_are_kept_and_named() -> None:

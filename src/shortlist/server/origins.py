@@ -9,7 +9,6 @@ from shortlist.server.settings import ServeSettings
 from shortlist.wire import Fault
 
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
-_ASKED_HEADERS = "Authorization, Content-Type, X-Api-Key, X-Request-Id, X-Shortlist-Budget-Ms"
 
 
 def check_host(headers: Headers, settings: ServeSettings, *, has_keys: bool) -> None:
@@ -45,10 +44,11 @@ def cors_headers(headers: Headers, settings: ServeSettings) -> dict[str, str]:
     origin = headers.get("origin")
     if origin is None or origin not in settings.cors_origins:
         return {}
+    asked = headers.get("access-control-request-headers", "")  # all of them: SDKs have some of their own
     return {
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Allow-Methods": "GET, POST, DELETE",
-        "Access-Control-Allow-Headers": _ASKED_HEADERS,
+        "Access-Control-Allow-Headers": asked,
         "Access-Control-Expose-Headers": "X-Request-Id, Server-Timing, Retry-After, X-Shortlist-Degraded",
         "Cross-Origin-Resource-Policy": "cross-origin",
         "Vary": "Origin",
