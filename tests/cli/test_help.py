@@ -116,6 +116,7 @@ def test_the_manual_page_is_what_help_says(request: pytest.FixtureRequest) -> No
         MANUAL.write_text(outcome.out, encoding="utf-8")
     assert outcome.out == MANUAL.read_text(encoding="utf-8")
     commands = getattr(typer.main.get_command(app), "commands", {})
+    assert "How long a document is. [default: 180]" in outcome.out
     assert [name for name in commands if f".SS shortlist {name}".replace("-", "\\-") not in outcome.out] == []
 
 

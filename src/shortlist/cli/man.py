@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from inspect import cleandoc
+from pathlib import Path
 from typing import Any
 
 import typer
 
 from shortlist import __version__
+from shortlist.settings import Settings
 
+_SETTINGS = ", ".join(setting.name for setting in fields(Settings)) + ", and [serve] for the server"
 _FILES = (
-    ("shortlist.toml", "settings, read from the working folder; options and variables win over it"),
+    ("shortlist.toml", "settings, read from the working folder; options and variables win over it: " + _SETTINGS),
     ("SHORTLIST_*", "variables of the same names as the settings, in capitals"),
     (".shortlist", "the index, in the folder that was indexed"),
 )
@@ -54,9 +58,16 @@ def _command(name: str, command: Any) -> Iterator[str]:
     for option in command.params:
         named = option.name.upper() if option in arguments else ", ".join([*option.opts, *option.secondary_opts])
         yield from (".TP", rf"\fB{_plain(named)}\fR")
-        yield from _text(option.help)
+        yield from _text(f"{option.help}{_default(option)}")
     for below, inner in getattr(command, "commands", {}).items():
         yield from _command(f"{name} {below}", inner)
+
+
+def _default(option: Any) -> str:
+    """Return the default as --help shows it; what an option's own text says of it is not said again."""
+    default = option.default
+    told = option.show_default and isinstance(default, int | float | str | Path) and not isinstance(default, bool)
+    return f" [default: {default}]" if told and default != "" else ""
 
 
 def _text(text: str | None) -> Iterator[str]:
