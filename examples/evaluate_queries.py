@@ -20,9 +20,9 @@ from shortlist.evaluation.request import Request
 
 QUESTIONS = {
     "How do I sort by two keys?": "attrgetter('grade', 'age')",
-    "Why is the sort stable?": "guaranteed to be",
+    "Why is the sort stable?": "guaranteed to be `stable",
     "How do I match as little text as possible?": "non-greedy",
-    "What does a byte order mark do?": "byte order mark",
+    "What does a byte order mark do?": "byte-order mark",
     "Why are strings immutable?": "immutable",
     "How do I copy an object?": "copy.deepcopy",
 }

@@ -94,6 +94,7 @@ def test_both_reports_hold_depth_curves_and_what_the_scores_say() -> None:
     about = {"name": "x", "queries": 2, "documents": 30, "judgements": 60, "notes": [], "fingerprint": ""}
     found = Evaluation({}, about, provenance, ("nDCG@10",), (model,), {"nDCG@10": ()}, (), qrels)
     page, text = html_report(found), markdown_report(found)
+    assert "``" not in text  # there was no command
     assert "How many candidates to rerank" in page
     assert "## How many candidates to rerank: nDCG@10" in text
     assert "| m | .0000 \\[.0000, .0000\\] |" in text  # the first candidates are not relevant

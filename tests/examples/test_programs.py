@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import runpy
 import subprocess
 import sys
 import threading
@@ -51,6 +52,12 @@ def test_evaluate_on_your_own_queries(howto: Path) -> None:
     printed = run("evaluate_queries.py", howto)
     assert "| hybrid@50 |" in printed
     assert "## Differences in nDCG@10" in printed
+
+
+def test_every_question_of_the_evaluation_has_a_passage_that_holds_its_words() -> None:
+    words = runpy.run_path(str(EXAMPLES / "evaluate_queries.py"))["QUESTIONS"].values()
+    texts = "".join(file.read_text(encoding="utf-8") for file in (EXAMPLES / "python-docs").rglob("*.rst"))
+    assert [some for some in words if some not in texts] == []
 
 
 def test_serve_behind_a_cohere_client() -> None:

@@ -46,8 +46,9 @@ def as_markdown(run: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     machine = run["hardware"]
     commit = f", commit {run['commit']}" if "commit" in run else ""
+    command = f"`{run['command']}` at " if run["command"] else ""  # from Python there is none
     return (
-        f"`{run['command']}` at {run['when']}{commit}.\n"
+        f"{command}{run['when']}{commit}.\n"
         f"{machine['processor']}, {machine['usable_cores']} cores usable, {' '.join(machine['instructions'])},"
         f" {machine['system']}; load at the start {machine['load_at_start']}.\n"
         f"{versions}.\n"
