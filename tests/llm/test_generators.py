@@ -146,3 +146,18 @@ def test_a_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(__import__("sys").modules, "openai", None)
     with pytest.raises(MissingExtraError, match=r"shortlist\[llm\]"):
         load_language_model("gpt", server="http://localhost/v1")
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (
+            {"server": "http://127.0.0.1:9/v1"},
+            "a language model on a server has no option 'promt'; it has likelihood, server, ",
+        ),
+        ({}, "a GGUF file has no option 'promt'; it has likelihood, context, threads, concurrency, "),
+    ],
+)
+def test_an_unknown_option_is_refused_with_those_that_there_are(options: dict[str, Any], what: str) -> None:
+    with pytest.raises(InputError, match=what):
+        load_language_model("m.gguf", promt="first", **options)

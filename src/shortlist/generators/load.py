@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from shortlist.errors import InputError
@@ -30,7 +32,13 @@ def load_language_model(
         raise InputError(
             f"{model!r} is no .gguf file; name the server that runs it, e.g. server='http://localhost:8000/v1'"
         )
-    endpoint: Endpoint = (
-        LlamaCppEndpoint(model, **options) if server is None else OpenAIEndpoint(model, server=server, **options)
-    )
+    takes: Callable[..., Endpoint] = LlamaCppEndpoint if server is None else OpenAIEndpoint
+    known = list(inspect.signature(takes).parameters)[1:]  # the first is the model
+    if unknown := [name for name in options if name not in known]:
+        what = "a GGUF file" if server is None else "a language model on a server"
+        raise InputError(
+            f"{what} has no option {unknown[0]!r}; it has likelihood, {', '.join(known)}, and what the kind of reranker"
+            " takes (docs/llm.md)"
+        )
+    endpoint: Endpoint = takes(model, **({} if server is None else {"server": server}), **options)
     return LanguageModel(endpoint, forcing=FORCINGS[likelihood]())

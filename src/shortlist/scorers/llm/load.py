@@ -76,7 +76,10 @@ def setup(
     if isinstance(model, str):
         model = load_language_model(model, concurrency=concurrency, **connection)
     elif connection:
-        raise InputError(f"{', '.join(sorted(connection))}: only for a model that is named, not for a loaded one")
+        raise InputError(
+            f"a loaded model has no option {next(iter(connection))!r}; what a connection takes is only for a model"
+            " that is named, and what this kind of reranker takes is in docs/llm.md"
+        )
     return Setup(model, budget or Budget(), prices, words, fenced, concurrency)
 
 
