@@ -100,23 +100,20 @@ def search(
     """
     asked = Query(question)
     check_needs(faster=faster, budget_ms=budget_ms, score_kind=score_kind, min_score=min_score)
-    check_reranks(rerank, model=model, fallback=fallback, exits=exits, score_cache=score_cache, budget_ms=budget_ms)
-    check_reranks(rerank, gate=gate, first_stage_weight=first_stage_weight, log_reranks=log_reranks)
+    second: dict[str, Any] = {"model": model, "fallback": fallback, "score_cache": score_cache, "exits": exits}
+    second |= {"first_stage_weight": first_stage_weight}
+    check_reranks(rerank, **second, budget_ms=budget_ms, gate=gate, log_reranks=log_reranks)
     chosen = settings(
+        **second,
         top_k=top_k,
         depth=depth,
-        model=model,
-        fallback=fallback,
         encoder=encoder,
         engine=engine,
         precision=precision,
         device=device,
         threads=threads,
         long_documents=long_documents,
-        score_cache=score_cache,
         exact=exact,
-        exits=exits,
-        first_stage_weight=first_stage_weight,
     )
     how: dict[str, Any] = {"first_stage": first_stage, "rerank": rerank, "faster": faster or ()}
     how |= {"budgets": budget_ms is not None, "log": log_reranks}
