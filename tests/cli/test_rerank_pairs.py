@@ -45,6 +45,17 @@ def test_another_run_is_another_job(collection: Path) -> None:
     assert sorted(read_run(out / "reranked.trec").doc_ids["1"]) == ["iron", "tower"]
 
 
+def test_a_run_of_ids_with_spaces_is_written_as_json_lines(collection: Path) -> None:
+    corpus, first, out = collection / "corpus.jsonl", collection / "first.jsonl", collection / "scores"
+    corpus.write_text(corpus.read_text(encoding="utf-8").replace('"tower"', '"my tower"'), encoding="utf-8")
+    rows = [{"query_id": "1", "doc_id": doc_id, "score": score} for score, doc_id in enumerate(("my tower", "iron"))]
+    first.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    files = ["--run", first, "--queries", collection / "queries.jsonl", "--corpus", corpus, "--out", out]
+    outcome = run("rerank", *files, "--model", "shortlist-minilm-l6")
+    assert outcome.code == 0, outcome.err
+    assert read_run(out / "reranked.jsonl").doc_ids["1"] == ("my tower", "iron")
+
+
 def test_what_is_missing_is_said(collection: Path) -> None:
     for given, said in (
         ([], "give a query and documents"),

@@ -130,7 +130,7 @@ def _hand_over(
         for place, one in enumerate(evaluation.systems, 1):
             ranked = Run(one.name, {query_id: answer.doc_ids for query_id, answer in one.answers.items()})
             label = re.sub(r"[^\w@.+-]+", "-", one.name).strip("-.")[:80]
-            write_run(runs / f"{place}-{label}.{'trec' if ranked.fits_columns else 'jsonl'}", ranked)
+            write_run(runs / f"{place}-{label}{ranked.suffix}", ranked)
     if as_json:
         print_json(asdict(evaluation))
     else:

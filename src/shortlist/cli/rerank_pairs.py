@@ -57,7 +57,8 @@ def rerank_pairs(
     for remark in done.remarks[:20]:
         print_text(errors_console(), f"note: {remark}")
     if run is not None:
-        write_run(out / "reranked.trec", run_of(chosen.model, scored_pairs(out)))
+        reranked = run_of(chosen.model, scored_pairs(out))
+        write_run(out / f"reranked{reranked.suffix}", reranked)
     if as_json:
         print_json(asdict(done))
         return

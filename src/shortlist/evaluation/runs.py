@@ -41,9 +41,10 @@ class Run:
         return str(self.file or f"the run {self.name!r}")
 
     @property
-    def fits_columns(self) -> bool:
-        """Whether a TREC file can hold its ids, which have no whitespace then; JSONL holds any."""
-        return all(one.split() == [one] for query_id, doc_ids in self.doc_ids.items() for one in (query_id, *doc_ids))
+    def suffix(self) -> str:
+        """Of a file that can hold its ids: ".trec", or ".jsonl" where one has whitespace, which parts columns."""
+        ids = (one for query_id, doc_ids in self.doc_ids.items() for one in (query_id, *doc_ids))
+        return ".trec" if all(one.split() == [one] for one in ids) else ".jsonl"
 
     def place(self, query_id: str, doc_id: str) -> str:
         """Say where a document stands, in words; the file is read again."""
