@@ -144,3 +144,13 @@ def test_a_reranker_is_loaded_by_a_models_name_and_its_server() -> None:
     assert ranking.doc_ids == ("1", "0")
     assert ranking.trace.steps[-1].counts["prompt_tokens"] == 7
     assert json.dumps(loopback.bodies[0]).count("<passage>") == 3  # the warning names the mark too
+
+
+def test_a_server_that_does_not_stream_is_an_error_and_no_empty_answer() -> None:
+    with listening(Loopback(lambda _: ok("It is 330 m tall."))) as server:
+        model = load_language_model("m", server=server)
+        try:
+            with pytest.raises(GenerationError, match="no piece of a streamed answer"):
+                model.stream(PROMPT, print)
+        finally:
+            closed(model)

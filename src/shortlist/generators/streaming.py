@@ -29,10 +29,12 @@ class Chunks:
     parts: list[str] = field(default_factory=list)
     usage: dict[str, Any] = field(default_factory=dict)
     is_cut: bool = False
+    has_come: bool = False
     failure: BaseException | None = None
 
     def receive(self, chunk: Json) -> bool:
         """Take a chunk; return whether to stop. Raises nothing: the caller may be another language's thread."""
+        self.has_come = True
         try:
             self._take(chunk)
         except BaseException as error:
@@ -58,5 +60,9 @@ class Chunks:
         """Return the whole answer; raises what went wrong on the way."""
         if self.failure is not None:
             raise self.failure
+        if not self.has_come:  # an empty answer is a chunk, too; this is a server that answered otherwise than asked
+            raise GenerationError(
+                "the server sent no piece of a streamed answer; `shortlist ask --json` does not stream"
+            )
         read, wrote = (count_of(self.usage, name) for name in ("prompt_tokens", "completion_tokens"))
         return Completion("".join(self.parts), read, wrote, self.is_cut)
