@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -148,7 +149,7 @@ def systems_of(
     packaged = {fitted: margins[0] for fitted, margins in packaged_margins().by_top_k.items()}
     yield FIRST, ((one.query.query_id, Reranked(one.doc_ids[:top_k], 0, len(one))) for one in candidates)
     yield CHEAP, _asked(Pointwise(cheap), candidates, top_k)
-    yield WHOLE, _asked(with_margins({}), candidates, top_k)
+    yield WHOLE, _asked(with_margins({top_k: math.inf}), candidates, top_k)
     yield WITH_PACKAGED, _asked(with_margins(packaged), candidates, top_k)
     yield OWN, both_ways()
 
