@@ -132,8 +132,13 @@ def test_without_exits_too_a_budget_is_spent_on_the_most_promising_where_vectors
     assert step_of(in_time).counts == {"documents": 16, "read": 16, "unread": 0}
     assert not in_time.is_partial
     too_late = whole.rerank_within(Ranking.in_order(QUERY, stored[::-1]), deadline=Deadline.after(0.001))
-    assert too_late.unscored == 16
-    assert "0" in too_late.doc_ids[:2]  # the answer, which came last
+    assert (too_late.unscored, too_late.doc_ids) == (16, tuple(str(place) for place in reversed(range(16))))
+
+
+def test_where_the_first_stage_counts_for_the_order_a_budget_begins_with_its_first(stored: list[Document]) -> None:
+    kept = Reranker.of(replace(SETTINGS, first_stage_weight=0.5))
+    ranking = kept.rank(QUERY, stored[::-1], budget_ms=60_000)
+    assert "cheap first" not in [step.stage for step in ranking.trace.steps]
 
 
 @pytest.mark.parametrize("name", ["shortlist-minilm-l6", "all-minilm-l6-v2"])

@@ -125,6 +125,13 @@ def test_the_names_of_a_data_frames_columns_are_not_taken_for_documents() -> Non
     assert [document.title for document in documents_of(frame.to_dict("records"))] == ["x", "y"]
 
 
+def test_rows_whose_columns_are_a_method_are_no_data_frame() -> None:
+    class Rows(list[dict[str, str]]):
+        def columns(self, *names: str) -> None: ...
+
+    assert [document.text for document in documents_of(Rows([{"text": "a"}, {"text": "b"}]))] == ["a", "b"]
+
+
 def test_what_is_no_list_is_refused_by_its_type() -> None:
     nothing: Any = None
     with pytest.raises(InputError, match="must be a list of documents, not NoneType"):

@@ -266,7 +266,10 @@ def test_one_bad_document_never_fails_a_request(kind: str, server_of: ServerOf) 
     scores = scorer.score(QUERY, documents)
     assert sorted(scores.values.tolist())[:2] == [scores.values[7], scores.values[13]]
     assert len(set(scores.values.tolist())) == 2
-    assert [note.split(",")[0] for note in scores.step.degradations] == ["bad was refused", "worse was refused"]
+    assert [note.split(",")[0] for note in scores.step.degradations] == [
+        "document bad was refused",
+        "document worse was refused",
+    ]
     scorer.close()
 
 
@@ -277,7 +280,7 @@ def test_the_bad_document_may_be_the_shortest(others: int, server_of: ServerOf) 
     scores = scorer.score(QUERY, [*(Document(f"iron {i}", str(i)) for i in range(others)), Document("!", "bad")])
     assert scores.values.argmin() == others
     (note,) = scores.step.degradations
-    assert note.startswith("bad was refused")
+    assert note.startswith("document bad was refused")
     assert all(request["documents"] for request in server.requests)
     scorer.close()
 
@@ -289,7 +292,10 @@ def test_the_bad_documents_may_be_the_shortest_ones(others: int, server_of: Serv
     documents = [Document("!", "bad"), Document("?", "worse"), *(Document(f"iron {i}", str(i)) for i in range(others))]
     scores = scorer.score(QUERY, documents)
     assert set(np.argsort(scores.values, kind="stable")[:2].tolist()) == {0, 1}
-    assert [note.split(",")[0] for note in scores.step.degradations] == ["bad was refused", "worse was refused"]
+    assert [note.split(",")[0] for note in scores.step.degradations] == [
+        "document bad was refused",
+        "document worse was refused",
+    ]
     scorer.close()
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shortlist.errors import InputError, RemoteUnavailableError
-from shortlist.pipeline import Budgeted, Cascade, Fallback, Level
+from shortlist.pipeline import Budgeted, Cascade, CheapFirst, Fallback, Level
 from shortlist.planning.cost import CostModel
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
@@ -77,6 +77,17 @@ def test_a_document_that_two_stages_missed_is_counted_once(first_ms: float, unsc
     By.now_ms = 0
     ranking = cascade.rerank_within(CANDIDATES, deadline=Deadline.after(first_ms, clock=lambda: By.now_ms))
     assert ranking.unscored == unscored
+
+
+def test_a_stage_without_time_leaves_the_order_before_whatever_it_would_have_read_first() -> None:
+    timed = Budgeted([Level(DOWN, COST)])
+    first = (Budgeted([Level(UP, COST)]), 6)
+    for second in (timed, CheapFirst(By("cheap", lambda i: -float(i)), timed, margins={})):
+        By.now_ms = 0
+        deadline = Deadline.after(65, clock=lambda: By.now_ms)
+        ranking = Cascade([first, (second, 2)]).rerank_within(CANDIDATES, deadline=deadline)
+        assert ranking.doc_ids == ("5", "4", "3", "2", "1", "0")
+        assert ranking[0].score == 5.0
 
 
 def test_stages_that_make_no_sense_are_refused() -> None:

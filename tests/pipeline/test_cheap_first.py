@@ -10,7 +10,7 @@ import pytest
 from shortlist.calibration.error import Interval
 from shortlist.calibration.fitted import ScoreCalibration
 from shortlist.calibration.maps import Platt
-from shortlist.errors import InputError, ScoreError
+from shortlist.errors import InputError
 from shortlist.pipeline import Budgeted, CheapFirst, Level
 from shortlist.planning.cost import CostModel
 from shortlist.scorers.calibrated import Calibrated
@@ -141,6 +141,23 @@ def test_without_margins_a_deadline_finds_the_most_promising_first_and_nothing_e
     assert in_time == Pointwise(dear).rerank(CANDIDATES, top_k=3)
 
 
+def test_where_no_time_limit_is_near_nothing_is_asked_of_the_cheap_part() -> None:
+    cheap, dear = By("cheap", odd_first), By("dear", lambda i: 0.0)
+    timed = CheapFirst(cheap, Budgeted([Level(dear, CostModel(pair_ms=10))]), margins={})
+    assert within(timed, INF, top_k=None).doc_ids == CANDIDATES.doc_ids  # equal scores, in the given order
+    assert cheap.read == []
+    assert not timed.has_say(CANDIDATES, is_timed=False)
+    assert timed.has_say(CANDIDATES, is_timed=True)
+
+
+def test_a_cheap_score_that_is_no_number_orders_nothing_and_is_said() -> None:
+    dear = By("dear", lambda i: -float(i))
+    timed = CheapFirst(By("cheap", lambda i: float("nan")), Pointwise(dear), margins={2: 0.0})
+    ranking = timed.rerank(CANDIDATES, top_k=2)
+    assert (ranking.doc_ids, len(dear.read)) == (("0", "1"), 8)
+    assert any("is no number" in note for note in ranking.trace.degradations)
+
+
 def test_without_margins_nothing_is_said_of_documents_whose_vectors_are_not_stored() -> None:
     dear, cheap = By("dear", lambda i: -float(i)), By("cheap", odd_first, has_vectors=False)
     level = Level(dear, CostModel(pair_ms=10))
@@ -180,14 +197,12 @@ def test_the_cheap_order_is_not_called_probable() -> None:
     assert ranking.score_kind is ScoreKind.LOGIT
 
 
-def test_a_reranker_without_deadlines_negative_margins_and_scores_that_are_none_are_refused() -> None:
+def test_a_reranker_without_deadlines_and_negative_margins_are_refused() -> None:
     reranker, dear = made(1.0)
     with pytest.raises(InputError, match="Pointwise keeps no deadline"):
         within(reranker, 100)
     with pytest.raises(InputError, match="a margin must be a number from 0"):
         CheapFirst(By("cheap", odd_first), Pointwise(dear), margins={2: -1.0})
-    with pytest.raises(ScoreError, match="not finite"):
-        CheapFirst(By("cheap", lambda _: float("nan")), Pointwise(dear), margins={2: 1.0}).rerank(CANDIDATES, top_k=2)
 
 
 def test_it_keeps_the_contract_of_rerankers() -> None:

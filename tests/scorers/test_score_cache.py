@@ -74,7 +74,8 @@ def test_a_query_that_was_cut_is_said_again_when_its_scores_are_kept(tmp_path: P
     assert [one.doc_id for one in cut] == [QUERY_CUT, "1"]
     assert steps[1].truncations == cut
     assert steps[1].counts["cached"] == 2
-    assert "2 texts were cut when they were scored before" in steps[1].degradations
+    notes = ("1 texts were cut when they were scored before", "the query was cut when it was scored before")
+    assert set(notes) <= set(steps[1].degradations)
 
 
 @pytest.mark.parametrize("ids", ["xx", ("", ""), (QUERY_CUT, QUERY_CUT)])

@@ -75,6 +75,7 @@ class Reranker:
         self._faster = _names(faster, of="faster")
         self._fallback = fallback
         self._calibration = calibration
+        self._keeps_order = False
         self._lock = threading.Lock()
         self._loaded: protocols.Reranker | None = None
         self._made: ScoreCalibration | None = None
@@ -82,10 +83,15 @@ class Reranker:
 
     def __getstate__(self) -> tuple[object, ...]:
         chain = None if self._fallback is None else [replace(named, encoder=None) for named in self._fallback]
-        return replace(self._first, encoder=None), self._faster, chain, self._calibration
+        return replace(self._first, encoder=None), self._faster, chain, self._calibration, self._keeps_order
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self._store(*state)
+        *stored, keeps_order = state
+        self._store(*stored)
+        self._keeps_order = keeps_order
+
+    def __copy__(self) -> Reranker:
+        return self
 
     def __deepcopy__(self, memo: object) -> Reranker:
         return self  # what is loaded is large, and nothing about it changes
@@ -136,6 +142,7 @@ class Reranker:
         reranker = cls.__new__(cls)
         chain = [Named.of(name, settings, encoder) for name in settings.fallback]
         reranker._store(Named.of(settings.model, settings, encoder), faster, chain or None, calibration)
+        reranker._keeps_order = settings.first_stage_weight > 0  # its scores count, so its first ones do
         return reranker
 
     def ready(self) -> Reranker:
@@ -169,7 +176,8 @@ class Reranker:
         own they are named by their place, from 0. Equal scores keep the given order.
 
         With a `budget_ms` the best ranking there is time for comes back, the documents
-        scored in the given order (so give the most promising ones first); `is_partial` says
+        scored in the given order (so give the most promising ones first), or in that of a blend's stored
+        vectors and words where an index gave them; `is_partial` says
         when time was short. What loading takes at the first use is not counted. `cancel`, a
         `threading.Event` or its like, ends it in the same way.
 
@@ -315,7 +323,7 @@ class Reranker:
                     scorer = self._scorer_of(reranker)
                     levels.append(level_of(str(named), scorer, threads=named.threads, may_probe=probes))
                 made = Budgeted(levels)
-                ordered = promising_first(made, levels[0].scorer)
+                ordered = None if self._keeps_order else promising_first(made, levels[0].scorer)
                 self._budgeted = first.over(made) if isinstance(first, CheapFirst) else ordered or made
             return self._budgeted
 

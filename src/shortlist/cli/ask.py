@@ -42,6 +42,7 @@ from shortlist.protocols import Generator
 from shortlist.settings import Settings
 from shortlist.types import Query
 
+_USUAL = 4096  # tokens that a GGUF file is run with at least
 _AROUND = 1024  # tokens of a prompt besides passages and answer: rules, question, marks of the model's own
 _SPARE = 2  # how many ranked documents for each passage: near-duplicates of it count as one
 
@@ -98,7 +99,7 @@ def ask(
     given = {"generator": generator, "server": server, "depth": depth, "model": model}
     chosen = settings(**given, engine=engine, precision=precision, threads=threads)
     packing = Packing(context_tokens, passages, Order(order))
-    answering = _generator(chosen, context=context_tokens + max_tokens + _AROUND) if generate else None
+    answering = _generator(chosen, context=max(_USUAL, context_tokens + max_tokens + _AROUND)) if generate else None
     found = max(chosen.top_k, passages * _SPARE)
     how: dict[str, Any] = {"where": within(path), "budgets": budget_ms is not None}
     with open_pipeline(ready_index(path, chosen), settings=chosen, **how) as pipeline:

@@ -18,7 +18,7 @@ _DENSE = "\u3002\uff01\uff1f"  # the stops of scripts written without spaces
 # sentence takes the citations behind its stop with it, also those that stand alone on the next lines; with text behind
 # them they belong to that.
 _END = re.compile(
-    rf"(?:(?:(?<!\b[^\W\d_])\.|[!?\u2026]){_CLOSED}|[{_DENSE}](?![\u300d\u300f\uff09])"
+    rf"(?:(?:(?<!\b[^\W\d_])\.|[!?\u2026]){_CLOSED}|[{_DENSE}](?![{_DENSE}\u300d\u300f\uff09\u201d\u2019])"
     rf"|[.{_DENSE}]{_CLOSED}(?=[^\S\n]*{_MARKS})|(?<!\n)(?=\n))"
     rf"(?:[^\S\n]*{_ROW})?(?:[^\S\n]*\n\s*{_ROW}(?=[^\S\n]*(?:\n|\Z)))*",
     re.IGNORECASE,

@@ -44,13 +44,13 @@ class Chunks:
     def _take(self, chunk: Json) -> None:
         if "error" in chunk:
             told = chunk["error"] if isinstance(chunk["error"], Mapping) else {"message": chunk["error"]}
-            raise unanswered("the server", str(told.get("message")), status=told.get("code"))
+            raise unanswered("the server", str(told.get("message") or chunk["error"]), status=told.get("code"))
         try:
             choices = chunk["choices"]
             text = "".join(text_of(choice["delta"].get("content")) for choice in choices[:1])
             self.is_cut |= any(choice.get("finish_reason") == "length" for choice in choices[:1])
             self.usage.update(chunk.get("usage") or {})
-        except (LookupError, TypeError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise GenerationError(f"a piece of the answer is no chat completion chunk: {chunk!r:.200}") from error
         if text:
             self.parts.append(text)

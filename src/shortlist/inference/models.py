@@ -188,11 +188,11 @@ def name_of(model: str | os.PathLike[str]) -> str:
         raise InputError(
             "a model's name is empty; give one that `shortlist models` lists, a folder, or a repository 'owner/name'"
         )
-    folder = Path(name).expanduser()
-    is_known = folder.is_dir() or find_packaged(name) is not None or find_entry(name) is not None
-    if not is_known and "/" not in name and stored_folder(name).is_dir():
-        return str(stored_folder(name))
-    return str(folder) if name.startswith("~") else name
+    folder, stored = os.path.expanduser(name), str(stored_folder(name))  # os.path takes any text for a name
+    is_known = os.path.isdir(folder) or find_packaged(name) is not None or find_entry(name) is not None
+    if not is_known and "/" not in name and os.path.isdir(stored):
+        return stored
+    return folder if name.startswith("~") else name
 
 
 def find_model(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -122,10 +122,12 @@ class Budgeted:
                 break
             began = deadline.clock()
             chunks.append(counted_scores(scorer, candidates.query, documents[done : done + count]))
-            if not chunks[-1].step.counts.get("cached"):  # what a cache knew says nothing of the model's pace
+            if chunks[-1].step.counts.get("cached"):  # what a cache knew says nothing of the model's pace
+                learned = replace(pace, is_rested=False)
+            else:
                 learned = pace.after(own[:count], deadline.clock() - began)
-                with self._lock:
-                    now[chosen] = learned
+            with self._lock:
+                now[chosen] = learned
             done += count
         return chunks
 
@@ -178,9 +180,9 @@ def _joined(steps: Sequence[Step]) -> Step:
 
 def _added_up(notes: Sequence[str]) -> tuple[str, ...]:
     """Make one note of those that differ only in the number that they begin with."""
-    counts: dict[str, int] = {}
+    counts: dict[str, int | None] = {}
     for note in notes:
         number, _, rest = note.partition(" ")
-        what, count = (rest, int(number)) if number.isdecimal() else (note, 0)
-        counts[what] = counts.get(what, 0) + count
-    return tuple(f"{count} {what}" if count else what for what, count in counts.items())
+        what, count = (rest, int(number)) if rest and number.isdecimal() else (note, None)
+        counts[what] = None if count is None else (counts.get(what) or 0) + count
+    return tuple(what if count is None else f"{count} {what}" for what, count in counts.items())

@@ -49,7 +49,7 @@ class Cascade:
             first = replace(ranking.head(depth), unscored=0)
             done = stage(reranker, first)
             came_to = len(first) - done.unscored
-            if done.as_unscored().items == first.as_unscored().items:
+            if done.unscored == len(first) or done.as_unscored().items == first.as_unscored().items:
                 # without time, or where the stage failed, the order before stands, all of it, with its scores
                 ranking = replace(ranking, trace=done.trace)
             else:

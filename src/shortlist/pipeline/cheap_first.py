@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from shortlist.errors import InputError
 from shortlist.protocols import Reranker, Scorer
 from shortlist.scorers.asked_of import is_at_hand, timed
@@ -71,12 +73,17 @@ class CheapFirst:
     def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
         """Do the same by a deadline, the most promising first, so that it cuts off the least promising.
 
-        When there was no time to read any, the cheap order stands. Raises InputError when the reranker keeps no
-        deadline.
+        When there was no time to read any, the cheap order stands, and the given one when there was none at all.
+        Raises InputError when the reranker keeps no deadline.
         """
         reranker = timed(self.reranker)
-        chosen = self.choose(candidates, top_k=top_k, is_timed=True)
+        is_timed = 0 < deadline.left_ms < math.inf and not deadline.is_cancelled
+        chosen = self.choose(candidates, top_k=top_k, is_timed=is_timed)
         return chosen.put_together(reranker.rerank_within(chosen.most_promising_first(), deadline=deadline)).head(top_k)
+
+    def has_say(self, candidates: Ranking, *, is_timed: bool) -> bool:
+        """Whether `choose` may order, leave out or note anything."""
+        return bool(self._margins) or (is_timed and is_at_hand(self._cheap, candidates.documents))
 
     def choose(self, candidates: Ranking, *, top_k: int | None, is_timed: bool = False) -> Chosen:
         """Choose whom to read; by a deadline the cheap scores are wanted for the order, even if nobody is left out."""
@@ -95,6 +102,9 @@ class CheapFirst:
 
     def _parted(self, candidates: Ranking, fitted: tuple[int, float] | None, notes: list[str]) -> Chosen:
         scores, count = counted_scores(self._cheap, candidates.query, candidates.documents), len(candidates)
+        if not np.isfinite(scores.values).all():  # whoever reads a document says what is wrong with it
+            notes = [*notes, "all were read as they were given: what is known before reading is no number"]
+            return Chosen(candidates.traced(_step(count, 0, notes)), candidates.items)
         by_cheap = candidates.reordered(scores.values, kind=scores.kind, stage=STAGE)
         order = descending(scores.values)
         kth, margin = fitted or (count, math.inf)
@@ -105,6 +115,8 @@ class CheapFirst:
         read = replace(candidates, items=tuple(candidates[place] for place in sorted(order[:kept])))
         ordered = tuple(candidates[place] for place in order)
         step = _step(count, count - kept, notes)
+        if kept == count:  # the blend says what it cuts of everybody
+            return Chosen(read.traced(step), ordered, (), by_cheap)
         return Chosen(read.traced(scores.step, step), ordered[:kept], ordered[kept:], by_cheap)
 
 

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -187,8 +187,7 @@ class Cached:
         counts = {"documents": len(keys), "cached": len(keys) - origins.count("scored")}
         counts |= {f"cached_{name}": count for name in ("file", "shared") if (count := origins.count(name))}
         notes = (*fresh.notes_of_all(documents), *dict.fromkeys(call.notes))
-        if before := _cut_before(keys, fresh, call):
-            notes += (f"{before} texts were cut when they were scored before",)
+        notes += tuple(_cut_before(keys, fresh, call))
         latency = (time.perf_counter() - began) * 1000
         return Scores(values, kind, Step(inner.stage, latency, {**inner.counts, **counts}, inner.facts, notes, cut))
 
@@ -248,13 +247,16 @@ def _cuts(documents: Sequence[Document], kept: Sequence[Kept]) -> tuple[Truncati
     return (*asked, *cut)
 
 
-def _cut_before(keys: Sequence[bytes], fresh: _Fresh, call: _Call) -> int:
-    """Return how many texts were cut of which the fresh step says nothing."""
+def _cut_before(keys: Sequence[bytes], fresh: _Fresh, call: _Call) -> Iterator[str]:
+    """Say how many texts were cut of which the fresh step says nothing, and whether the query was."""
     said = {keys[place] for place in fresh.places}
     known = [call.known[key] for key in keys if key not in said]
     is_query_said = any(call.known[key].query_cut is not None for key in said)
     is_query_cut = any(one.query_cut is not None for one in known) and not is_query_said
-    return sum(one.cut is not None for one in known) + is_query_cut
+    if cut := sum(one.cut is not None for one in known):
+        yield f"{cut} texts were cut when they were scored before"
+    if is_query_cut:
+        yield "the query was cut when it was scored before"
 
 
 def _told_apart(documents: Sequence[Document], places: Sequence[int]) -> list[Document]:

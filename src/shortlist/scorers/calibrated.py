@@ -28,7 +28,7 @@ class Calibrated:
     def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
         """Do the same by a deadline. Raises InputError when the reranker keeps none.
 
-        Where there was no time to score anything, the scores stay the first stage's.
+        Where there was no time to score anything, the scores stay those of the order that stands.
         """
         reranked = timed(self._reranker).rerank_within(candidates, deadline=deadline, top_k=top_k)
         return self._mapped(reranked, candidates)

@@ -104,6 +104,7 @@ async def ranked(state: State, name: str, ask: Ask, notes: Notes, *, first_stage
     """
     notes.documents = len(ask.candidates)
     top_k = None if first_stage_weight else ask.top_k  # what is to be added to must all be there
+    ask = replace(ask, in_given_order=bool(first_stage_weight))
     first = _Awaited(state, name, ask, notes)
     if state.fallback:
         others = [(one, _Awaited(state, one, ask, notes)) for one in state.fallback if one != name]

@@ -22,7 +22,7 @@ async def read_json(request: Request, settings: ServeSettings) -> Any:
 async def read_body(request: Request, settings: ServeSettings) -> bytes:
     """Read the body; raises RefusedError when it is packed, too large or too slow, GoneError when it ends early."""
     packed = request.headers.get("content-encoding") or "identity"
-    if packed.lower() != "identity":
+    if packed.lower() not in {"identity", "utf-8", "utf8"}:  # some take it for the charset
         raise RefusedError(Fault.INVALID, f"the body is packed ({packed:.20}); send it without Content-Encoding")
     try:
         return await asyncio.wait_for(_read(request, settings.max_body_bytes), settings.body_timeout_s)

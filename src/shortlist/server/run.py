@@ -6,7 +6,8 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -14,7 +15,7 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp
 
-from shortlist.errors import InputError, ShortlistError
+from shortlist.errors import InputError, ModelError, ShortlistError
 from shortlist.server.app import make_app
 from shortlist.server.connections import timed_protocol
 from shortlist.server.keys import Key, read_keys
@@ -131,7 +132,7 @@ class _Server(uvicorn.Server):
         self._state, self._announce = state, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        async with self._state.pool.lease(self._state.pool.default):  # before anybody can connect
+        async with _at_start(self._state, self._state.pool.default):  # before anybody can connect
             await super().startup(sockets)
         if self.started:
             if hasattr(signal, "SIGHUP"):
@@ -154,6 +155,19 @@ class _Server(uvicorn.Server):
         return port
 
 
+@asynccontextmanager
+async def _at_start(state: State, name: str) -> AsyncIterator[None]:
+    """Lease a model; whoever starts the server is told what was wrong as it is, not as clients are."""
+    async with AsyncExitStack() as leased:
+        try:
+            await leased.enter_async_context(state.pool.lease(name))
+        except ModelError as error:
+            if isinstance(error.__cause__, ShortlistError):
+                raise error.__cause__ from None
+            raise
+        yield
+
+
 def check_state(settings: Settings, serve: ServeSettings) -> None:
     """Load everything that the settings name once, and put it away again; raises what would stop a start."""
 
@@ -162,7 +176,7 @@ def check_state(settings: Settings, serve: ServeSettings) -> None:
         Tracing.of_installed(is_wanted=serve.telemetry)
         try:
             for name in state.pool.names:
-                async with state.pool.lease(name):
+                async with _at_start(state, name):
                     pass
         finally:
             await state.pool.close()

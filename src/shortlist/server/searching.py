@@ -38,7 +38,7 @@ class Desk:
 
         A writable one that is not there yet is made, but only in a folder.
         """
-        share(settings.first_stage_weight)
+        share(settings.first_stage_weight)  # refused now, not by every request
         encoder = load_encoder(settings)
         how: dict[str, Any] = {"encoder": encoder, "tokenize": encoder.tokenize}
         if Address.is_one(str(path)):

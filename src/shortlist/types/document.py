@@ -121,7 +121,9 @@ def documents_of(documents: Iterable[str | Mapping[str, Any] | Document]) -> tup
     """
     if isinstance(documents, str | bytes | Mapping):
         raise InputError("documents must be a list of documents, not a single one; put it in a list: [document]")
-    if hasattr(documents, "columns") or not isinstance(documents, Iterable):  # over a frame one goes by column
+    columns = getattr(documents, "columns", None)  # over a frame one goes by column; a database's rows have a method
+    is_listed = isinstance(documents, Iterable) or hasattr(documents, "__getitem__")
+    if (columns is not None and not callable(columns)) or not is_listed:
         raise InputError(
             f"documents must be a list of documents, not {_type_name(documents)}; of a data frame give one column"
             " (frame['text']) or its rows (frame.to_dict('records'))"

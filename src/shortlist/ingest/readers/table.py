@@ -50,7 +50,7 @@ class TableReader:
             return
         parse = _tsv_cells if self.format == "tsv" else _csv_cells
         found = parse(chain([first], stream), first)
-        columns = next(cells for _, cells in found if not isinstance(cells, Problem))
+        columns = next((cells for _, cells in found if not isinstance(cells, Problem)), [])
         while columns and not columns[-1].strip():
             columns.pop()
         _check_columns(columns, rows.file)

@@ -158,7 +158,7 @@ class Hosted:
         if room and (long := sum(estimated_tokens(text) > room for text in sent.texts.values())):
             notes.append(f"{long} documents may have been cut by the server, which reads {room} tokens (estimated)")
         for place, error in sorted(calls.refused.items())[:3]:
-            notes.append(f"{documents[place].doc_id} was refused, scored {floor:g}: {error}")
+            notes.append(f"document {documents[place].doc_id} was refused, scored {floor:g}: {error}")
         if len(calls.refused) > 3:
             notes.append(f"{len(calls.refused)} documents were refused in all")
         if self._asking.is_listwise:

@@ -29,7 +29,8 @@ class Ask:
     """Candidates to be reranked for a client; `progress` sees the ranking that there is so far, now and then.
 
     The candidates' doc_ids must differ. `priority` is 0 for the most urgent. `max_tokens` of all pairs together, as
-    far as the model reads them, are let in; 0 is no limit.
+    far as the model reads them, are let in; 0 is no limit. With `in_given_order` a deadline finds the first ones first,
+    whatever is known of the others.
     """
 
     candidates: Ranking
@@ -40,6 +41,7 @@ class Ask:
     cuts: Cuts = Cuts()
     progress: Callable[[Ranking], None] | None = None
     max_tokens: int = 0
+    in_given_order: bool = False
 
     def unscored(self) -> Ranking:
         """Return the candidates as they were given, for when there was no time to score any."""

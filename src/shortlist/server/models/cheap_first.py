@@ -9,11 +9,12 @@ from dataclasses import replace
 from shortlist.pipeline.cheap_first import CheapFirst, Chosen
 from shortlist.planning.cost import CostModel
 from shortlist.server.models.asked import Ask, Load, Served
+from shortlist.server.models.waiting import within
 from shortlist.types import Ranking
 
 
 class CheapFirstModel:
-    """Lets a served model read only candidates that may still reach the `top_k`; see `CheapFirst`."""
+    """Lets a served model read the most promising first, and only what may reach the `top_k`; see `CheapFirst`."""
 
     def __init__(self, exits: CheapFirst, served: Served) -> None:
         self._exits, self._served = exits, served
@@ -40,8 +41,14 @@ class CheapFirstModel:
 
     async def rank(self, ask: Ask) -> Ranking:
         """Rerank those chosen; by a deadline the most promising come first."""
-        is_timed = ask.deadline is not None
-        chosen = await asyncio.to_thread(self._exits.choose, ask.candidates, top_k=ask.top_k, is_timed=is_timed)
+        is_timed = ask.deadline is not None and not ask.in_given_order
+        if not self._exits.has_say(ask.candidates, is_timed=is_timed):
+            return await self._served.rank(ask)
+        choosing = asyncio.to_thread(self._exits.choose, ask.candidates, top_k=ask.top_k, is_timed=is_timed)
+        try:
+            chosen = await within(ask.deadline, choosing)
+        except asyncio.TimeoutError:
+            return ask.unscored()
         to_read = chosen.most_promising_first() if is_timed else chosen.to_read
         progress = None if ask.progress is None else _whole(ask.progress, chosen, ask.top_k)
         read = await self._served.rank(replace(ask, candidates=to_read, top_k=None, progress=progress))

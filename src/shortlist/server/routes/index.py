@@ -32,7 +32,7 @@ async def search(request: Request) -> Response:
     at = At(await read_json(request, limits)).only(_KNOWN)
     query = Query(at["query"].text())
     check_size(limits, query.text, [])
-    top_k = whole_or_none(at.get("top_k"), least=1) or desk.settings.top_k
+    top_k = whole_or_none(at.get("top_k"), least=1) or min(desk.settings.top_k, limits.max_documents)
     usual = min(desk.settings.depth, limits.max_documents)  # nobody is refused for what he did not ask for
     depth = max(top_k, whole_or_none(at.get("depth"), least=1) or usual)
     if depth > limits.max_documents:
