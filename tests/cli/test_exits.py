@@ -59,3 +59,6 @@ def test_exits_of_another_model_and_files_that_hold_none_are_refused(indexed: Pa
 def test_the_server_takes_exits(tmp_path: Path) -> None:
     checked = run("serve", "--check", "--exits", "packaged")
     assert checked.code == 0, checked.err
+    other = run("serve", "--check", "--exits", "packaged", "--model", "shortlist-minilm-l6")
+    assert other.code == 2
+    assert "the packaged margins are of shortlist-l6, not of shortlist-minilm-l6" in other.err
