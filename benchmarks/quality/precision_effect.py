@@ -29,11 +29,12 @@ from benchmarks.quality.indexing import indexed, work_folder
 from benchmarks.quality.measure import NDCG, per_query
 from benchmarks.quality.tables import differences, markdown
 from benchmarks.variants import Loaded, load_variants
+from shortlist.build.search import retriever_of
 from shortlist.errors import InputError
 from shortlist.evaluation import mean
 from shortlist.evaluation.agreement import Agreement, agreement, over_queries
 from shortlist.evaluation.significance import Comparison, compare, corrected
-from shortlist.retrieval import BM25
+from shortlist.inference.biencoder import BiEncoder
 from shortlist.types import Query, Ranking, ScoreKind
 
 Logits = dict[str, npt.NDArray[np.float32]]  # query_id -> [candidates]
@@ -91,12 +92,15 @@ def _effect(collection: Collection, variants: Sequence[Loaded], work: Path, opti
     return Effect(collection.name, len(candidates), there, reference, agreements, ndcg, comparisons)
 
 
-def first_stage(collection: Collection, queries: Sequence[Query], work: Path, *, depth: int) -> list[Ranking]:
-    """Return the given candidates of each query, or those that our own BM25 finds."""
+def first_stage(
+    collection: Collection, queries: Sequence[Query], work: Path, *, depth: int, encoder: BiEncoder | None = None
+) -> list[Ranking]:
+    """Return the given candidates of each query, or those that our own BM25 finds; with an encoder, hybrid search."""
     if collection.candidates is not None:
         return [Ranking.in_order(query, collection.given(query, depth=depth), stage="bm25") for query in queries]
-    with indexed(collection, work, encoder=None) as made:
-        return [BM25(made.index).retrieve(query, depth=depth) for query in queries]
+    with indexed(collection, work, encoder=encoder) as made:
+        retriever = retriever_of("hybrid", made.index, encoder)
+        return [retriever.retrieve(query, depth=depth) for query in queries]
 
 
 def _logits(variant: Loaded, collection: str, candidates: Sequence[Ranking]) -> Logits:

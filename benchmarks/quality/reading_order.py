@@ -19,16 +19,16 @@ from pathlib import Path
 from benchmarks.provenance import as_markdown, provenance, weights_of
 from benchmarks.quality.collection import Collection, load_collection, sample
 from benchmarks.quality.exits import Scored, scores_of
-from benchmarks.quality.indexing import indexed, work_folder
+from benchmarks.quality.indexing import work_folder
 from benchmarks.quality.measure import NDCG, per_query
+from benchmarks.quality.precision_effect import first_stage
 from benchmarks.quality.tables import markdown, p_value
 from shortlist.build.exits import load_exits
 from shortlist.evaluation import mean
 from shortlist.evaluation.significance import compare
 from shortlist.inference.biencoder import BiEncoder
-from shortlist.retrieval import BM25, Dense, Hybrid
 from shortlist.settings import DEFAULT_MODEL
-from shortlist.types import Query, Ranking, ScoreKind
+from shortlist.types import Ranking, ScoreKind
 
 COLLECTIONS = ("trec_dl19", "cranfield", "scifact", "cosqa")
 READ = (0, 1, 3, 5, 10, 20, 30, 50)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
         for name in options.collections:
             collection = load_collection(name)
             queries = sample(collection.queries, options.queries, seed=options.seed)
-            candidates = _candidates(collection, queries, work, encoder, options.depth)
+            candidates = first_stage(collection, queries, work, depth=options.depth, encoder=encoder)
             scored = dict(scores_of(model, f"{name}-hybrid", candidates, options.kept))
             curves = {system: curve_of(collection, candidates, scored, system) for system in (GIVEN, PROMISING)}
             sys.stdout.write(f"\n## {name}, {len(candidates)} queries\n\n{_table(curves, seed=options.seed)}")
@@ -69,17 +69,6 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--kept", type=Path, help="folder for the scores, kept; without it they are made anew")
     parser.add_argument("--json", type=Path, help="file for every query's values")
     return parser
-
-
-def _candidates(
-    collection: Collection, queries: Sequence[Query], work: Path, encoder: BiEncoder, depth: int
-) -> list[Ranking]:
-    """Return what the first stage of `shortlist search` finds, or the candidates that the collection gives."""
-    if collection.candidates is not None:
-        return [Ranking.in_order(query, collection.given(query, depth=depth), stage="bm25") for query in queries]
-    with indexed(collection, work, encoder=encoder) as made:
-        hybrid = Hybrid([BM25(made.index), Dense(made.index, encoder)])
-        return [hybrid.retrieve(query, depth=depth) for query in queries]
 
 
 def curve_of(collection: Collection, candidates: Sequence[Ranking], scored: Scored, system: str) -> Curve:
