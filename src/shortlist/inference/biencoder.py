@@ -139,8 +139,10 @@ class BiEncoder:
 
         That is so in byte-level vocabularies (ModernBERT, RoBERTa).
         """
-        alone, whole = self._engine.tokenizer.encode(["a", self._said.get(role, "") + "a"])
-        return np.array_equal(np.concatenate([self._prompts.get(role, _NOTHING), alone]), whole)
+        if role not in self._said:
+            return True
+        alone, whole = self._engine.tokenizer.encode(["a", self._said[role] + "a"])
+        return np.array_equal(np.concatenate([self._prompts[role], alone]), whole)
 
     def _read(self, ids: Sequence[Ids]) -> Vectors:
         template = self._engine.tokenizer.single
