@@ -58,3 +58,42 @@ def test_voyage() -> None:
         assert answer.total_tokens == 7
         with pytest.raises(voyageai.error.AuthenticationError, match="bad key"):
             voyageai.Client(api_key="other", base_url=f"{server.url}/v1").rerank("q", ["d"], model="m")
+
+
+def test_mixedbread() -> None:
+    mixedbread = pytest.importorskip("mixedbread")
+    with RerankServer(DIALECTS["mixedbread"], key="k") as server:
+        client = mixedbread.Mixedbread(api_key="k", base_url=server.url, max_retries=0)
+        answer = client.rerank(model="m", query="tall iron tower", input=DOCUMENTS, top_k=2, return_input=True)
+        assert [(result.index, result.score) for result in answer.data] == [(1, 1.0), (2, 2 / 3)]
+        assert [result.input for result in answer.data] == ["a tall iron tower", "iron tower"]
+        assert (answer.usage.total_tokens, answer.top_k, answer.return_input) == (7, 2, True)
+        with pytest.raises(mixedbread.AuthenticationError, match="bad key"):
+            client.with_options(api_key="other").rerank(model="m", query="q", input=["d"])
+
+
+def test_pinecone() -> None:
+    pinecone = pytest.importorskip("pinecone")
+    with RerankServer(DIALECTS["pinecone"]) as server:
+        client = pinecone.Pinecone(api_key="k", host=server.url)
+        answer = client.inference.rerank("m", "tall iron tower", DOCUMENTS, top_n=2, parameters={"truncate": "END"})
+        assert [(result.index, result.score) for result in answer.data] == [(1, 1.0), (2, 2 / 3)]
+        assert [result.document for result in answer.data] == [{"text": "a tall iron tower"}, {"text": "iron tower"}]
+        assert (answer.model, answer.usage.rerank_units) == ("m", 1)
+        names = {name.lower(): value for name, value in server.headers[0].items()}
+        assert names["api-key"] == "k"
+        assert "x-pinecone-api-version" in names  # each release of the client sends its own
+        server.refuses = lambda text: True
+        with pytest.raises(pinecone.PineconeException, match="a document is too long"):
+            client.inference.rerank("m", "q", ["d"])
+
+
+def test_isaacus() -> None:
+    isaacus = pytest.importorskip("isaacus")
+    with RerankServer(DIALECTS["isaacus"], key="k") as server:
+        client = isaacus.Isaacus(api_key="k", base_url=f"{server.url}/v1", max_retries=0)
+        answer = client.rerankings.create(model="kanon-2-reranker", query="tall iron tower", texts=DOCUMENTS, top_n=2)
+        assert [(result.index, result.score) for result in answer.results] == [(1, 1.0), (2, 2 / 3)]
+        assert answer.usage.input_tokens == 7
+        with pytest.raises(isaacus.AuthenticationError, match="bad key"):
+            client.with_options(api_key="other").rerankings.create(model="kanon-2-reranker", query="q", texts=["d"])

@@ -102,6 +102,7 @@ def test_settings_come_from_a_table_and_the_environment_wins(tmp_path: Path) -> 
         ("[serve.limits.voyage]\nmax_documents = 0", "limits.voyage.max_documents"),
         ("[serve.limits.voyage]\nmax_pages = 1", "limits.voyage.max_pages: no such limit; known are max_body_bytes"),
         ("[serve.limits.voyagr]\nmax_tokens = 1", "limits.voyagr: no such dialect; known are"),
+        ("[serve.limits.pinecone]\nmax_tokens = 1", "limits.pinecone: no such dialect; known are"),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path: Path, table: str, message: str) -> None:

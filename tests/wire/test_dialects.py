@@ -94,6 +94,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
 @st.composite
 def requests(draw: st.DrawFn, dialect: Dialect) -> RerankRequest:
     documents = draw(st.lists(st.builds(WireDocument, texts), min_size=1, max_size=6))
+    if dialect.name == "pinecone":  # and goes as one
+        documents = [object_of(document) for document in documents]
     said = {name: draw(values) for name, values in FIELDS.items() if name in dialect.fields}
     return RerankRequest(draw(texts), tuple(documents), **said)
 
@@ -105,15 +107,15 @@ def answered(draw: st.DrawFn, dialect: Dialect) -> tuple[RerankRequest, RerankRe
     scores = st.floats(-1e30, 1e30)
     has_documents = "return_documents" in dialect.fields or dialect.returns_documents
     results = [RerankResult(i, draw(scores), request.documents[i] if has_documents else None) for i in order]
-    if dialect.name in {"cohere-v1", "jina"}:  # a document comes back as an object
-        results = [replace(r, document=object_of(r.document)) for r in results]
+    if dialect.name in {"cohere-v1", "jina", "pinecone"}:  # a document comes back as an object
+        results = [replace(r, document=r.document and object_of(r.document)) for r in results]
     body = dialect.encode_response(RerankResponse((), "m", "id", 1, Usage(1, 1), ("w",)))
     known = dialect.decode_response(body, RerankRequest("", ()))  # what this dialect can say beside the results
     return request, replace(known, results=tuple(results))
 
 
-def object_of(document: WireDocument | None) -> WireDocument | None:
-    return None if document is None else replace(document, fields={"text": document.text})
+def object_of(document: WireDocument) -> WireDocument:
+    return replace(document, fields={"text": document.text})
 
 
 @dialects
@@ -186,7 +188,7 @@ def test_bad_documents_are_refused_with_the_path(
     dialect: Dialect, change: Callable[[Any, str], Any], path: str
 ) -> None:
     request = golden(dialect)["request"]
-    documents = next(name for name in ("documents", "texts", "text_2") if name in request)
+    documents = next(name for name in ("documents", "input", "texts", "text_2") if name in request)
     with pytest.raises(WireError, match=path):
         dialect.decode_request(change(request, documents))
 
@@ -251,6 +253,15 @@ def test_vllm_score_takes_every_pair_of_names_and_single_strings(names: tuple[st
         decode({names[0]: ["q", "r"], names[1]: ["d", "e"]})
 
 
+def test_what_pinecone_is_told_of_other_parameters_is_passed_over() -> None:
+    body = golden(DIALECTS["pinecone"])["request"]
+    decode = DIALECTS["pinecone"].decode_request
+    assert decode({**body, "parameters": {"max_chunks_per_doc": 3}}).truncate is None
+    assert decode({**body, "parameters": {"truncate": "NONE"}}).truncate is False
+    with pytest.raises(WireError, match=r"^\$\.parameters\.truncate: expected END or NONE, got 'START'"):
+        decode({**body, "parameters": {"truncate": "START"}})
+
+
 def test_vllm_takes_zero_for_all() -> None:
     request = DIALECTS["vllm"].decode_request({"query": "q", "documents": ["d"], "top_n": 0, "max_tokens_per_doc": 0})
     assert request == RerankRequest("q", (WireDocument("d"),))
@@ -262,6 +273,7 @@ def test_vllm_takes_zero_for_all() -> None:
         ({"detail": [{"loc": ["body"], "msg": "field required"}, {"msg": "too long"}]}, "field required; too long"),
         ({"error": "plain"}, "plain"),
         ({"message": "", "error": {"message": "inner"}}, "inner"),
+        ({"type": "about:blank", "title": "Validation error", "status": 400}, "Validation error"),
         ({"error": None}, ""),
         (5, ""),
     ],

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from shortlist.errors import SettingsError
+from shortlist.server.telling_apart import SERVED
 from shortlist.settings import load_fields
-from shortlist.wire import DIALECTS
 
 UNKNOWN_MODELS = ("default", "refuse")
 LOG_FORMATS = ("json", "text")
@@ -83,10 +83,8 @@ class ServeSettings:
             if getattr(self, name) not in allowed:
                 raise SettingsError(f"{name} must be one of {', '.join(allowed)}; got {getattr(self, name)!r}")
         for dialect, limits in self.limits.items():
-            if dialect not in {*DIALECTS, OWN_DIALECT}:
-                raise SettingsError(
-                    f"limits.{dialect}: no such dialect; known are {', '.join((*DIALECTS, OWN_DIALECT))}"
-                )
+            if dialect not in {*SERVED, OWN_DIALECT}:
+                raise SettingsError(f"limits.{dialect}: no such dialect; known are {', '.join((*SERVED, OWN_DIALECT))}")
             if unknown := sorted(set(limits) - set(_LIMITS)):
                 raise SettingsError(f"limits.{dialect}.{unknown[0]}: no such limit; known are {', '.join(_LIMITS)}")
         if self.port > 65535:

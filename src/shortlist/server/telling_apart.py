@@ -64,6 +64,8 @@ OF_SHARED: Mapping[str, tuple[str, ...]] = {
 """All dialects of a shared path; `/` beside them takes TEI's only, as the page stands there too."""
 
 PATHS = (*PREFIXED, *SHARED)
+SERVED = tuple(sorted({*PREFIXED.values(), *SHARED.values()}))
+"""The names of the dialects that the server speaks; those of the others are for clients."""
 
 
 def usual(path: str) -> Dialect | None:

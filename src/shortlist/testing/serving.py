@@ -98,7 +98,7 @@ class RerankServer:
 
     def is_key_right(self, headers: Mapping[str, str]) -> bool:
         """Say whether a request may ask."""
-        return not self.key or headers.get("Authorization") == f"Bearer {self.key}"
+        return not self.key or self.dialect.headers(self.key).items() <= headers.items()
 
     def next_reply(self) -> Reply:
         """Return what is to be sent instead of the right answer; waits where the reply says so."""
@@ -121,8 +121,6 @@ class RerankServer:
         ]
         best = sorted(results, key=lambda result: -result.score)[: request.top_k]
         usage = Usage(sum(len(d.text.split()) for d in request.documents), -(-len(request.documents) // 100))
-        if not self.dialect.name.startswith("cohere"):
-            usage = replace(usage, search_units=None)
         return RerankResponse(tuple(best), model=request.model or "test", response_id="test-1", usage=usage)
 
     def _score(self, request: RerankRequest, text: str) -> float:
@@ -145,7 +143,8 @@ def _handler(owner: RerankServer) -> type[BaseHTTPRequestHandler]:
             if self.path not in owner.dialect.paths:
                 return self._send(404, b"", {})
             if not owner.is_key_right(headers):
-                refusal = owner.dialect.encode_error(Fault.UNAUTHENTICATED, f"bad key {headers.get('Authorization')}")
+                given = [headers.get(name) for name in owner.dialect.headers("")]
+                refusal = owner.dialect.encode_error(Fault.UNAUTHENTICATED, f"bad key {given}")
                 return self._send(refusal.status, json.dumps(refusal.body).encode(), {})
             reply = owner.next_reply()
             status, body = owner.answer(owner.requests[-1])

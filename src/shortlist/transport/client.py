@@ -57,8 +57,9 @@ class Client:
     """Posts JSON to one server. Its connections belong to the event loop that first uses them.
 
     `message_of` finds the server's reason in an error's body; `key_hint` says where the key
-    came from; `refuses` says of a status and a reason that it is the request's fault, for
-    servers whose status says otherwise. Of an answer at most `largest_answer` bytes are read.
+    came from; `headers_of` gives the headers that carry it; `refuses` says of a status and a
+    reason that it is the request's fault, for servers whose status says otherwise. Of an
+    answer at most `largest_answer` bytes are read.
     `clock` is monotonic seconds, `now` the wall clock (for Retry-After dates), `sleep` takes
     seconds, `jitter` gives 0..1.
     """
@@ -72,7 +73,7 @@ class Client:
         message_of: Callable[[Any], str] = lambda body: "",
         key_hint: str = "",
         refuses: Callable[[int, str], bool] = lambda status, message: False,
-        headers: Mapping[str, str] | None = None,
+        headers_of: Callable[[str], Mapping[str, str]] = lambda key: {"Authorization": f"Bearer {key}"},
         largest_answer: int = _LARGEST_ANSWER,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
@@ -84,7 +85,8 @@ class Client:
         self._policy = policy or Policy()
         self._message_of = message_of
         self._key_hint = key_hint
-        self._headers = {"Content-Type": "application/json", "Accept": "application/json", **(headers or {})}
+        self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        self._headers_of = headers_of
         self._clock, self._now, self._sleep, self._jitter = clock, now, sleep, jitter
         self._httpx = require("httpx2", extra="hosted")
         self._refuses = refuses
@@ -149,7 +151,7 @@ class Client:
 
     async def _send(self, url: str, content: bytes, allowed: float) -> _Received:
         """Send once and read the answer, a little past its largest size at most."""
-        key = {} if self._key is None else {"Authorization": f"Bearer {self._key.reveal()}"}
+        key = {} if self._key is None else self._headers_of(self._key.reveal())
         headers = {**self._headers, **key}
         http = self._connections(asyncio.get_running_loop())
         async with http.stream("POST", url, content=content, headers=headers, timeout=allowed) as response:

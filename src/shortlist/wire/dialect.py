@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,11 @@ class Limits:
     call_bytes: int | None = None
 
 
+def bearer(key: str) -> Mapping[str, str]:
+    """Return the header in which most formats carry a key."""
+    return {"Authorization": f"Bearer {key}"}
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """One wire format, for a client (encode requests, decode responses) and for a server (the reverse).
@@ -41,7 +46,8 @@ class Dialect:
     `encode_request` raises InputError for what the format cannot say; `decode_request` and
     `decode_response` raise WireError. `decode_response` is told the request, since only
     that says how many results there must be. A client reads any dialect's error with
-    `find_message`, since what answers may be a gateway in between.
+    `find_message`, since what answers may be a gateway in between. `headers` are those that
+    go with a key.
     """
 
     name: str
@@ -57,3 +63,4 @@ class Dialect:
     encode_response: Callable[[RerankResponse], Any]
     decode_response: Callable[[Any, RerankRequest], RerankResponse]
     encode_error: Callable[[Fault, str], ErrorReply]
+    headers: Callable[[str], Mapping[str, str]] = bearer

@@ -43,8 +43,8 @@ class ErrorReply:
 def find_message(body: Any) -> str:
     """Return the reason in an error's body, in any dialect's shape; empty where there is none.
 
-    Known are `message`, `detail` (a string, or FastAPI's list of objects with `msg`) and
-    `error` (a string, or an object with `message`).
+    Known are `message`, `detail` (a string, or FastAPI's list of objects with `msg`), `error` (a string, or an
+    object with `message`) and `title`, which RFC 7807 has where there is no `detail`.
     """
     if isinstance(body, str):
         return body.strip()
@@ -52,7 +52,7 @@ def find_message(body: Any) -> str:
         return "; ".join(filter(None, (find_message(item) for item in body)))
     if not isinstance(body, dict):
         return ""
-    for name in ("message", "detail", "error", "msg"):
+    for name in ("message", "detail", "error", "msg", "title"):
         if found := find_message(body.get(name)):
             return found
     return ""

@@ -63,7 +63,7 @@ class RerankResult:
 class Usage:
     """What a call was counted as; None where the server does not say.
 
-    Cohere bills search units (one query with up to 100 documents), the others tokens.
+    Cohere bills search units (one query with up to 100 documents), Pinecone its rerank units, the others tokens.
     """
 
     total_tokens: int | None = None

@@ -23,8 +23,8 @@ class Provider:
 
     `base_url` is empty where everyone runs their own, whose address then stands in the
     model's place. `template` holds what every request says. `listwise` names models whose
-    scores depend on the other documents of a call, with how many a call takes. `limits` and `kinds` (of
-    scores) are of models that have others than the dialect says. `prices` is its table in a price list.
+    scores depend on the other documents of a call, with how many a call takes. `limits`, `kinds` (of
+    scores) and `templates` are of models that have others. `prices` is its table in a price list.
     """
 
     dialect: str
@@ -34,6 +34,7 @@ class Provider:
     listwise: Mapping[str, int] = field(default_factory=dict)
     limits: Mapping[str, Limits] = field(default_factory=dict)
     kinds: Mapping[str, ScoreKind] = field(default_factory=dict)
+    templates: Mapping[str, RerankRequest] = field(default_factory=dict)
     prices: str = ""
     refuses: Callable[[int, str], bool] = lambda status, message: False
 
@@ -44,6 +45,10 @@ def _too_long_for_llamacpp(status: int, message: str) -> bool:
 
 _SAYS_NOTHING = RerankRequest("", ())
 _VOYAGE = DIALECTS["voyage"].limits
+_MIXEDBREAD = DIALECTS["mixedbread"].limits
+_PINECONE = DIALECTS["pinecone"].limits
+_NOT_BACK = replace(_SAYS_NOTHING, return_documents=False)
+_CUT = replace(_NOT_BACK, truncate=True)
 
 PROVIDERS: Mapping[str, Provider] = {
     "cohere": Provider(
@@ -53,7 +58,7 @@ PROVIDERS: Mapping[str, Provider] = {
         "cohere-v1",
         "https://api.cohere.com",
         ("COHERE_API_KEY", "CO_API_KEY"),
-        replace(_SAYS_NOTHING, return_documents=False),
+        _NOT_BACK,
         prices="cohere",
     ),
     "voyage": Provider(
@@ -71,11 +76,34 @@ PROVIDERS: Mapping[str, Provider] = {
         "jina",
         "https://api.jina.ai",
         ("JINA_API_KEY",),
-        replace(_SAYS_NOTHING, return_documents=False),
+        _NOT_BACK,
         listwise={"jina-reranker-v3": 64},
         kinds={"jina-reranker-v3": ScoreKind.SIMILARITY},
         prices="jina",
     ),
+    "mixedbread": Provider(
+        "mixedbread",
+        "https://api.mixedbread.com",
+        ("MXBAI_API_KEY",),
+        _NOT_BACK,
+        limits={
+            f"mixedbread-ai/mxbai-rerank-{size}-v1": replace(_MIXEDBREAD, pair_tokens=512)
+            for size in ("xsmall", "base", "large")
+        },
+    ),
+    "pinecone": Provider(
+        "pinecone",
+        "https://api.pinecone.io",
+        ("PINECONE_API_KEY",),
+        _NOT_BACK,
+        limits={
+            "bge-reranker-v2-m3": replace(_PINECONE, pair_tokens=1_024),
+            "cohere-rerank-3.5": replace(_PINECONE, documents=200, pair_tokens=40_000),
+            "pinecone-rerank-v0": replace(_PINECONE, pair_tokens=512),
+        },
+        templates={"bge-reranker-v2-m3": _CUT, "pinecone-rerank-v0": _CUT},  # the others have no such parameter
+    ),
+    "isaacus": Provider("isaacus", "https://api.isaacus.com", ("ISAACUS_API_KEY",), _SAYS_NOTHING),
     "tei": Provider("tei", "", ("TEI_API_KEY",), replace(_SAYS_NOTHING, truncate=True, raw_scores=True)),
     "vllm": Provider("vllm", "", ("VLLM_API_KEY",), replace(_SAYS_NOTHING, truncate=True)),
     "vllm-score": Provider("vllm-score", "", ("VLLM_API_KEY",), replace(_SAYS_NOTHING, truncate=True)),
@@ -122,7 +150,9 @@ def load_hosted(
     listwise = provider.listwise.get(model)
     limits = provider.limits.get(model, dialect.limits)
     stated = limits.documents if listwise is None else listwise
-    template = replace(provider.template, model=model, max_document_tokens=max_document_tokens)
+    said = provider.templates.get(model, provider.template)
+    raw = said.raw_scores if raw_scores is None else raw_scores
+    template = replace(said, model=model, max_document_tokens=max_document_tokens, raw_scores=raw)
     variables = provider.key_variables
     client = Client(
         (base_url or provider.base_url) if provider.base_url else name,
@@ -131,9 +161,8 @@ def load_hosted(
         message_of=find_message,
         key_hint=f"the key is {' or '.join(variables)} in the environment, or api_key=...",
         refuses=provider.refuses,
+        headers_of=dialect.headers,
     )
-    if raw_scores is not None:
-        template = replace(template, raw_scores=raw_scores)
     dialect.encode_request(template)  # what the format cannot say is a mistake now, not at the first query
     asking = Asking(
         template,
@@ -149,6 +178,9 @@ cohere = partial(load_hosted, "cohere")
 cohere_v1 = partial(load_hosted, "cohere-v1")
 voyage = partial(load_hosted, "voyage")
 jina = partial(load_hosted, "jina")
+mixedbread = partial(load_hosted, "mixedbread")
+pinecone = partial(load_hosted, "pinecone")
+isaacus = partial(load_hosted, "isaacus")
 tei = partial(load_hosted, "tei")
 vllm = partial(load_hosted, "vllm")
 vllm_score = partial(load_hosted, "vllm-score")
