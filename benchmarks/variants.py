@@ -11,7 +11,7 @@ from shortlist.inference.load import ENGINES, available_engines, installed_engin
 from shortlist.inference.session import Precision
 from shortlist.scorers.cross_encoder import CrossEncoder
 
-PRECISIONS = (Precision.FP32, Precision.BF16, Precision.INT8)
+PRECISIONS = (Precision.FP32, Precision.BF16, Precision.INT16, Precision.INT8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class Settings:
     `model` and `encoder`: packaged name, folder or hub repository; a model of another kind as
     `kind:name`, e.g. "cohere:rerank-v3.5" or "tei:http://localhost:8080". `fallback`: models
     asked in turn when it fails (in the environment: separated by spaces). `engine`: "auto",
-    "native", "openvino", "onnxruntime" or "torch". `precision`: "auto", "fp32", "bf16", "fp16" or "int8".
+    "native", "openvino", "onnxruntime" or "torch". `precision`: "auto", "fp32", "bf16", "fp16", "int16" or "int8".
     `device`: where the reranker runs, "auto", "cpu", "cuda" or "cuda:1"; a GPU needs torch.
     `threads`: 0 for as many as this process has cores. `long_documents`: see `LongDocuments`;
     "auto" is the model's own way, for most "head".

@@ -1,4 +1,4 @@
-"""The native kernel against the library engines: same scores within bf16, the same to the bit in any company."""
+"""The native kernel against the library engines: the same scores, within its precision, in any company to the bit."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from families.tiny import CONFIG, make_tensors, write_classifier, write_colbert,
 from shortlist.errors import MissingExtraError, UnsupportedModelError
 from shortlist.evaluation.agreement import agreement
 from shortlist.inference.load import load_engine
+from shortlist.inference.processor import processor_features, suits_kernel
 from shortlist.inference.ready_made import Head
 from shortlist.inference.real_texts import real_texts
 from shortlist.inference.tokens import ModelInput
 
 kernel = pytest.importorskip("shortlist_native", reason="needs the kernel: pip install ./native")
 pytest.importorskip("onnx", reason="needs the extra 'hub'")
-if not kernel.supported():
-    pytest.skip("this processor has no AMX", allow_module_level=True)
+PRECISIONS = kernel.precisions()
+if not PRECISIONS:
+    pytest.skip("this processor has neither AMX nor AVX2", allow_module_level=True)
+ROUNDED = [precision for precision in PRECISIONS if precision != "int8"]  # hardly
+LIMITS = {"bf16": 0.05, "int16": 0.005, "int8": 0.3}  # of logits that reach from -10 to 5
 
 # Around the edges of tiles (16), of blocks (32), of a group of sequences (512), and the longest.
 LENGTHS = (3, 15, 16, 17, 31, 32, 33, 48, 79, 195, 300, 511, 512)
@@ -44,36 +48,59 @@ def run(
     return load_engine(name, head=head, **options).engine.run(inputs)
 
 
-def test_auto_takes_the_kernel_and_its_logits_are_those_of_fp32_within_bf16() -> None:
+def test_auto_takes_the_kernel_where_it_is_the_fastest() -> None:
+    facts = load_engine("shortlist-minilm-l6", head="classification").engine.facts
+    assert (facts["engine"] == f"native {kernel.__version__}") == suits_kernel(processor_features())
+    if facts["engine"].startswith("native"):
+        assert facts["precision"] == PRECISIONS[0]
+
+
+@pytest.mark.parametrize(
+    ("features", "suits"),
+    [
+        ({"amx_bf16", "avx512f", "avx2"}, True),
+        ({"avx2"}, True),
+        ({"avx2", "avx_vnni"}, True),
+        ({"avx2", "avx512f", "avx512_vnni"}, False),
+        ({"neon"}, False),
+        (set(), False),
+    ],
+)
+def test_the_kernel_suits_processors_where_it_was_measured(features: set[str], suits: bool) -> None:
+    assert suits_kernel(features) == suits
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_logits_are_those_of_fp32_within_the_precision(precision: str) -> None:
     inputs = drawn(LENGTHS)
-    loaded = load_engine("shortlist-minilm-l6", head="classification")
-    assert loaded.engine.facts["engine"] == f"native {kernel.__version__}"
-    assert loaded.engine.facts["precision"] == "bf16"
+    loaded = load_engine("shortlist-minilm-l6", head="classification", engine="native", precision=precision)
+    assert loaded.engine.facts["precision"] == precision
     exact = run("shortlist-minilm-l6", inputs, engine="onnxruntime", precision="fp32")
-    np.testing.assert_allclose(loaded.engine.run(inputs), exact, atol=0.05, rtol=0.01)
+    np.testing.assert_allclose(loaded.engine.run(inputs), exact, atol=LIMITS[precision])
 
 
-def test_vectors_of_a_bi_encoder_point_where_those_of_fp32_do() -> None:
+@pytest.mark.parametrize("precision", ROUNDED)
+def test_vectors_of_a_bi_encoder_point_where_those_of_fp32_do(precision: str) -> None:
     inputs = [ModelInput(one.ids, len(one)) for one in drawn(LENGTHS)]
-    found = run("all-minilm-l6-v2", inputs, head="mean_pooling", engine="native")
+    found = run("all-minilm-l6-v2", inputs, head="mean_pooling", engine="native", precision=precision)
     exact = run("all-minilm-l6-v2", inputs, head="mean_pooling", engine="onnxruntime", precision="fp32")
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
     assert (found * exact).sum(axis=1).min() > 0.999
 
 
-def test_int8_hardly_moves_logits_and_keeps_the_order_of_real_texts() -> None:
-    loaded = load_engine("shortlist-minilm-l6", head="classification", engine="native", precision="int8")
-    assert loaded.engine.facts["precision"] == "int8"
+@pytest.mark.parametrize(("precision", "tau"), [(one, {"int8": 0.95}.get(one, 0.99)) for one in PRECISIONS])
+def test_the_order_of_real_texts_is_kept(precision: str, tau: float) -> None:
+    loaded = load_engine("shortlist-minilm-l6", head="classification", engine="native", precision=precision)
     queries, passages = map(loaded.engine.tokenizer.encode, real_texts())
     for query in queries:
         inputs = [loaded.engine.tokenizer.pair.build(query, passage) for passage in passages]
         found = loaded.engine.run(inputs)[:, 0]
         exact = run("shortlist-minilm-l6", inputs, engine="onnxruntime", precision="fp32")[:, 0]
-        np.testing.assert_allclose(found, exact, atol=0.3)
-        assert agreement(found, exact).tau > 0.95
+        np.testing.assert_allclose(found, exact, atol=LIMITS[precision])
+        assert agreement(found, exact).tau > tau
 
 
-@pytest.mark.parametrize("precision", ["bf16", "int8"])
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_pair_scores_the_same_to_the_bit_alone_and_in_any_company(precision: str) -> None:
     inputs = drawn(LENGTHS)
     engine = load_engine("shortlist-minilm-l6", head="classification", engine="native", precision=precision).engine
@@ -113,16 +140,38 @@ def test_other_sizes_agree_with_a_library_engine(
     tensors = make_tensors(spread=hidden**-0.5, **sizes)
     model = str(write_classifier(tmp_path / "model", tensors, **sizes))
     inputs = drawn((3, 16, 33, 64, 40, 5), vocabulary=CONFIG["vocab_size"])
-    found = run(model, inputs, engine="native")
     exact = run(model, inputs, engine="onnxruntime", precision="fp32")
-    assert found.shape == (6, labels)
-    np.testing.assert_allclose(found, exact, atol=0.03 * float(np.abs(exact).max()))
+    for precision in ROUNDED:
+        found = run(model, inputs, engine="native", precision=precision)
+        assert found.shape == (6, labels)
+        np.testing.assert_allclose(found, exact, atol=0.6 * LIMITS[precision] * float(np.abs(exact).max()))
+    if "int8" not in PRECISIONS:
+        return
     if hidden % 64:
         with pytest.raises(UnsupportedModelError, match="multiple of 64"):
             run(model, inputs, engine="native", precision="int8")
     else:
         rounded = run(model, inputs, engine="native", precision="int8")
         np.testing.assert_allclose(rounded, exact, atol=0.05 + 0.1 * float(np.abs(exact).max()))
+
+
+@pytest.mark.skipif("int16" not in PRECISIONS, reason="needs AVX2")
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_of_int16_fit_where_all_of_them_point_the_same_way(sign: int, tmp_path: Path) -> None:
+    sizes = {"hidden_size": 384, "num_attention_heads": 12, "intermediate_size": 768}
+    tensors = make_tensors(**sizes)
+    for name, values in tensors.items():
+        if name.endswith("LayerNorm.weight"):
+            values[:] = 0.001  # so that what the layers read is nearly alike,
+        elif name.endswith("LayerNorm.bias"):
+            values[:] = 1
+        elif name.endswith(".weight") and ".layer." in name:
+            values[:] = sign * 0.05  # and so are the weights: |a . b| comes to |a| |b|
+    model = str(write_classifier(tmp_path / "model", tensors, **sizes))
+    inputs = drawn((3, 16, 33), vocabulary=CONFIG["vocab_size"])
+    exact = run(model, inputs, engine="onnxruntime", precision="fp32")
+    found = run(model, inputs, engine="native", precision="int16")
+    np.testing.assert_allclose(found, exact, atol=0.003 * float(np.abs(exact).max()))
 
 
 @pytest.mark.parametrize(
@@ -151,8 +200,11 @@ def test_other_heads_and_precisions_are_other_engines(tmp_path: Path) -> None:
         with pytest.raises(UnsupportedModelError):
             load_engine(model, head=head, engine="native")  # type: ignore[arg-type]
     model = str(write_classifier(tmp_path / "model", make_tensors(**sizes), **sizes))
-    with pytest.raises(UnsupportedModelError, match="bf16 or int8"):
+    with pytest.raises(UnsupportedModelError, match="bf16, int8 or int16"):
         load_engine(model, head="classification", engine="native", precision="fp32")
+    for missing in {"bf16", "int8", "int16"} - set(PRECISIONS):
+        with pytest.raises(UnsupportedModelError, match="this machine allows"):
+            load_engine(model, head="classification", engine="native", precision=missing)
     assert "native" not in load_engine(model, head="classification", precision="fp32").engine.facts["engine"]
 
 

@@ -1,6 +1,6 @@
-"""A BERT encoder in bf16 on the matrix unit of Intel processors (AMX): the engine "native" of shortlist."""
+"""A BERT encoder for x86-64: bf16 and int8 with AMX, int16 with AVX2. The engine "native" of shortlist."""
 
-from shortlist_native._kernel import encode, pack, supported
+from shortlist_native._kernel import encode, pack, precisions
 
-__version__ = "0.1.0"
-__all__ = ["__version__", "encode", "pack", "supported"]
+__version__ = "0.2.0"
+__all__ = ["__version__", "encode", "pack", "precisions"]

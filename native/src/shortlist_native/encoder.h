@@ -1,19 +1,22 @@
-/* What the module and the encoder agree upon: a model as pointers, a batch of sequences, one call. */
+/* What the module and the encoders agree upon: a model as pointers, a batch of sequences, one call. */
 #ifndef SHORTLIST_ENCODER_H
 #define SHORTLIST_ENCODER_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+typedef enum { BF16, INT8, INT16, PRECISIONS } precision;
+
 typedef struct {
     int layers, hidden, heads, feed, labels; /* labels: 0 for a mean over the tokens, scaled to length 1 */
     int vocabulary, positions, types;
-    int bytes; /* whether qkv and fed are in int8, with scales, and factors for what they read */
+    precision kind; /* of qkv and fed; of mixed and out too where it is INT16, else those are in BF16 */
     float epsilon;
     const float *words, *position_rows, *type_rows, *embedding_norm; /* norms: scale, then offset */
-    const uint16_t *qkv, *mixed, *fed, *out;                         /* packed, layer by layer */
+    const uint16_t *qkv, *mixed, *fed, *out;                         /* packed, layer by layer; INT8 takes half the room */
     const float *qkv_bias, *mixed_bias, *fed_bias, *out_bias, *mixed_norm, *out_norm;
-    const float *qkv_scales, *qkv_factors, *fed_scales, *fed_factors;
+    const float *qkv_scales, *mixed_scales, *fed_scales, *out_scales; /* of the outputs of what is not in BF16 */
+    const float *qkv_factors, *fed_factors;                           /* of what INT8 reads */
     const float *pooler, *pooler_bias, *classifier, *classifier_bias;
 } model;
 
@@ -24,16 +27,18 @@ typedef struct {
     int count;
 } sequences;
 
-/* Whether the processor has what `encode` needs, and the system lets this process use it. */
-int can_encode(void);
+/* Whether the processor has what an encoder needs, and the system lets this process use it. */
+int has_amx(void);
+int has_avx2(void);
 
-/* fp32 [inputs][outputs] to panels of bf16, as `linear.h` has them. */
+/* fp32 [inputs][outputs] to panels of bf16, as `amx/linear.h` has them. */
 void pack_weight(const float *from, int inputs, int outputs, uint16_t *to);
 
 /* int8 [inputs][outputs] to panels. */
 void pack_bytes(const int8_t *from, int inputs, int outputs, int8_t *to);
 
-/* `results` is [count][labels or hidden]. Returns 0, or -1 without memory. */
-int encode(const model *m, const sequences *s, float *results);
+/* `results` is [count][labels or hidden]; BF16 and INT8 need AMX, INT16 needs AVX2. Return 0, or -1 without memory. */
+int encode_amx(const model *m, const sequences *s, float *results);
+int encode_avx2(const model *m, const sequences *s, float *results);
 
 #endif

@@ -4,9 +4,24 @@
 
 #include "encoder.h"
 
-enum { TENSORS = 22 };
+enum { TENSORS = 24 };
 
-static PyObject *supported(PyObject *self, PyObject *nothing) { return PyBool_FromLong(can_encode()); }
+static const char *const NAMES[PRECISIONS] = {[BF16] = "bf16", [INT8] = "int8", [INT16] = "int16"};
+
+static int can_encode(precision kind) { return kind == INT16 ? has_avx2() : has_amx(); }
+
+static PyObject *precisions(PyObject *self, PyObject *nothing) {
+    PyObject *names = PyList_New(0);
+    for (int kind = 0; names && kind < PRECISIONS; kind++) {
+        if (!can_encode(kind)) continue;
+        PyObject *name = PyUnicode_FromString(NAMES[kind]);
+        if (!name || PyList_Append(names, name)) Py_CLEAR(names);
+        Py_XDECREF(name);
+    }
+    PyObject *found = names ? PyList_AsTuple(names) : NULL;
+    Py_XDECREF(names);
+    return found;
+}
 
 static int fits(const Py_buffer *buffer, size_t values, size_t size, const char *what) {
     if (buffer->len == (Py_ssize_t)(values * size)) return 1;
@@ -22,7 +37,7 @@ static PyObject *no_matrix_unit(void) {
 static PyObject *pack(PyObject *self, PyObject *arguments) {
     Py_buffer from, to;
     int inputs, outputs, bytes;
-    if (!can_encode()) return no_matrix_unit();
+    if (!has_amx()) return no_matrix_unit();
     if (!PyArg_ParseTuple(arguments, "y*w*iip", &from, &to, &inputs, &outputs, &bytes)) return NULL;
     const int step = bytes ? 64 : 32;
     int good = inputs > 0 && outputs > 0 && inputs % step == 0 && outputs % 32 == 0;
@@ -43,7 +58,7 @@ static PyObject *pack(PyObject *self, PyObject *arguments) {
 static int sizes_make_sense(const model *m) {
     const int size = m->heads > 0 ? m->hidden / m->heads : 0;
     if (m->layers >= 1 && m->labels >= 0 && m->hidden <= 1024 && (size == 32 || size == 64) && m->hidden == size * m->heads &&
-        m->feed >= 32 && m->feed % 32 == 0 && (!m->bytes || m->hidden % 64 == 0) && m->vocabulary >= 1 && m->positions >= 1 && m->types >= 1)
+        m->feed >= 32 && m->feed % 32 == 0 && (m->kind != INT8 || m->hidden % 64 == 0) && m->vocabulary >= 1 && m->positions >= 1 && m->types >= 1)
         return 1;
     PyErr_SetString(PyExc_ValueError, "the encoder takes heads of 32 or 64, up to 1024 wide (for int8 a multiple of 64), and a feed-forward of a multiple of 32");
     return 0;
@@ -51,7 +66,8 @@ static int sizes_make_sense(const model *m) {
 
 static int point(model *m, const Py_buffer *t) {
     const size_t layers = m->layers, hidden = m->hidden, feed = m->feed, square = layers * hidden * hidden;
-    const size_t weight = m->bytes ? 1 : 2, scaled = m->bytes ? layers : 0;
+    const size_t weight = m->kind == INT8 ? 1 : 2, factors = m->kind == INT8 ? layers : 0;
+    const size_t scaled = m->kind == BF16 ? 0 : layers, all_scaled = m->kind == INT16 ? layers : 0;
     const struct { const void **to; size_t values, size; const char *what; } wanted[TENSORS] = {
         {(const void **)&m->words, m->vocabulary * hidden, 4, "words"},
         {(const void **)&m->position_rows, m->positions * hidden, 4, "positions"},
@@ -68,9 +84,11 @@ static int point(model *m, const Py_buffer *t) {
         {(const void **)&m->out_bias, layers * hidden, 4, "out_bias"},
         {(const void **)&m->out_norm, 2 * layers * hidden, 4, "out_norm"},
         {(const void **)&m->qkv_scales, 3 * scaled * hidden, 4, "qkv_scales"},
-        {(const void **)&m->qkv_factors, scaled * hidden, 4, "qkv_factors"},
+        {(const void **)&m->mixed_scales, all_scaled * hidden, 4, "mixed_scales"},
         {(const void **)&m->fed_scales, scaled * feed, 4, "fed_scales"},
-        {(const void **)&m->fed_factors, scaled * hidden, 4, "fed_factors"},
+        {(const void **)&m->out_scales, all_scaled * hidden, 4, "out_scales"},
+        {(const void **)&m->qkv_factors, factors * hidden, 4, "qkv_factors"},
+        {(const void **)&m->fed_factors, factors * hidden, 4, "fed_factors"},
         {(const void **)&m->pooler, m->labels ? hidden * hidden : 0, 4, "pooler"},
         {(const void **)&m->pooler_bias, m->labels ? hidden : 0, 4, "pooler_bias"},
         {(const void **)&m->classifier, m->labels * hidden, 4, "classifier"},
@@ -113,7 +131,7 @@ static PyObject *run(const model *m, Py_buffer batch[4]) {
         return NULL;
     int failed;
     Py_BEGIN_ALLOW_THREADS
-    failed = encode(m, &s, batch[3].buf);
+    failed = m->kind == INT16 ? encode_avx2(m, &s, batch[3].buf) : encode_amx(m, &s, batch[3].buf);
     Py_END_ALLOW_THREADS
     if (failed) return PyErr_NoMemory();
     Py_RETURN_NONE;
@@ -123,14 +141,17 @@ static PyObject *run_encoder(PyObject *self, PyObject *arguments) {
     model m = {0};
     PyObject *tensors, *held;
     Py_buffer batch[4], t[TENSORS];
-    if (!can_encode()) return no_matrix_unit();
-    if (!PyArg_ParseTuple(arguments, "(iiiiiiiipf)Oy*y*y*w*", &m.layers, &m.hidden, &m.heads, &m.feed, &m.labels, &m.vocabulary,
-                          &m.positions, &m.types, &m.bytes, &m.epsilon, &tensors, &batch[0], &batch[1], &batch[2], &batch[3]))
+    const char *name;
+    if (!PyArg_ParseTuple(arguments, "(iiiiiiiisf)Oy*y*y*w*", &m.layers, &m.hidden, &m.heads, &m.feed, &m.labels, &m.vocabulary,
+                          &m.positions, &m.types, &name, &m.epsilon, &tensors, &batch[0], &batch[1], &batch[2], &batch[3]))
         return NULL;
+    while (m.kind < PRECISIONS && strcmp(NAMES[m.kind], name)) m.kind++;
     int borrowed = 0;
     PyObject *result = NULL;
     held = PySequence_Fast(tensors, "the tensors must be a sequence");
-    if (held && PySequence_Fast_GET_SIZE(held) != TENSORS)
+    if (held && (m.kind == PRECISIONS || !can_encode(m.kind)))
+        PyErr_Format(PyExc_RuntimeError, "this processor, or the system, does not let the kernel compute in %s", name);
+    else if (held && PySequence_Fast_GET_SIZE(held) != TENSORS)
         PyErr_Format(PyExc_ValueError, "%d tensors are needed", TENSORS);
     else if (held && sizes_make_sense(&m)) {
         while (borrowed < TENSORS &&
@@ -145,12 +166,12 @@ static PyObject *run_encoder(PyObject *self, PyObject *arguments) {
 }
 
 static PyMethodDef methods[] = {
-    {"supported", supported, METH_NOARGS, "Whether this processor has AMX with bf16 and AVX-512, and the system lets it be used."},
+    {"precisions", precisions, METH_NOARGS, "In what this processor lets the kernel compute: bf16 and int8 with AMX, int16 with AVX2."},
     {"pack", pack, METH_VARARGS, "pack(matrix, packed, inputs, outputs, is_bytes): fp32 to tiles of bf16, or int8 to tiles of int8; [inputs, outputs]."},
     {"encode", run_encoder, METH_VARARGS, "encode(sizes, tensors, ids, types, lengths, results): see shortlist.inference.native."},
     {NULL, NULL, 0, NULL},
 };
 
-static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_kernel", "A BERT encoder on AMX.", -1, methods, NULL, NULL, NULL, NULL};
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_kernel", "A BERT encoder on AMX or AVX2.", -1, methods, NULL, NULL, NULL, NULL};
 
 PyMODINIT_FUNC PyInit__kernel(void) { return PyModule_Create(&definition); }

@@ -38,6 +38,7 @@ class Limits:
 # Measured on the packaged cross-encoder, see docs/decisions.md, "When a backend counts as right".
 LIMITS = {
     Precision.FP32: Limits(0.02, 0.97, 0.95),
+    Precision.INT16: Limits(0.02, 0.97, 0.95),
     Precision.INT8: Limits(0.6, 0.80, 0.80),
 }
 _HALF = Limits(0.15, 0.92, 0.90)  # bf16 and fp16

@@ -17,7 +17,7 @@ from shortlist.cli.output import console, print_json, print_text
 from shortlist.errors import ShortlistError
 from shortlist.inference.cores import usable_cores
 from shortlist.inference.load import ENGINES, NATIVE
-from shortlist.inference.processor import processor_features
+from shortlist.inference.processor import processor_features, suits_kernel
 from shortlist.weights import PackagedModel, packaged_models
 
 _PACKAGES = (
@@ -86,8 +86,6 @@ def _engine_checks() -> dict[str, str]:
 def _engine_check(engine: str, module: str) -> str:
     if _version(module) == "not installed":
         return "not installed"
-    if engine == NATIVE and "amx_bf16" not in processor_features():
-        return "not for this processor, which has no AMX"
     try:
         best = Reranker(engine=engine).rank("How tall is the tower?", ["It is of iron.", "It is 330 m tall."])[0]
     except (ShortlistError, ImportError, OSError) as error:  # a runtime may be installed and broken
@@ -101,10 +99,8 @@ def _advice(features: set[str]) -> list[str]:
         advice.append(
             "this processor multiplies in bf16, which ONNX Runtime does not use: pip install 'shortlist[openvino]'"
         )
-    if "amx_bf16" in features and _version("shortlist-native") == "not installed":
-        advice.append(
-            "this processor has a matrix unit (AMX) that our own kernel uses best: pip install 'shortlist[native]'"
-        )
+    if suits_kernel(features) and _version("shortlist-native") == "not installed":
+        advice.append("our own kernel is the fastest engine on this processor: pip install 'shortlist[native]'")
     if _version("onnx") == "not installed":
         advice.append("to run models that come without an ONNX file: pip install 'shortlist[hub]'")
     return advice

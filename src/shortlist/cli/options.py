@@ -45,7 +45,7 @@ FirstStageWeight = Annotated[
 ]
 Encoder = Annotated[str | None, typer.Option("--encoder", help="Bi-encoder: a packaged name, a folder, or owner/name.")]
 Engine = Annotated[str | None, typer.Option("--engine", help="auto, native, openvino, onnxruntime or torch.")]
-Precision = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16, fp16 or int8.")]
+Precision = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16, fp16, int16 or int8.")]
 Device = Annotated[
     str | None, typer.Option("--device", help="Where the reranker runs: auto, cpu, cuda or cuda:1; a GPU needs torch.")
 ]

@@ -17,7 +17,7 @@ def verify(
         str, typer.Argument(help="A name that `shortlist models` lists, a folder, or owner/name.", show_default=False)
     ],
     engine: Annotated[str, typer.Option("--engine", help="all, or one engine's name.")] = "all",
-    precision: Annotated[str, typer.Option("--precision", help="all, fp32, bf16, fp16 or int8.")] = "all",
+    precision: Annotated[str, typer.Option("--precision", help="all, fp32, bf16, fp16, int16 or int8.")] = "all",
     device: Annotated[str, typer.Option("--device", help="Of engine torch: auto, cpu, cuda or cuda:1.")] = "auto",
     threads: Threads = None,
     as_json: Json = False,

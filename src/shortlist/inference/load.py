@@ -18,7 +18,7 @@ from shortlist.inference.calibrating import CALIBRATED, write_calibrated
 from shortlist.inference.engine import TOKEN_BUDGET, Engine
 from shortlist.inference.models import ModelFolder, find_model
 from shortlist.inference.needs import check_needs
-from shortlist.inference.processor import processor_features, sums_bytes_in_32_bits
+from shortlist.inference.processor import processor_features, suits_kernel, sums_bytes_in_32_bits
 from shortlist.inference.ready_made import Head, misfit
 from shortlist.inference.real_texts import real_texts
 from shortlist.inference.session import GraphSession, Precision, Session, check_device
@@ -206,7 +206,7 @@ def require_torch(threads: int | None = None) -> None:
 def _open(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Session:
     if runtime.engine == TORCH:
         return _on_torch(runtime, folder, head)
-    if runtime.engine == NATIVE or (runtime.engine == "auto" and has_kernel()):
+    if runtime.engine == NATIVE or (runtime.engine == "auto" and _auto_takes_kernel(runtime.precision)):
         try:
             return _on_native(runtime, folder, weights, head)
         except (MissingExtraError, UnsupportedModelError):
@@ -227,24 +227,28 @@ def _open(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Se
             raise UnsupportedModelError(f"{other}. Nor can it be exported: {error}") from other
 
 
+def _auto_takes_kernel(precision: Precision) -> bool:
+    return has_kernel() and (suits_kernel(processor_features()) or precision is Precision.INT16)
+
+
 def _on_native(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Session:
-    from shortlist.inference.native import NativeSession
+    from shortlist.inference.native import NativeSession, resolved
     from shortlist.inference.native_weights import LAYOUT, check_modules
 
+    chosen = resolved(runtime.precision)
     check_modules(folder.modules, head)
 
     def graph() -> Path:
         own = None if any(folder.path.glob("*.safetensors")) else folder.ready_made
         return own or _exported(folder, weights, head)
 
-    kind = "-int8" if runtime.precision is Precision.INT8 else ""
     return NativeSession.load(
         graph,
-        _exports(weights, f"{head}-native{kind}-{LAYOUT}"),
+        _exports(weights, f"{head}-native-{chosen.value}-{LAYOUT}"),
         config=folder.config,
         head=head,
         calibration=partial(_calibration_inputs, folder, head),
-        precision=runtime.precision,
+        precision=chosen,
         threads=runtime.threads,
     )
 

@@ -1,4 +1,4 @@
-"""Sessions on our own kernel for BERT encoders: bf16 or int8 on the matrix unit of Intel processors (AMX)."""
+"""Sessions on our own kernel for BERT encoders: bf16 or int8 with AMX, int16 with AVX2."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class NativeSession:
         self._kernel = kernel()
         self._sizes, self._tensors = astuple(weights.sizes), weights.tensors
         self._columns = weights.sizes.labels or weights.sizes.hidden
-        self.precision = Precision.INT8 if weights.sizes.is_int8 else Precision.BF16
+        self.precision = Precision(weights.sizes.precision)
         self.engine = f"native {self._kernel.__version__}"
         self.streams = streams
 
@@ -46,30 +46,25 @@ class NativeSession:
         config: Mapping[str, Any],
         head: Head,
         calibration: Callable[[], Sequence[ModelInput]],
-        precision: Precision = Precision.AUTO,
+        precision: Precision,
         threads: int | None = None,
     ) -> NativeSession:
         """Open a graph that shortlist exported of a BERT model for `head`; what is packed of it is kept in `cache`.
 
         `config` is the model's, `cache` a folder that need not be there yet, and `graph` is asked for only when nothing
-        is kept in it. AUTO is bf16. In int8 are the products
-        that read a norm's output, four of six: rows are rounded as they come, channels scaled by what they reach on
-        `calibration`, which is asked for when nothing is kept yet. Raises UnsupportedModelError for other precisions,
-        for a processor without AMX and for other encoders, MissingExtraError where the kernel is not installed.
+        is kept in it. `precision` is one that `resolved` gave. In int8 are the products that read a norm's output, four
+        of six: rows are rounded as they come, channels scaled by what they reach on `calibration`, which is asked for
+        when nothing is kept yet. Raises UnsupportedModelError for other encoders, MissingExtraError where the kernel is
+        not installed.
         """
-        kernel()
-        if precision not in {Precision.AUTO, Precision.BF16, Precision.INT8}:
-            raise UnsupportedModelError(
-                f"the native engine computes in bf16 or int8; got precision={precision.value!r}"
-            )
         check_model(config, head)
 
         def made() -> NativeWeights:
             file = graph()
             if precision is not Precision.INT8:
-                return packed(file, config, head)
+                return packed(file, config, head, precision)
             peaks = measured_peaks(file, calibration(), pad_id=int(config.get("pad_token_id") or 0))
-            return packed(file, config, head, peaks)
+            return packed(file, config, head, precision, peaks)
 
         return cls(_kept(cache, made), streams=threads or usable_cores())
 
@@ -97,11 +92,26 @@ def _kept(cache: Path, make: Callable[[], NativeWeights]) -> NativeWeights:
     return NativeWeights.load(cache)
 
 
-def kernel() -> Any:
-    """Import the kernel. Raises MissingExtraError when it is not installed, UnsupportedModelError without AMX."""
-    found = require("shortlist_native", extra="native")
-    if not found.supported():
+def resolved(precision: Precision) -> Precision:
+    """Return in what the kernel computes here when asked for `precision`.
+
+    Raises UnsupportedModelError where it cannot, MissingExtraError where the kernel is not installed.
+    """
+    here = kernel().precisions()
+    if precision is Precision.AUTO and here:
+        return Precision(here[0])
+    if precision.value in here:
+        return precision
+    if precision in {Precision.FP32, Precision.FP16}:
         raise UnsupportedModelError(
-            "the native engine needs a processor with AMX and bf16 and Linux 5.16 or later; use engine='auto'"
+            f"the native engine computes in bf16, int8 or int16; got precision={precision.value!r}"
         )
-    return found
+    raise UnsupportedModelError(
+        f"the native engine needs Linux on x86-64, with AMX (and Linux 5.16 or later) for bf16 and int8, with AVX2 for"
+        f" int16; this machine allows {', '.join(here) or 'none of them'}; use engine='auto'"
+    )
+
+
+def kernel() -> Any:
+    """Import the kernel. Raises MissingExtraError when it is not installed."""
+    return require("shortlist_native", extra="native")

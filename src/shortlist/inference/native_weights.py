@@ -21,13 +21,15 @@ from shortlist.inference.export.safetensors import Floats
 from shortlist.inference.modules import Module
 from shortlist.inference.native_peaks import Peaks
 from shortlist.inference.ready_made import Head
+from shortlist.inference.session import Precision
 
-LAYOUT = 2  # of the folder; raised when what is written below changes
+LAYOUT = 3  # of the folder; raised when what is written below changes
 WIDEST = 1024
 _GELU = {"gelu", "gelu_python"}
 _SIZES = "sizes.json"
 _NOTHING: Floats = np.zeros(0, np.float32)
 _TINY = 1e-6
+_STEP, _LARGEST, _LONGEST = 384, 32767, 46300  # as in native/src/shortlist_native/avx2/linear.h
 
 SMOOTHING = 0.8
 """How much of a channel's range goes over into its weights (docs/speed.md)."""
@@ -36,7 +38,7 @@ SMOOTHING = 0.8
 _NAMES = (
     *("words", "positions", "types", "embedding_norm"),
     *("qkv", "qkv_bias", "mixed", "mixed_bias", "mixed_norm", "fed", "fed_bias", "out", "out_bias", "out_norm"),
-    *("qkv_scales", "qkv_factors", "fed_scales", "fed_factors"),
+    *("qkv_scales", "mixed_scales", "fed_scales", "out_scales", "qkv_factors", "fed_factors"),
     *("pooler", "pooler_bias", "classifier", "classifier_bias"),
 )
 
@@ -53,13 +55,13 @@ class Sizes:
     vocabulary: int
     positions: int
     types: int
-    is_int8: bool
+    precision: str
     epsilon: float
 
     def check(self) -> None:
         """Raise UnsupportedModelError where the kernel has no code for these sizes."""
         size = self.hidden // self.heads
-        if self.is_int8 and self.hidden % 64:
+        if self.precision == Precision.INT8.value and self.hidden % 64:
             raise UnsupportedModelError(
                 f"int8 on the native engine needs a width of a multiple of 64; got {self.hidden}"
             )
@@ -131,15 +133,17 @@ def check_modules(modules: Sequence[Module], head: Head) -> None:
         )
 
 
-def packed(graph: Path, config: Mapping[str, Any], head: Head, peaks: Peaks | None = None) -> NativeWeights:
+def packed(
+    graph: Path, config: Mapping[str, Any], head: Head, precision: Precision, peaks: Peaks | None = None
+) -> NativeWeights:
     """Pack a graph that shortlist exported of a BERT classifier or bi-encoder; `config` stands beside it.
 
-    With `peaks`, the products that read them are in int8. Raises UnsupportedModelError for another graph or size,
-    MissingExtraError without onnx.
+    `precision` is bf16, int16, or int8 for the products that read `peaks`, which it needs, and bf16 for the others.
+    Raises UnsupportedModelError for another graph or size, MissingExtraError without onnx.
     """
     tensors, whole = restored(graph, config)
     read = _Reader(tensors)
-    sizes = _sizes(read, whole, head, is_int8=peaks is not None)
+    sizes = _sizes(read, whole, head, precision)
     sizes.check()
     return NativeWeights(sizes, (*_embeddings(read), *_layers(read, sizes, peaks), *_head(read, sizes)))
 
@@ -158,7 +162,7 @@ class _Reader:
         return name in self.tensors or f"bert.{name}" in self.tensors
 
 
-def _sizes(read: _Reader, config: Mapping[str, Any], head: Head, *, is_int8: bool) -> Sizes:
+def _sizes(read: _Reader, config: Mapping[str, Any], head: Head, precision: Precision) -> Sizes:
     layers = 0
     while read.has(f"encoder.layer.{layers}.output.dense.weight"):
         layers += 1
@@ -172,7 +176,7 @@ def _sizes(read: _Reader, config: Mapping[str, Any], head: Head, *, is_int8: boo
         vocabulary=vocabulary,
         positions=len(read("embeddings.position_embeddings.weight")),
         types=len(read("embeddings.token_type_embeddings.weight")),
-        is_int8=is_int8,
+        precision=precision.value,
         epsilon=float(config.get("layer_norm_eps", 1e-12)),
     )
 
@@ -185,9 +189,15 @@ def _embeddings(read: _Reader) -> list[npt.NDArray[Any]]:
 def _layers(read: _Reader, sizes: Sizes, peaks: Peaks | None) -> list[npt.NDArray[Any]]:
     stems = [f"encoder.layer.{layer}." for layer in range(sizes.layers)]
 
-    def dense(name: str) -> list[npt.NDArray[Any]]:
-        weights = [_packed(read(f"{stem}{name}.weight")) for stem in stems]
-        return [np.stack(weights), biases(name)]
+    def products(weights: Sequence[Floats], peaks: Sequence[Floats] | None = None) -> _Products:
+        if sizes.precision == Precision.INT16.value:
+            return _Products.of([_in_shorts(weight) for weight in weights])
+        if peaks:
+            return _Products.of([_in_bytes(weight, peak) for weight, peak in zip(weights, peaks, strict=True)])
+        return _Products.of([_in_bf16(weight) for weight in weights])
+
+    def weights(name: str) -> list[Floats]:
+        return [read(f"{stem}{name}.weight") for stem in stems]
 
     def biases(name: str) -> npt.NDArray[Any]:
         return np.stack([read(f"{stem}{name}.bias") for stem in stems])
@@ -195,38 +205,48 @@ def _layers(read: _Reader, sizes: Sizes, peaks: Peaks | None) -> list[npt.NDArra
     def norms(name: str) -> npt.NDArray[Any]:
         return np.stack([read(f"{stem}{name}.LayerNorm.{part}") for stem in stems for part in ("weight", "bias")])
 
-    qkv = [_qkv(read, f"{stem}attention.self.", sizes) for stem in stems]
-    projected = _products([weight for weight, _ in qkv], peaks.qkv if peaks else None)
-    fed = _products([read(f"{stem}intermediate.dense.weight") for stem in stems], peaks.fed if peaks else None)
+    projections = [_qkv(read, f"{stem}attention.self.", sizes) for stem in stems]
+    qkv = products([weight for weight, _ in projections], peaks.qkv if peaks else None)
+    mixed = products(weights("attention.output.dense"))
+    fed = products(weights("intermediate.dense"), peaks.fed if peaks else None)
+    out = products(weights("output.dense"))
     return [
-        projected.weights,
-        np.stack([bias for _, bias in qkv]),
-        *dense("attention.output.dense"),
-        norms("attention.output"),
-        fed.weights,
-        biases("intermediate.dense"),
-        *dense("output.dense"),
-        norms("output"),
-        *(projected.scales, projected.factors, fed.scales, fed.factors),
+        *(qkv.weights, np.stack([bias for _, bias in projections])),
+        *(mixed.weights, biases("attention.output.dense"), norms("attention.output")),
+        *(fed.weights, biases("intermediate.dense")),
+        *(out.weights, biases("output.dense"), norms("output")),
+        *(qkv.scales, mixed.scales, fed.scales, out.scales),
+        *(qkv.factors, fed.factors),
     ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Products:
-    """One product in every layer; scales and factors are empty where it is in bf16."""
+    """One product in every layer; scales are empty where it is in bf16, factors where it is not in int8."""
 
     weights: npt.NDArray[Any]
     scales: Floats
     factors: Floats
 
+    @classmethod
+    def of(cls, layers: Sequence[tuple[npt.NDArray[Any], Floats, Floats]]) -> _Products:
+        weights, scales, factors = (np.stack(parts) for parts in zip(*layers, strict=True))
+        return cls(weights, scales, factors)
 
-def _products(weights: Sequence[Floats], peaks: Sequence[Floats] | None) -> _Products:
-    """Pack weights `[outputs, inputs]` as bf16, or as int8 for inputs whose channels reach `peaks`."""
-    if not peaks:
-        return _Products(np.stack([_packed(weight) for weight in weights]), _NOTHING, _NOTHING)
-    made = [_in_bytes(weight, peak) for weight, peak in zip(weights, peaks, strict=True)]
-    packed, scales, factors = (np.stack(parts) for parts in zip(*made, strict=True))
-    return _Products(packed, scales, factors)
+
+def _in_shorts(weight: Floats) -> tuple[npt.NDArray[np.int16], Floats, Floats]:
+    """Return int16 panels of a weight `[outputs, inputs]`, and a scale an output, such that sums fit into 32 bits.
+
+    Of each `_STEP` inputs the row of weights is at most `_LONGEST` long, and so are the inputs: no sum exceeds the
+    square of that.
+    """
+    most = np.abs(weight).max(axis=1)
+    parts = [weight[:, start : start + _STEP] for start in range(0, weight.shape[1], _STEP)]
+    longest = np.max([np.linalg.norm(part, axis=1) for part in parts], axis=0)
+    scales = np.maximum(np.maximum(most / _LARGEST, longest / _LONGEST), _TINY).astype(np.float32)
+    values = np.round(weight / scales[:, None]).astype(np.int16)
+    panels = values.reshape(-1, 16, weight.shape[1] // 2, 2).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(panels).ravel(), scales, _NOTHING
 
 
 def _in_bytes(weight: Floats, peak: Floats) -> tuple[npt.NDArray[np.int8], Floats, Floats]:
@@ -253,12 +273,12 @@ def _qkv(read: _Reader, stem: str, sizes: Sizes) -> tuple[Floats, Floats]:
     return weight, bias
 
 
-def _packed(weight: Floats) -> npt.NDArray[np.uint16]:
+def _in_bf16(weight: Floats) -> tuple[npt.NDArray[np.uint16], Floats, Floats]:
     """Return the weight `[outputs, inputs]` in the tiles' order, bf16 in 16-bit numbers."""
     turned = np.ascontiguousarray(weight.T, dtype=np.float32)  # [inputs, outputs]
     out = np.empty(turned.size, np.uint16)
     require("shortlist_native", extra="native").pack(turned, out, *turned.shape, False)
-    return out
+    return out, _NOTHING, _NOTHING
 
 
 def _head(read: _Reader, sizes: Sizes) -> Sequence[npt.NDArray[Any]]:

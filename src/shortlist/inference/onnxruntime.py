@@ -15,6 +15,8 @@ from shortlist.inference.batches import Batch
 from shortlist.inference.cores import usable_cores
 from shortlist.inference.session import Feeds, Output, Precision
 
+_ELSEWHERE = {Precision.BF16: "openvino", Precision.FP16: "torch", Precision.INT16: "native"}
+
 
 class OnnxRuntimeSession:
     """An ONNX file on the CPU provider, one thread a call and as many calls at once as there are cores."""
@@ -33,12 +35,12 @@ class OnnxRuntimeSession:
     def load(
         cls, file: Path, *, precision: Precision = Precision.AUTO, threads: int | None = None
     ) -> OnnxRuntimeSession:
-        """Open `file`; AUTO is fp32. Raises UnsupportedModelError for bf16 and fp16, which the CPU kernels lack."""
+        """Open `file`; AUTO is fp32. Raises UnsupportedModelError for bf16, fp16 and int16, which it does not have."""
         onnxruntime = _without_telemetry()
-        if precision in {Precision.BF16, Precision.FP16}:
+        if precision in _ELSEWHERE:
             raise UnsupportedModelError(
                 f"ONNX Runtime has no {precision.value} on the CPU; use precision='fp32',"
-                f" or engine='{'openvino' if precision is Precision.BF16 else 'torch'}'"
+                f" or engine='{_ELSEWHERE[precision]}'"
             )
         resolved = Precision.INT8 if precision is Precision.INT8 else Precision.FP32
         source: str | bytes = str(file)

@@ -134,8 +134,11 @@ def _cache(options: Mapping[str, Any]) -> dict[str, str]:
 def _resolve(asked: Precision, capabilities: set[str]) -> Precision:
     if asked is Precision.AUTO:
         return Precision.BF16 if "BF16" in capabilities else Precision.FP32
-    if asked is Precision.FP16:
-        raise UnsupportedModelError("OpenVINO has no fp16 on the CPU; use precision='auto' or engine='torch'")
+    if asked in {Precision.FP16, Precision.INT16}:
+        engine = "torch" if asked is Precision.FP16 else "native"
+        raise UnsupportedModelError(
+            f"OpenVINO has no {asked.value} on the CPU; use precision='auto' or engine={engine!r}"
+        )
     if asked is Precision.BF16 and "BF16" not in capabilities:
         raise UnsupportedModelError(
             "this processor has no bf16 arithmetic (OpenVINO reports "

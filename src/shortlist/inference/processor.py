@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Set
 from pathlib import Path
 
 _FLAGS = ("amx_bf16", "amx_int8", "avx512_bf16", "avx512_vnni", "avx_vnni", "avx512f", "avx2")
@@ -29,6 +30,14 @@ def processor_name() -> str:
         lines = []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return named[0] if named else platform.processor() or platform.machine()
+
+
+def suits_kernel(features: Set[str]) -> bool:
+    """Whether our own kernel is the fastest engine on such a processor: with AMX, and with AVX2 but no AVX-512.
+
+    Against AVX-512 the kernel's AVX2 was not measured, so the libraries stay first there (docs/speed.md).
+    """
+    return "amx_bf16" in features or ("avx2" in features and "avx512f" not in features)
 
 
 def sums_bytes_in_32_bits() -> bool:

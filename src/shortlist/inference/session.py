@@ -23,13 +23,15 @@ _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
 class Precision(str, Enum):
     """In which numbers the matrices are multiplied.
 
-    `AUTO` is the fastest that keeps the order: bf16 or fp32. `FP16` is torch's only; its largest number is 65504.
+    `AUTO` is the fastest that keeps the order: bf16, int16 or fp32. `FP16` is torch's only; its largest number is
+    65504. `INT16` is the native engine's only: rows with a scale each, and sums without rounding.
     """
 
     AUTO = "auto"
     FP32 = "fp32"
     BF16 = "bf16"
     FP16 = "fp16"
+    INT16 = "int16"
     INT8 = "int8"
 
 

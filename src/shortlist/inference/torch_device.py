@@ -62,8 +62,10 @@ def _device(name: str) -> torch.device:
 
 
 def _precision(asked: Precision, device: torch.device) -> Precision:
-    if asked is Precision.INT8:
-        raise UnsupportedModelError("engine='torch' has no int8; use 'fp32', 'bf16' or 'fp16', or another engine")
+    if asked in {Precision.INT8, Precision.INT16}:
+        raise UnsupportedModelError(
+            f"engine='torch' has no {asked.value}; use 'fp32', 'bf16' or 'fp16', or another engine"
+        )
     if device.type == "cuda":
         has_bf16 = bool(torch.cuda.get_device_capability(device) >= (8, 0))  # Ampere
         if asked is Precision.BF16 and not has_bf16:

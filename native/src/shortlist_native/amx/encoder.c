@@ -6,17 +6,14 @@
 #if defined(__x86_64__) && defined(__linux__)
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,amx-tile,amx-bf16,amx-int8,fma,f16c,bmi2")
 
-#include "encoder.h"
+#include "../groups.h"
+#include "../memory.h"
 #include "attention.h"
 #include "rows.h"
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { GROUP_TOKENS = 512, FEED_ROWS = 256, SLACK_ROWS = 32, HUGE_PAGE = 1 << 21 };
+enum { GROUP_TOKENS = 512, FEED_ROWS = 256, SLACK_ROWS = 32 };
 
 typedef struct {
     rows_of x, first;                   /* of all tokens; of position 0 of each sequence */
@@ -24,27 +21,6 @@ typedef struct {
     float *sums;
     char *attention;
 } workspace;
-
-static pthread_key_t owned;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static void make_key(void) { pthread_key_create(&owned, free); }
-
-/* Memory of this thread, at least `size` bytes, kept until the thread ends; fresh memory is zeroed. */
-static char *thread_memory(size_t size) {
-    pthread_once(&once, make_key);
-    size_t *block = pthread_getspecific(owned);
-    if (block && *block >= size) return (char *)block + 64;
-    free(block);
-    pthread_setspecific(owned, NULL);
-    const size_t whole = (size + 64 + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
-    block = aligned_alloc(HUGE_PAGE, whole);
-    if (!block) return NULL;
-    madvise(block, whole, MADV_HUGEPAGE); /* worth 5 %; where it is refused, nothing is lost */
-    memset(block, 0, whole);
-    *block = whole - 64;
-    pthread_setspecific(owned, block);
-    return (char *)block + 64;
-}
 
 static size_t panel_bytes(int columns, long stride) { return (size_t)columns * stride * sizeof(bf16); }
 
@@ -139,7 +115,7 @@ static linear linear_at(const uint16_t *weight, const float *bias, int place, in
 /* The same in int8, where the model is: two numbers take the room of one. */
 static linear bytes_at(const model *m, const uint16_t *weight, const float *bias, const float *scales, int place, int outputs) {
     linear found = linear_at(weight, bias, place, m->hidden, outputs);
-    if (m->bytes) {
+    if (m->kind == INT8) {
         found.weight = weight + (size_t)place * m->hidden * outputs / 2;
         found.scales = scales + (size_t)place * outputs;
     }
@@ -147,7 +123,7 @@ static linear bytes_at(const model *m, const uint16_t *weight, const float *bias
 }
 
 static const float *factors_at(const model *m, const float *factors, int place) {
-    return m->bytes && place < m->layers ? factors + (size_t)place * m->hidden : NULL;
+    return m->kind == INT8 && place < m->layers ? factors + (size_t)place * m->hidden : NULL;
 }
 
 static layer layer_at(const model *m, int place) {
@@ -249,26 +225,9 @@ static int encode_group(const model *m, const sequences *s, int tokens, int long
     return 0;
 }
 
-int encode(const model *m, const sequences *s, float *results) {
-    const int columns = m->labels ? m->labels : m->hidden;
-    sequences group = *s;
-    int failed = 0;
+int encode_amx(const model *m, const sequences *s, float *results) {
     tiles_begin();
-    for (int done = 0; done < s->count && !failed;) {
-        int tokens = 0, longest = 0, count = 0;
-        for (; done + count < s->count; count++) {
-            const int length = s->lengths[done + count];
-            if (count && tokens + length > GROUP_TOKENS) break;
-            tokens += length;
-            longest = length > longest ? length : longest;
-        }
-        group.lengths = s->lengths + done;
-        group.count = count;
-        failed = encode_group(m, &group, tokens, longest, results + (size_t)done * columns);
-        group.ids += tokens;
-        group.types += tokens;
-        done += count;
-    }
+    const int failed = encode_groups(m, s, GROUP_TOKENS, encode_group, results);
     tiles_end();
     return failed;
 }
@@ -306,15 +265,15 @@ static int has_units(void) {
     return (d & 1u << 22) && (d & 1u << 24) && (d & 1u << 25); /* amx-bf16, amx-tile, amx-int8 */
 }
 
-int can_encode(void) {
+int has_amx(void) {
     static int known = -1;
     if (known < 0) known = has_units() && syscall(SYS_arch_prctl, ASK_PERMISSION, TILE_DATA) == 0;
     return known;
 }
 #else
-#include "encoder.h"
-int can_encode(void) { return 0; }
+#include "../encoder.h"
+int has_amx(void) { return 0; }
 void pack_weight(const float *from, int inputs, int outputs, uint16_t *to) { (void)from, (void)inputs, (void)outputs, (void)to; }
 void pack_bytes(const int8_t *from, int inputs, int outputs, int8_t *to) { (void)from, (void)inputs, (void)outputs, (void)to; }
-int encode(const model *m, const sequences *s, float *results) { (void)m, (void)s, (void)results; return -1; }
+int encode_amx(const model *m, const sequences *s, float *results) { (void)m, (void)s, (void)results; return -1; }
 #endif
