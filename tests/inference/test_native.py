@@ -220,6 +220,26 @@ def test_what_was_packed_is_used_again_and_made_again_where_it_is_damaged(tmp_pa
     assert packed.stat().st_size == size
 
 
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_tensors_may_stand_anywhere_in_memory(precision: str) -> None:
+    """Those of a cache that cannot be written stand where numpy put them, 16 bytes behind the start of a line."""
+    name = "shortlist-minilm-l6"
+    session: Any = load_engine(name, head="classification", engine="native", precision=precision).engine.session
+    ids, types, lengths = np.arange(40, dtype=np.int32), np.zeros(40, np.uint8), np.asarray([33, 7], np.int32)
+    found, moved = np.zeros((2, 1), np.float32), np.zeros((2, 1), np.float32)
+    kernel.encode(session._sizes, session._tensors, ids, types, lengths, found)
+    kernel.encode(session._sizes, [shifted(one) for one in session._tensors], ids, types, lengths, moved)
+    np.testing.assert_array_equal(moved, found)
+
+
+def shifted(values: Any) -> Any:
+    """A copy that starts one number behind the start of a line of 64 bytes."""
+    room = np.empty(values.size + 128 // values.itemsize, values.dtype)
+    start = -room.ctypes.data % 64 // values.itemsize + 1
+    room[start : start + values.size] = values.ravel()
+    return room[start : start + values.size]
+
+
 GOOD = (np.zeros(4, np.int32), np.zeros(4, np.uint8), np.asarray([4], np.int32), np.zeros((1, 1), np.float32))
 
 

@@ -48,7 +48,7 @@ INLINE void add_pair(__m256i *low_sums, __m256i *high_sums, const int16_t *x, __
 /* sums[rows][16] += x[rows][inputs] times w[inputs][16]. */
 INLINE void add_products(const int rows, const int16_t *x, long width, const int16_t *w, int inputs, __m256i sums[ROWS][2]) {
     for (int pair = 0; pair < inputs / 2; pair++, x += 2, w += 2 * COLUMNS) {
-        const __m256i low = _mm256_load_si256((const __m256i *)w), high = _mm256_load_si256((const __m256i *)(w + COLUMNS));
+        const __m256i low = _mm256_loadu_si256((const __m256i *)w), high = _mm256_loadu_si256((const __m256i *)(w + COLUMNS));
 #pragma GCC unroll 6
         for (int row = 0; row < rows; row++) add_pair(&sums[row][0], &sums[row][1], x + row * width, low, high);
     }
