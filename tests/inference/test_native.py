@@ -240,6 +240,21 @@ def shifted(values: Any) -> Any:
     return room[start : start + values.size]
 
 
+@pytest.mark.skipif("int16" not in PRECISIONS, reason="needs AVX2")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize(("tensor", "place"), [(0, 3 * 384 + 5), (5, 384 + 5), (5, 768 + 5), (10, 5)])
+def test_what_is_no_number_stays_none_in_int16(tensor: int, place: int, value: float) -> None:
+    """In a word's row, in the bias of the first layer's keys or values, and in that of what is inside."""
+    session: Any = load_engine("shortlist-minilm-l6", head="classification", engine="native", precision="int16")
+    session = session.engine.session
+    tensors, result = [*session._tensors], np.zeros((1, 1), np.float32)
+    tensors[tensor] = np.array(tensors[tensor])
+    tensors[tensor].reshape(-1)[place] = value
+    ids, types = np.arange(33, dtype=np.int32), np.zeros(33, np.uint8)
+    kernel.encode(session._sizes, tensors, ids, types, np.asarray([33], np.int32), result)
+    assert not np.isfinite(result).any()
+
+
 GOOD = (np.zeros(4, np.int32), np.zeros(4, np.uint8), np.asarray([4], np.int32), np.zeros((1, 1), np.float32))
 
 

@@ -123,7 +123,8 @@ static void to_short_row(const float *row, int width, int16_t *to, float *scale)
             most = _mm256_max_ps(most, absolute(x));
             squares = _mm256_fmadd_ps(x, x, squares);
         }
-        longest = fmaxf(longest, sum_of(squares));
+        const float length = sum_of(squares);
+        if (length > longest || isnan(length)) longest = length; /* a NaN stays one, and so does what is computed of it */
     }
     const float by_most = most_of(most) / LARGEST, by_length = sqrtf(longest) / LONGEST;
     *scale = by_most > by_length ? by_most : by_length;

@@ -25,7 +25,7 @@ INLINE __m256 absolute(__m256 x) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f)
 
 /* 2 to the power of x <= 0, flat from -126 down: a polynomial around half of each step, off by at most 2e-7 of the value. */
 INLINE __m256 power_of_two(__m256 x) {
-    x = _mm256_max_ps(x, _mm256_set1_ps(-126.0f));
+    x = _mm256_max_ps(_mm256_set1_ps(-126.0f), x); /* the second where either is NaN */
     const __m256 whole = _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     const __m256 rest = _mm256_sub_ps(x, whole);
     __m256 sum = _mm256_set1_ps(1.3333558146e-3f); /* ln(2)^n / n! from n = 5 */
