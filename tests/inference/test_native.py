@@ -174,6 +174,22 @@ def test_sums_of_int16_fit_where_all_of_them_point_the_same_way(sign: int, tmp_p
     np.testing.assert_allclose(found, exact, atol=0.003 * float(np.abs(exact).max()))
 
 
+@pytest.mark.parametrize("precision", ROUNDED)
+@pytest.mark.parametrize("factor", [0, 1e5])
+def test_weights_may_be_as_small_as_floats_are(factor: float, precision: str, tmp_path: Path) -> None:
+    sizes = {"hidden_size": 64, "num_attention_heads": 1, "intermediate_size": 128}
+    tensors = make_tensors(spread=0.1, **sizes)
+    for layer in ("bert.encoder.layer.0.attention", "bert.encoder.layer.1.attention"):
+        for part in ("weight", "bias"):
+            tensors[f"{layer}.self.value.{part}"] *= factor
+        tensors[f"{layer}.output.dense.weight"] *= 1 / factor if factor else 0
+    model = str(write_classifier(tmp_path / "model", tensors, **sizes))
+    inputs = drawn((3, 16, 33), vocabulary=CONFIG["vocab_size"])
+    exact = run(model, inputs, engine="onnxruntime", precision="fp32")
+    found = run(model, inputs, engine="native", precision=precision)
+    np.testing.assert_allclose(found, exact, atol=0.6 * LIMITS[precision] * float(np.abs(exact).max()))
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [({}, "heads of 32 or 64"), ({"hidden_act": "relu"}, "relu"), ({"model_type": "electra"}, "BERT alone")],

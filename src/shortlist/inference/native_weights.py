@@ -243,7 +243,8 @@ def _in_shorts(weight: Floats) -> tuple[npt.NDArray[np.int16], Floats, Floats]:
     most = np.abs(weight).max(axis=1)
     parts = [weight[:, start : start + _STEP] for start in range(0, weight.shape[1], _STEP)]
     longest = np.max([np.linalg.norm(part, axis=1) for part in parts], axis=0)
-    scales = np.maximum(np.maximum(most / _LARGEST, longest / _LONGEST), _TINY).astype(np.float32)
+    least = np.finfo(np.float32).tiny  # for outputs without weights
+    scales = np.maximum(np.maximum(most / _LARGEST, longest / _LONGEST), least).astype(np.float32)
     values = np.round(weight / scales[:, None]).astype(np.int16)
     panels = values.reshape(-1, 16, weight.shape[1] // 2, 2).transpose(0, 2, 1, 3)
     return np.ascontiguousarray(panels).ravel(), scales, _NOTHING
