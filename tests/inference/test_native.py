@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -205,6 +206,15 @@ def test_auto_leaves_to_others_what_the_kernel_cannot_run(changes: dict[str, Any
 def test_auto_does_without_the_kernel_where_its_weights_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)  # as if it were not installed
     with pytest.raises(MissingExtraError, match="onnx is not installed"):
+        load_engine("shortlist-minilm-l6", head="classification", engine="native")
+    assert "native" not in load_engine("shortlist-minilm-l6", head="classification").engine.facts["engine"]
+
+
+def test_auto_does_without_a_kernel_of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    older = ModuleType("shortlist_native")  # 0.1.0 had neither `precisions` nor int16
+    older.__version__, older.__spec__ = "0.1.0", kernel.__spec__  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "shortlist_native", older)
+    with pytest.raises(MissingExtraError, match=r"as 0\.1\.0, and .* is needed.*pip install 'shortlist\[native\]'"):
         load_engine("shortlist-minilm-l6", head="classification", engine="native")
     assert "native" not in load_engine("shortlist-minilm-l6", head="classification").engine.facts["engine"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from shortlist._optional import require
-from shortlist.errors import CorruptModelError, UnsupportedModelError
+from shortlist.errors import CorruptModelError, MissingExtraError, UnsupportedModelError
 from shortlist.inference.batches import Batch
 from shortlist.inference.cores import usable_cores
 from shortlist.inference.native_peaks import measured_peaks
@@ -19,6 +19,8 @@ from shortlist.inference.native_weights import NativeWeights, check_model, packe
 from shortlist.inference.ready_made import Head
 from shortlist.inference.session import Output, Precision
 from shortlist.inference.tokens import ModelInput
+
+VERSION = "0.2.0"  # of the kernel, which takes a model as `native_weights` packs it
 
 
 class NativeSession:
@@ -113,5 +115,11 @@ def resolved(precision: Precision) -> Precision:
 
 
 def kernel() -> Any:
-    """Import the kernel. Raises MissingExtraError when it is not installed."""
-    return require("shortlist_native", extra="native")
+    """Import the kernel. Raises MissingExtraError when it is not installed, or in another version only."""
+    found = require("shortlist_native", extra="native")
+    if found.__version__ != VERSION:
+        raise MissingExtraError(
+            f"shortlist_native is installed as {found.__version__}, and {VERSION} is needed."
+            " Install it with: pip install 'shortlist[native]'"
+        )
+    return found
