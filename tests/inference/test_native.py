@@ -203,6 +203,18 @@ def test_auto_leaves_to_others_what_the_kernel_cannot_run(changes: dict[str, Any
         assert load_engine(model, head="classification").engine.facts["engine"].partition(" ")[0] != "native"
 
 
+def test_int16_is_the_kernels_alone_so_that_auto_says_what_the_kernel_lacks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = str(write_classifier(tmp_path / "model"))  # heads of 8
+    if "int16" in PRECISIONS:
+        with pytest.raises(UnsupportedModelError, match="heads of 32 or 64"):
+            load_engine(model, head="classification", precision="int16")
+    monkeypatch.setitem(sys.modules, "shortlist_native", None)  # as if it were not installed
+    with pytest.raises(MissingExtraError, match=r"pip install 'shortlist\[native\]'"):
+        load_engine(model, head="classification", precision="int16")
+
+
 def test_auto_does_without_the_kernel_where_its_weights_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)  # as if it were not installed
     with pytest.raises(MissingExtraError, match="onnx is not installed"):

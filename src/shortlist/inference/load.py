@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
@@ -206,18 +207,18 @@ def require_torch(threads: int | None = None) -> None:
 def _open(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Session:
     if runtime.engine == TORCH:
         return _on_torch(runtime, folder, head)
-    if runtime.engine == NATIVE or (runtime.engine == "auto" and _auto_takes_kernel(runtime.precision)):
-        try:
+    is_auto = runtime.engine == "auto"
+    if runtime.engine == NATIVE or (is_auto and runtime.precision is Precision.INT16):  # which no other engine has
+        return _on_native(runtime, folder, weights, head)
+    if is_auto and has_kernel() and suits_kernel(processor_features()):
+        with suppress(MissingExtraError, UnsupportedModelError):
             return _on_native(runtime, folder, weights, head)
-        except (MissingExtraError, UnsupportedModelError):
-            if runtime.engine == NATIVE:
-                raise
     try:
         calibrate = partial(_calibrated, folder, weights, head)
         ready_made = _on_ready_made(runtime, folder, head, calibrate)
         return ready_made or _on_graph_runtime(runtime, _exported(folder, weights, head), calibrate)
     except UnsupportedModelError as error:
-        if runtime.engine != "auto" or head != "classification":
+        if not is_auto or head != "classification":
             raise
         if importlib.util.find_spec("torch") is None:
             raise UnsupportedModelError(f"{error}; or run it with torch: pip install 'shortlist[torch]'") from error
@@ -225,10 +226,6 @@ def _open(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Se
             return _on_torch(runtime, folder, head)
         except UnsupportedModelError as other:
             raise UnsupportedModelError(f"{other}. Nor can it be exported: {error}") from other
-
-
-def _auto_takes_kernel(precision: Precision) -> bool:
-    return has_kernel() and (suits_kernel(processor_features()) or precision is Precision.INT16)
 
 
 def _on_native(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Session:
