@@ -109,3 +109,11 @@ def test_doctor_finds_this_install_in_order() -> None:
     assert report["checks"]["rerank on onnxruntime"] == "ok"
     assert report["packages"]["numpy"][0].isdigit()
     assert (outcome.code, outcome.err) == (0, "")
+
+
+def test_doctor_finds_nothing_wrong_where_the_kernel_is_not_for_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = pytest.importorskip("shortlist_native")
+    monkeypatch.setattr(installed, "precisions", tuple)
+    outcome = run("doctor", "--json")
+    assert outcome.json()["checks"]["rerank on native"].startswith("not for this processor")
+    assert outcome.code == 0

@@ -17,6 +17,7 @@ from shortlist.cli.output import console, print_json, print_text
 from shortlist.errors import ShortlistError
 from shortlist.inference.cores import usable_cores
 from shortlist.inference.load import ENGINES, NATIVE
+from shortlist.inference.native import kernel
 from shortlist.inference.processor import processor_features, suits_kernel
 from shortlist.weights import PackagedModel, packaged_models
 
@@ -87,6 +88,8 @@ def _engine_check(engine: str, module: str) -> str:
     if _version(module) == "not installed":
         return "not installed"
     try:
+        if engine == NATIVE and not kernel().precisions():
+            return "not for this processor, which has neither AMX nor AVX2"
         best = Reranker(engine=engine).rank("How tall is the tower?", ["It is of iron.", "It is 330 m tall."])[0]
     except (ShortlistError, ImportError, OSError) as error:  # a runtime may be installed and broken
         return str(error)
