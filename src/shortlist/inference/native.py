@@ -108,9 +108,10 @@ def resolved(precision: Precision) -> Precision:
         raise UnsupportedModelError(
             f"the native engine computes in bf16, int8 or int16; got precision={precision.value!r}"
         )
+    advice = "precision='auto'" if here else "engine='auto'"
     raise UnsupportedModelError(
         f"the native engine needs Linux on x86-64, with AMX (and Linux 5.16 or later) for bf16 and int8, with AVX2 for"
-        f" int16; this machine allows {', '.join(here) or 'none of them'}; use engine='auto'"
+        f" int16; this machine allows {', '.join(here) or 'none of them'}; use {advice}"
     )
 
 
