@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from shortlist.evaluation.request import Request
 from shortlist.integrations.pyterrier import reranking, transformer
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
+from shortlist.types import Ranking
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]  # of PyTerrier and what it imports
 
@@ -39,6 +41,17 @@ def test_each_querys_rows_are_reordered_and_other_columns_kept() -> None:
     assert list(first["rank"]) == [0, 1, 2]
     assert list(first.score) == sorted(first.score, reverse=True)
     assert list(found[found.qid == "2"].docno) == ["d1"]
+
+
+def test_queries_are_reranked_together_by_what_can() -> None:
+    class Together(Pointwise):
+        def rerank_many(self, many: Sequence[Ranking], *, top_k: int | None = None) -> list[Ranking]:
+            came.append([candidates.query.query_id for candidates in many])
+            return super().rerank_many(many, top_k=top_k)
+
+    came: list[list[str]] = []
+    assert transformer(Together(Lexical()))(frame()).equals(transformer(Pointwise(Lexical()))(frame()))
+    assert came == [["1", "2"]]
 
 
 def test_a_frame_without_rows_gets_the_columns_of_one_with_some() -> None:

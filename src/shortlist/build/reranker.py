@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from shortlist import protocols
+from shortlist.build.arguments import check_candidates, names_of, refuse_unknown
 from shortlist.build.calibration import level_of
 from shortlist.build.exits import promising_first
+from shortlist.build.many import candidates_of, ranked_in_steps
 from shortlist.build.models import LanguageModel, split_kind
 from shortlist.build.named import Named, is_remote, loaded, pointwise_of
 from shortlist.calibration.fitted import ScoreCalibration
@@ -53,7 +54,7 @@ class Reranker:
         exits: str = "none",
         **options: Any,
     ) -> None:
-        chain = None if fallback is None else [Named.of(name, Settings()) for name in _names(fallback, of="fallback")]
+        chain = None if fallback is None else [Named.of(name, Settings()) for name in names_of(fallback, of="fallback")]
         named = Named(
             os.fspath(model) if isinstance(model, os.PathLike) else model,
             kind,
@@ -72,7 +73,7 @@ class Reranker:
         calibration: Path | str | None = None,
     ) -> None:
         self._first = first
-        self._faster = _names(faster, of="faster")
+        self._faster = names_of(faster, of="faster")
         self._fallback = fallback
         self._calibration = calibration
         self._keeps_order = False
@@ -184,7 +185,7 @@ class Reranker:
         `min_score` keeps what is scored so or better: a probability, which takes a
         `calibration`, or a score of the kind that `min_score_kind` names. Raises InputError otherwise.
         """
-        _refuse(unknown, Reranker.rank)
+        refuse_unknown(unknown, Reranker.rank)
         if budget_ms is not None:
             self.expect_budgets()
         deadline = due(budget_ms, cancel=cancel)
@@ -195,6 +196,31 @@ class Reranker:
             ranking = self.rerank_within(candidates, deadline=deadline, top_k=top_k)
         given = candidates.stage
         return ranking if min_score is None else ranking.at_least(min_score, kind=min_score_kind, given=given)
+
+    def rank_many(
+        self,
+        queries: Iterable[str | Query],
+        documents: Iterable[Iterable[str | Mapping[str, Any] | Document]],
+        *,
+        top_k: int | None = None,
+        min_score: float | None = None,
+        min_score_kind: ScoreKind | str | None = None,
+        **unknown: NoReturn,
+    ) -> list[Ranking]:
+        """Rank for each of many queries its own list of documents, as `rank` does; up to 64 queries share batches.
+
+        Scores are those of `rank` but for rounding (to the bit with `exact=True`), and a step's latency is that of all
+        queries that were read with it. Where nothing can be shared (a model elsewhere, one that is prompted or orders
+        documents together, a `fallback`, exits behind layers) queries are ranked in turn. There is no `budget_ms` and
+        no `cancel`: queries that are read together are ready together. Raises what `rank` raises, with the query's
+        place, from 0, in the message; no query has a ranking then, so give a `fallback` to a model that may fail.
+        """
+        refuse_unknown(unknown, Reranker.rank_many)
+        many = candidates_of(queries, documents)
+        ranked = self._in_steps(many, top_k)
+        if min_score is None:
+            return list(ranked)
+        return [one.at_least(min_score, kind=min_score_kind, given=many[0].stage) for one in ranked]
 
     async def arank(
         self,
@@ -212,7 +238,7 @@ class Reranker:
         When the task is cancelled, no further chunk begins; a reranker that orders documents together, or a
         fallback chain, goes on to its end, unheard.
         """
-        _refuse(unknown, Reranker.arank)
+        refuse_unknown(unknown, Reranker.arank)
         plain = await asyncio.to_thread(self._ready)
         keeps_deadlines = pointwise_of(plain) is not None
 
@@ -239,17 +265,21 @@ class Reranker:
 
     def rerank(self, candidates: Ranking, *more: NoReturn, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`."""
-        _check_candidates(candidates, more, instead="rank")
-        plain = self._ready()
-        reranker = plain if self._made is None else Calibrated(plain, self._made)
-        return reranker.rerank(candidates, top_k=top_k)
+        check_candidates(candidates, more, instead="rank")
+        return self._complete().rerank(candidates, top_k=top_k)
+
+    def rerank_many(self, many: Sequence[Ranking], *more: NoReturn, top_k: int | None = None) -> list[Ranking]:
+        """Return what `rerank` returns for each query's candidates; see `rank_many`."""
+        for candidates in many:
+            check_candidates(candidates, more, instead="rank_many")
+        return list(self._in_steps(many, top_k))
 
     async def arerank(self, candidates: Ranking, *more: NoReturn, top_k: int | None = None) -> Ranking:
         """Return what `rerank` returns, without blocking the event loop (asyncio).
 
         A server is awaited; a model on this machine runs in another thread.
         """
-        _check_candidates(candidates, more, instead="arank")
+        check_candidates(candidates, more, instead="arank")
         plain = await asyncio.to_thread(self._ready)
         if self._made is not None:
             return await asyncio.to_thread(self.rerank, candidates, top_k=top_k)
@@ -276,6 +306,15 @@ class Reranker:
         timed = self._timed()
         reranker = timed if self._made is None else Calibrated(timed, self._made)
         return reranker.rerank_within(candidates, deadline=deadline, top_k=top_k)
+
+    def _in_steps(self, many: Sequence[Ranking], top_k: int | None) -> Iterator[Ranking]:
+        reading = pointwise_of(self._ready())
+        is_shared = reading is not None and isinstance(reading.scorer, protocols.GroupScorer)
+        return ranked_in_steps(self._complete(), many, top_k=top_k, is_shared=is_shared)
+
+    def _complete(self) -> protocols.Reranker:
+        plain = self._ready()
+        return plain if self._made is None else Calibrated(plain, self._made)
 
     def _ready(self) -> protocols.Reranker:
         with self._lock:
@@ -328,28 +367,6 @@ class Reranker:
             return self._budgeted
 
 
-def _check_candidates(candidates: object, more: Sequence[object], *, instead: str) -> None:
-    if more or not isinstance(candidates, Ranking):
-        raise InputError(
-            "a Ranking is reranked, and nothing beside it; for a query and its documents there is"
-            f" {instead}(query, documents)"
-        )
-
-
-def _refuse(unknown: Mapping[str, object], call: Callable[..., object]) -> None:
-    """Raise InputError for an option that a call has not."""
-    if unknown:
-        kinds = inspect.signature(call).parameters.values()
-        known = ", ".join(parameter.name for parameter in kinds if parameter.kind is parameter.KEYWORD_ONLY)
-        raise InputError(f"{call.__name__} has no option {next(iter(unknown))!r}; it has: {known}")
-
-
-def _names(given: Sequence[str], *, of: str) -> tuple[str, ...]:
-    if isinstance(given, str):
-        raise InputError(f"{of} must be a list of models' names, not a single one; put it in a list: [{given!r}]")
-    return tuple(given)
-
-
 _DEFAULT = Reranker()
 
 
@@ -368,7 +385,7 @@ def rank(
 
     The options are those of `Reranker.rank`.
     """
-    _refuse(unknown, rank)
+    refuse_unknown(unknown, rank)
     return _DEFAULT.rank(
         query,
         documents,

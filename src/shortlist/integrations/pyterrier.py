@@ -16,6 +16,7 @@ from shortlist._optional import require
 from shortlist.build.reranker import Reranker
 from shortlist.errors import InputError
 from shortlist.protocols import Reranker as RerankerProtocol
+from shortlist.scorers.groups import rerank_many
 from shortlist.settings import DEFAULT_MODEL
 from shortlist.types import Document, Query, Ranking
 
@@ -28,7 +29,7 @@ def reranking(model: str = DEFAULT_MODEL, *, kind: str | None = None, **options:
 
 
 def transformer(reranker: RerankerProtocol) -> Any:
-    """Return a reranker as a `pyterrier.Transformer` that reorders each query's rows.
+    """Return a reranker as a `pyterrier.Transformer` that reorders each query's rows; queries share batches.
 
     Columns it does not know stay as they are. `score` is the reranker's, `rank` counts from
     0 as PyTerrier's does. Raises InputError for a frame without a needed column.
@@ -42,17 +43,22 @@ def transformer(reranker: RerankerProtocol) -> Any:
                 f"the frame has no column {missing[0]!r}, it has {list(frame.columns)};"
                 " texts come from pt.text.get_text(...) before this step"
             )
-        groups = [_reranked(reranker, group) for _, group in frame.groupby("qid", sort=False)]
-        return pandas.concat(groups) if groups else frame.assign(score=0.0, rank=0)  # of no row: only the columns
+        groups = [group for _, group in frame.groupby("qid", sort=False)]
+        if not groups:
+            return frame.assign(score=0.0, rank=0)  # of no row: only the columns
+        return pandas.concat(map(_reordered, groups, rerank_many(reranker, list(map(_candidates, groups)))))
 
     return apply.generic(reordered)
 
 
-def _reranked(reranker: RerankerProtocol, frame: Any) -> Any:
+def _candidates(frame: Any) -> Ranking:
     query = Query(str(frame["query"].iloc[0]), str(frame["qid"].iloc[0]))
     # documents are told apart by their row, so that a docno that is there twice stays two
     documents = [Document(str(text), str(row)) for row, text in enumerate(frame["text"])]
-    ranking = reranker.rerank(Ranking.in_order(query, documents))
+    return Ranking.in_order(query, documents)
+
+
+def _reordered(frame: Any, ranking: Ranking) -> Any:
     made = frame.iloc[[int(item.doc_id) for item in ranking]].copy()
     made["score"] = [item.score for item in ranking]
     made["rank"] = [item.rank - 1 for item in ranking]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from shortlist.errors import InputError
 from shortlist.protocols import Reranker, Scorer
 from shortlist.scorers.asked_of import is_at_hand, timed
+from shortlist.scorers.groups import rerank_many
 from shortlist.scorers.pointwise import counted_scores
 from shortlist.scorers.pruning import fitted_for, survivors
 from shortlist.types import Deadline, Ranking, ScoredDocument, Step
@@ -67,8 +68,13 @@ class CheapFirst:
 
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`."""
-        chosen = self.choose(candidates, top_k=top_k)
-        return chosen.put_together(self.reranker.rerank(chosen.to_read)).head(top_k)
+        return self.rerank_many([candidates], top_k=top_k)[0]
+
+    def rerank_many(self, many: Sequence[Ranking], *, top_k: int | None = None) -> list[Ranking]:
+        """Return what `rerank` returns for each query's candidates; those to read share batches where they can."""
+        chosen = [self.choose(candidates, top_k=top_k) for candidates in many]
+        read = rerank_many(self.reranker, [one.to_read for one in chosen])
+        return [one.put_together(ranking).head(top_k) for one, ranking in zip(chosen, read, strict=True)]
 
     def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
         """Do the same by a deadline, the most promising first, so that it cuts off the least promising.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from shortlist.calibration.fitted import ScoreCalibration
 from shortlist.protocols import Reranker
 from shortlist.scorers.asked_of import timed
+from shortlist.scorers.groups import rerank_many
 from shortlist.types import Deadline, Ranking, ScoreKind, Step
 
 
@@ -24,6 +27,10 @@ class Calibrated:
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return the candidates in the reranker's order, with probabilities for scores."""
         return self._mapped(self._reranker.rerank(candidates, top_k=top_k), candidates)
+
+    def rerank_many(self, many: Sequence[Ranking], *, top_k: int | None = None) -> list[Ranking]:
+        """Do the same for each query's candidates, which share batches where the reranker's can."""
+        return list(map(self._mapped, rerank_many(self._reranker, many, top_k=top_k), many))
 
     def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
         """Do the same by a deadline. Raises InputError when the reranker keeps none.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from shortlist.errors import ScoreError
 from shortlist.protocols import AsyncScorer, Scorer
+from shortlist.scorers.groups import score_in_steps
 from shortlist.types import Document, Query, Ranking, Scores
 from shortlist.types.ranking import check_top_k
 
@@ -24,6 +25,15 @@ class Pointwise:
         """
         check_top_k(top_k)
         return _ordered(candidates, counted_scores(self.scorer, candidates.query, candidates.documents), top_k)
+
+    def rerank_many(self, many: Sequence[Ranking], *, top_k: int | None = None) -> list[Ranking]:
+        """Return what `rerank` returns for each query's candidates; those of a `GroupScorer` share batches."""
+        check_top_k(top_k)
+        scored = score_in_steps(self.scorer, [(candidates.query, candidates.documents) for candidates in many])
+        return [
+            _ordered(candidates, counted(scores, len(candidates)), top_k)
+            for candidates, scores in zip(many, scored, strict=True)
+        ]
 
     async def arerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return what `rerank` returns; a scorer that cannot be awaited scores in another thread."""

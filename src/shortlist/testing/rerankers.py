@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shortlist.protocols import Reranker
+from shortlist.protocols import GroupReranker, Reranker
 from shortlist.testing.texts import DOCUMENTS, QUERY, candidates
 from shortlist.types import Ranking
 
@@ -22,4 +22,9 @@ def check_reranker(reranker: Reranker) -> None:
     assert scores == sorted(scores, reverse=True), "scores do not descend"
     assert len(ranking.trace.steps) > len(given.trace.steps), "nothing was written into the trace"
     assert reranker.rerank(given, top_k=3).doc_ids == ranking.doc_ids[:3], "top_k is not a prefix"
-    assert len(reranker.rerank(Ranking.in_order(QUERY, ()))) == 0, "an empty ranking must stay empty"
+    empty = Ranking.in_order(QUERY, ())
+    assert len(reranker.rerank(empty)) == 0, "an empty ranking must stay empty"
+    if isinstance(reranker, GroupReranker):
+        found = [one.doc_ids for one in reranker.rerank_many([empty, given, given.head(1)], top_k=3)]
+        assert found == [(), ranking.doc_ids[:3], given.doc_ids[:1]], "a ranking changes with other queries beside it"
+        assert reranker.rerank_many([]) == [], "no queries must give no rankings"
