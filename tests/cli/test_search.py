@@ -102,7 +102,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_indexed(docs: Path) 
     [
         ("--first-stage", "hybrid, weighted, bm25, dense"),
         ("--engine", "native, openvino, onnxruntime"),
-        ("--precision", "fp32, bf16, fp16, int8"),
+        ("--precision", "fp32, bf16, fp16, int16, int8"),
         ("--long-documents", "error, head, head+tail, passages-max"),
     ],
 )

@@ -216,7 +216,7 @@ def test_a_hub_model_out_of_reach_says_what_to_do(monkeypatch: pytest.MonkeyPatc
 def test_unknown_engines_and_precisions_are_named() -> None:
     with pytest.raises(InputError, match="engine must be 'auto' or one of"):
         load_engine(CROSS_ENCODER, head="classification", engine="tensorrt")
-    with pytest.raises(InputError, match="precision must be one of auto, fp32, bf16, fp16, int8; got 'fp8'"):
+    with pytest.raises(InputError, match="precision must be one of auto, fp32, bf16, fp16, int16, int8; got 'fp8'"):
         load_engine(CROSS_ENCODER, head="classification", precision="fp8")
     with pytest.raises(UnsupportedModelError, match="no bf16"):
         load_engine(CROSS_ENCODER, head="classification", engine="onnxruntime", precision="bf16")

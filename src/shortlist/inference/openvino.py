@@ -38,7 +38,7 @@ class OpenVinoSession:
         """Compile `file`, with one stream a core; what was compiled before is taken from the cache.
 
         Raises UnsupportedModelError when `precision` is bf16 and the processor has no
-        bf16 arithmetic: it would be emulated, and slower than fp32. So it does for fp16. For int8 a file of
+        bf16 arithmetic: it would be emulated, and slower than fp32. So it does for fp16 and int16. For int8 a file of
         `save_quantised` is run as it is, with bf16 or fp32 between its products; of others the weights become int8.
         """
         stay_in_process("OpenVINO")
