@@ -241,7 +241,7 @@ def test_other_heads_and_precisions_are_other_engines(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedModelError, match="bf16, int8 or int16"):
         load_engine(model, head="classification", engine="native", precision="fp32")
     for missing in {"bf16", "int8", "int16"} - set(PRECISIONS):
-        with pytest.raises(UnsupportedModelError, match="this machine allows .*; use precision='auto'"):
+        with pytest.raises(UnsupportedModelError, match=r"this machine allows .*; use precision='auto'"):
             load_engine(model, head="classification", engine="native", precision=missing)
     assert "native" not in load_engine(model, head="classification", precision="fp32").engine.facts["engine"]
 
