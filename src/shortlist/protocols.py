@@ -81,7 +81,10 @@ class GroupReranker(Reranker, Protocol):
     """A second stage that takes the candidates of several queries at once, so that they fill its batches together."""
 
     def rerank_many(self, many: Sequence[Ranking], *, top_k: int | None = None) -> list[Ranking]:
-        """Return for each query's candidates what `rerank` returns for them, but for rounding and latency."""
+        """Return for each query's candidates what `rerank` returns for them, but for rounding and latency.
+
+        Who overrides `rerank` overrides this too.
+        """
         ...
 
 

@@ -180,3 +180,16 @@ def test_sixty_four_queries_are_read_together_and_a_failure_is_of_its_query() ->
     assert scorer.came == [64, 64, 2]
     with pytest.raises(ScoreError, match=r"^query 70: .* gave nan for document"):
         ranked(["tower"] * 70 + ["broken", "tower"], Together())
+
+
+def test_a_failure_behind_a_cache_is_not_read_twice_where_nothing_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def score(self: Lexical, query: Query, documents: Sequence[Document]) -> Scores:
+        asked.append(query.text)
+        raise ScoreError("it broke")
+
+    monkeypatch.setattr(Lexical, "score", score)
+    with pytest.raises(ScoreError, match=r"^query 0: it broke"):
+        Reranker(kind="lexical", score_cache="memory").rank_many(["a", "b"], [TEXTS, TEXTS])
+    assert asked == ["a"]

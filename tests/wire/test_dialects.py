@@ -253,6 +253,13 @@ def test_vllm_score_takes_every_pair_of_names_and_single_strings(names: tuple[st
         decode({names[0]: ["q", "r"], names[1]: ["d", "e"]})
 
 
+@pytest.mark.parametrize("name", ["voyage", "llamacpp", "isaacus", "cohere-v2", "infinity"])
+def test_formats_of_strings_send_the_text_of_an_object_alone(name: str) -> None:
+    document = WireDocument("It is tall.", {"text": "It is tall.", "page": 3})
+    body = DIALECTS[name].encode_request(RerankRequest("q", (document,), model="m"))
+    assert ["It is tall."] in body.values()
+
+
 def test_what_pinecone_is_told_of_other_parameters_is_passed_over() -> None:
     body = golden(DIALECTS["pinecone"])["request"]
     decode = DIALECTS["pinecone"].decode_request

@@ -58,4 +58,6 @@ def _of_query(place: int) -> Iterator[None]:
         yield
     except ShortlistError as error:  # the same error, of the same type and with all that it holds
         error.args = (f"query {place}: {error}", *error.args[1:])
+        if isinstance(error, ImportError):
+            error.msg = error.args[0]
         raise

@@ -23,6 +23,7 @@ from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline import Budgeted, CheapFirst
 from shortlist.pipeline.awaiting import arerank, cancellable
 from shortlist.pipeline.pipeline import due
+from shortlist.scorers.asked_of import innermost
 from shortlist.scorers.calibrated import Calibrated
 from shortlist.scorers.llm import Estimate, LLMReranker, PointwiseLLM
 from shortlist.settings import DEFAULT_MODEL, Settings
@@ -270,9 +271,10 @@ class Reranker:
 
     def rerank_many(self, many: Sequence[Ranking], *more: NoReturn, top_k: int | None = None) -> list[Ranking]:
         """Return what `rerank` returns for each query's candidates; see `rank_many`."""
-        for candidates in many:
+        given = list(many)
+        for candidates in given:
             check_candidates(candidates, more, instead="rank_many")
-        return list(self._in_steps(many, top_k))
+        return list(self._in_steps(given, top_k))
 
     async def arerank(self, candidates: Ranking, *more: NoReturn, top_k: int | None = None) -> Ranking:
         """Return what `rerank` returns, without blocking the event loop (asyncio).
@@ -309,7 +311,7 @@ class Reranker:
 
     def _in_steps(self, many: Sequence[Ranking], top_k: int | None) -> Iterator[Ranking]:
         reading = pointwise_of(self._ready())
-        is_shared = reading is not None and isinstance(reading.scorer, protocols.GroupScorer)
+        is_shared = reading is not None and isinstance(innermost(reading.scorer), protocols.GroupScorer)
         return ranked_in_steps(self._complete(), many, top_k=top_k, is_shared=is_shared)
 
     def _complete(self) -> protocols.Reranker:

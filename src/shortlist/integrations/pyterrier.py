@@ -10,13 +10,14 @@ https://pyterrier.readthedocs.io/en/latest/datamodel.html: frames with `qid`, `q
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from shortlist._optional import require
 from shortlist.build.reranker import Reranker
 from shortlist.errors import InputError
 from shortlist.protocols import Reranker as RerankerProtocol
-from shortlist.scorers.groups import rerank_many
+from shortlist.scorers.groups import AT_ONCE, rerank_many
 from shortlist.settings import DEFAULT_MODEL
 from shortlist.types import Document, Query, Ranking
 
@@ -46,9 +47,15 @@ def transformer(reranker: RerankerProtocol) -> Any:
         groups = [group for _, group in frame.groupby("qid", sort=False)]
         if not groups:
             return frame.assign(score=0.0, rank=0)  # of no row: only the columns
-        return pandas.concat(map(_reordered, groups, rerank_many(reranker, list(map(_candidates, groups)))))
+        return pandas.concat(_reranked(reranker, groups))
 
     return apply.generic(reordered)
+
+
+def _reranked(reranker: RerankerProtocol, groups: Sequence[Any]) -> Iterator[Any]:
+    for start in range(0, len(groups), AT_ONCE):  # so that memory stays bounded
+        some = groups[start : start + AT_ONCE]
+        yield from map(_reordered, some, rerank_many(reranker, list(map(_candidates, some))))
 
 
 def _candidates(frame: Any) -> Ranking:

@@ -68,7 +68,8 @@ class CheapFirst:
 
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`."""
-        return self.rerank_many([candidates], top_k=top_k)[0]
+        chosen = self.choose(candidates, top_k=top_k)
+        return chosen.put_together(self.reranker.rerank(chosen.to_read)).head(top_k)
 
     def rerank_many(self, many: Sequence[Ranking], *, top_k: int | None = None) -> list[Ranking]:
         """Return what `rerank` returns for each query's candidates; those to read share batches where they can."""

@@ -37,6 +37,11 @@ def as_given(document: WireDocument) -> Any:
     return document.text if document.fields is None else dict(document.fields)
 
 
+def as_text(document: WireDocument) -> str:
+    """Return a document's text alone."""
+    return document.text
+
+
 def as_object(document: WireDocument) -> dict[str, Any]:
     """Return a document as an object with at least `text`."""
     return {"text": document.text} if document.fields is None else dict(document.fields)

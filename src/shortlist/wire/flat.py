@@ -9,7 +9,7 @@ from typing import Any
 from shortlist.types import ScoreKind
 from shortlist.wire.about import count_said, text_said
 from shortlist.wire.dialect import Dialect, Limits, bearer
-from shortlist.wire.documents import as_given, read_document, read_strings
+from shortlist.wire.documents import as_text, read_document, read_strings
 from shortlist.wire.errors import ErrorReply, Fault
 from shortlist.wire.reading import At, said, text_or
 from shortlist.wire.results import read_results
@@ -54,8 +54,8 @@ class Flat:
     document: str = ""
     needs_model: bool = False
     read_documents: Callable[[At], tuple[WireDocument, ...]] = read_strings
-    write_document: Callable[[WireDocument], Any] = as_given
-    write_back: Callable[[WireDocument], Any] = as_given
+    write_document: Callable[[WireDocument], Any] = as_text
+    write_back: Callable[[WireDocument], Any] = as_text
     about: Callable[[RerankResponse], dict[str, Any]] = lambda response: {"model": response.model}
 
     def dialect(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from shortlist.types import ScoreKind
 from shortlist.wire.dialect import Limits
-from shortlist.wire.documents import as_object, read_strings_or_objects
+from shortlist.wire.documents import as_given, as_object, read_strings_or_objects
 from shortlist.wire.errors import HTTP_STATUS, ErrorReply, Fault
 from shortlist.wire.flat import Flat, truth, whole
 
@@ -32,6 +32,7 @@ DIALECT = Flat(
     document="document",
     counts={"prompt_tokens": "total_tokens", "total_tokens": "total_tokens"},
     read_documents=read_strings_or_objects,
+    write_document=as_given,
     write_back=as_object,
     about=lambda response: {"model": response.model, "object": "list"},
 ).dialect(

@@ -9,6 +9,7 @@ from typing import Any
 
 from shortlist.types import ScoreKind
 from shortlist.wire.dialect import Limits
+from shortlist.wire.documents import as_given
 from shortlist.wire.errors import HTTP_STATUS, ErrorReply, Fault
 from shortlist.wire.flat import Flat, truth, whole
 from shortlist.wire.values import RerankResponse
@@ -33,6 +34,8 @@ DIALECT = Flat(
     score="score",
     document="input",
     counts={"prompt_tokens": "total_tokens", "total_tokens": "total_tokens"},
+    write_document=as_given,
+    write_back=as_given,
     about=_about,
 ).dialect(
     paths=("/v1/reranking",),
