@@ -16,8 +16,8 @@ from shortlist.cli.options import Json
 from shortlist.cli.output import console, print_json, print_text
 from shortlist.errors import ShortlistError
 from shortlist.inference.cores import usable_cores
+from shortlist.inference.kernel import kernel
 from shortlist.inference.load import ENGINES, NATIVE
-from shortlist.inference.native import kernel
 from shortlist.inference.processor import processor_features, suits_kernel
 from shortlist.weights import PackagedModel, packaged_models
 

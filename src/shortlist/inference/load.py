@@ -17,6 +17,7 @@ from shortlist._optional import require
 from shortlist.errors import InputError, MissingExtraError, UnsupportedModelError
 from shortlist.inference.calibrating import CALIBRATED, write_calibrated
 from shortlist.inference.engine import TOKEN_BUDGET, Engine
+from shortlist.inference.kernel import resolved
 from shortlist.inference.models import ModelFolder, find_model
 from shortlist.inference.needs import check_needs
 from shortlist.inference.processor import processor_features, suits_kernel, sums_bytes_in_32_bits
@@ -229,7 +230,7 @@ def _open(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Se
 
 
 def _on_native(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Session:
-    from shortlist.inference.native import NativeSession, resolved
+    from shortlist.inference.native import NativeSession
     from shortlist.inference.native_weights import LAYOUT, check_modules
 
     chosen = resolved(runtime.precision)

@@ -10,17 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from shortlist._optional import require
-from shortlist.errors import CorruptModelError, MissingExtraError, UnsupportedModelError
+from shortlist.errors import CorruptModelError
 from shortlist.inference.batches import Batch
 from shortlist.inference.cores import usable_cores
+from shortlist.inference.kernel import kernel
 from shortlist.inference.native_peaks import measured_peaks
 from shortlist.inference.native_weights import NativeWeights, check_model, packed
 from shortlist.inference.ready_made import Head
 from shortlist.inference.session import Output, Precision
 from shortlist.inference.tokens import ModelInput
-
-VERSION = "0.2.0"  # of the kernel, which takes a model as `native_weights` packs it
 
 
 class NativeSession:
@@ -92,35 +90,3 @@ def _kept(cache: Path, make: Callable[[], NativeWeights]) -> NativeWeights:
     except OSError:  # a cache that cannot be written: the next start packs again
         return made
     return NativeWeights.load(cache)
-
-
-def resolved(precision: Precision) -> Precision:
-    """Return in what the kernel computes here when asked for `precision`.
-
-    Raises UnsupportedModelError where it cannot, MissingExtraError where the kernel is not installed.
-    """
-    here = kernel().precisions()
-    if precision is Precision.AUTO and here:
-        return Precision(here[0])
-    if precision.value in here:
-        return precision
-    if precision in {Precision.FP32, Precision.FP16}:
-        raise UnsupportedModelError(
-            f"the native engine computes in bf16, int8 or int16; got precision={precision.value!r}"
-        )
-    advice = "precision='auto'" if here else "engine='auto'"
-    raise UnsupportedModelError(
-        f"the native engine needs Linux on x86-64, with AMX (and Linux 5.16 or later) for bf16 and int8, with AVX2 for"
-        f" int16; this machine allows {', '.join(here) or 'none of them'}; use {advice}"
-    )
-
-
-def kernel() -> Any:
-    """Import the kernel. Raises MissingExtraError when it is not installed, or in another version only."""
-    found = require("shortlist_native", extra="native")
-    if found.__version__ != VERSION:
-        raise MissingExtraError(
-            f"shortlist_native is installed as {found.__version__}, and {VERSION} is needed."
-            " Install it with: pip install 'shortlist[native]'"
-        )
-    return found
