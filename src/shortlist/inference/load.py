@@ -20,6 +20,7 @@ from shortlist.inference.engine import TOKEN_BUDGET, Engine
 from shortlist.inference.kernel import resolved
 from shortlist.inference.models import ModelFolder, find_model
 from shortlist.inference.needs import check_needs
+from shortlist.inference.onnxruntime import QUANTISED
 from shortlist.inference.processor import processor_features, suits_kernel, sums_bytes_in_32_bits
 from shortlist.inference.ready_made import Head, misfit
 from shortlist.inference.real_texts import real_texts
@@ -34,8 +35,8 @@ ENGINES: dict[str, tuple[str, str]] = {
 }
 NATIVE, TORCH = "native", "torch"
 
-Calibrate = Callable[[Path], Path]
-"""A graph's file in, out the file of the same graph with int8 products."""
+Calibrate = Callable[[str, Path], Path]
+"""An engine and a graph's file in, out the file of the same graph with int8 products for that engine."""
 
 # OpenVINO makes a kernel for every new shape of a batch, and with lengths of whole vectors its bf16 rounds a row
 # the same in any batch; see docs/speed.md, "Few shapes".
@@ -291,8 +292,8 @@ def _on_graph_runtime(runtime: Runtime, file: Path, calibrate: Calibrate | None 
         if not installed:
             raise MissingExtraError("no inference runtime is installed; install one: pip install openvino")
         engine = "openvino" if file.suffix == ".xml" else installed[0]
-    if engine == "openvino" and runtime.precision is Precision.INT8 and calibrate is not None:
-        file = calibrate(file)
+    if runtime.precision is Precision.INT8 and calibrate is not None:
+        file = calibrate(engine, file)
     module, attribute = ENGINES[engine][1].split(":")
     session_class: Any = getattr(importlib.import_module(module), attribute)
     session: GraphSession = session_class.load(file, precision=runtime.precision, threads=runtime.threads)
@@ -310,16 +311,23 @@ def _exported(folder: ModelFolder, weights: str, head: Head) -> Path:
     return out / "model.onnx"
 
 
-def _calibrated(folder: ModelFolder, weights: str, head: Head, file: Path) -> Path:
-    """Return the graph with int8 products for OpenVINO; the same one without VNNI or AMX, where bytes can overflow.
+def _calibrated(folder: ModelFolder, weights: str, head: Head, engine: str, file: Path) -> Path:
+    """Return the graph with int8 products; for OpenVINO the same one without VNNI or AMX, where bytes can overflow.
 
-    A model that was calibrated when it was trained brings its own; others are, once, by texts that come with shortlist.
+    A model that was calibrated when it was trained brings its own for OpenVINO; others are, once, by texts that come
+    with shortlist.
     """
-    if not sums_bytes_in_32_bits():
-        return file  # only the weights become int8
-    own, out = folder.path / CALIBRATED, _exports(weights, f"{head}-int8") / "model.xml"
-    if own.is_file() or out.is_file():
-        return own if own.is_file() else out
+    is_exact = sums_bytes_in_32_bits()
+    if engine == "openvino":
+        if not is_exact:
+            return file  # only the weights become int8
+        own, out = folder.path / CALIBRATED, _exports(weights, f"{head}-int8") / "model.xml"
+        if own.is_file():
+            return own
+    else:
+        out = _exports(weights, f"{head}-int{8 if is_exact else 7}-onnxruntime") / QUANTISED
+    if out.is_file():
+        return out
     return write_calibrated(file, _calibration_inputs(folder, head), out, pad_id=folder.pad_id)
 
 

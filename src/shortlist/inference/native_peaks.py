@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from shortlist._optional import require
 from shortlist.inference.batches import pad, plan_batches
-from shortlist.inference.onnxruntime import OnnxRuntimeSession
 from shortlist.inference.tokens import ModelInput
-
-Floats = npt.NDArray[np.float32]
+from shortlist.inference.watching import Floats, watched
 
 # The key's input is all tokens' in the last layer too, where the query is made of the first alone.
 _READERS = ("encoder.layer.{}.attention.self.key.weight", "encoder.layer.{}.intermediate.dense.weight")
@@ -33,25 +29,13 @@ class Peaks:
 
 def measured_peaks(graph: Path, inputs: Sequence[ModelInput], *, pad_id: int) -> Peaks:
     """Run a graph that shortlist exported on `inputs` in fp32, with ONNX Runtime."""
-    onnx = require("onnx", extra="native")
-    model = onnx.load(str(graph))
+    model = require("onnx", extra="native").load(str(graph))
     sources = _sources(model)
     names = list(dict.fromkeys(name for pair in sources for name in pair))
-    known = {output.name for output in model.graph.output}
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
+    plan = plan_batches([len(one) for one in inputs], token_budget=_TOKENS)
     found: dict[str, Floats] = {}
-    with TemporaryDirectory() as scratch:
-        file = Path(scratch) / "model.onnx"
-        onnx.save(model, str(file))
-        session = OnnxRuntimeSession.load(file)
-    for places in plan_batches([len(one) for one in inputs], token_budget=_TOKENS):
-        batch = pad([inputs[place] for place in places], pad_id=pad_id)
-        values = dict(
-            zip(session.outputs, session.run({name: getattr(batch, name) for name in session.inputs}), strict=True)
-        )
-        for name in names:
-            value = values[name]
-            seen = value[batch.attention_mask.astype(bool)] if value.shape[1] > 1 else value[:, 0]
+    for values in watched(graph, names, [pad([inputs[place] for place in places], pad_id=pad_id) for places in plan]):
+        for name, seen in values.items():
             peak = np.abs(seen).max(axis=0)
             found[name] = np.maximum(found[name], peak) if name in found else peak
     return Peaks(*(tuple(found[name] for name in kind) for kind in zip(*sources, strict=True)))

@@ -1,4 +1,4 @@
-"""Sessions on ONNX Runtime: fp32, or int8 by dynamic quantisation."""
+"""Sessions on ONNX Runtime: fp32, or int8 by ranges measured beforehand, or else by dynamic quantisation."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from shortlist.errors import CorruptModelError, UnsupportedModelError
 from shortlist.inference.batches import Batch
 from shortlist.inference.cores import usable_cores
 from shortlist.inference.session import Feeds, Output, Precision
+
+QUANTISED = "quantised.onnx"
+"""The name of a graph whose products are in int8 already."""
 
 _ELSEWHERE = {Precision.BF16: "openvino", Precision.FP16: "torch", Precision.INT16: "native"}
 
@@ -44,7 +47,7 @@ class OnnxRuntimeSession:
             )
         resolved = Precision.INT8 if precision is Precision.INT8 else Precision.FP32
         source: str | bytes = str(file)
-        if resolved is Precision.INT8:
+        if resolved is Precision.INT8 and file.name != QUANTISED:
             from shortlist.inference.onnxruntime_int8 import quantized
 
             source = quantized(file)

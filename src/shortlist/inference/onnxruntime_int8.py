@@ -25,7 +25,7 @@ def quantized(file: Path) -> bytes:
     with tempfile.TemporaryDirectory() as scratch, _logging_left_alone():
         out = Path(scratch) / "int8.onnx"
         quantization.quantize_dynamic(
-            _with_plain_weights(file),
+            with_plain_weights(file),
             out,
             op_types_to_quantize=["MatMul", "Gemm"],
             per_channel=True,
@@ -46,8 +46,8 @@ def _logging_left_alone() -> Iterator[None]:
         root.removeHandler(handler)
 
 
-def _with_plain_weights(file: Path) -> Any:
-    """Fold the casts and scales of stored weights to fp32, since the quantiser looks for plain initialisers."""
+def with_plain_weights(file: Path) -> Any:
+    """Fold the casts and scales of stored weights to fp32, since a quantiser looks for plain initialisers."""
     onnx = require("onnx", extra="hub")
     model = onnx.load(str(file))
     arrays = {constant.name: onnx.numpy_helper.to_array(constant) for constant in model.graph.initializer}

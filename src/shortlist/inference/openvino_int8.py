@@ -8,21 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from shortlist._optional import require
 from shortlist.inference.batches import Batch
-
-SMOOTHINGS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""Tried for each product: how much of a channel's range goes over into its weights; the published default is .5."""
+from shortlist.inference.smoothing import SAMPLED, Floats, Seen, best_factor, columns, peak
 
 LARGEST_ERROR = 2.5e-4
 """Of a product's mean square, what rounding may cost it; those beyond stay in bf16 or fp32 (docs/speed.md)."""
 
 _LEAST = 4096  # numbers in a weight; below that int8 saves nothing
 _TINY = 1e-6
-_SAMPLED = 512  # tokens on which smoothings are compared
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,14 +52,6 @@ def compress_weights(model: Any) -> int:
     return len(products)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Seen:
-    """What a source was on real batches: each channel's largest magnitude `[in]`, and some tokens `[tokens, in]`."""
-
-    largest: Floats
-    tokens: Floats
-
-
 def save_quantised(file: Path, batches: Sequence[Batch], out: Path) -> int:
     """Write `file` with int8 products to `out` (.xml), activations quantised by what `batches` make of them.
 
@@ -84,14 +71,14 @@ def is_quantised(model: Any) -> bool:
     return any(node.get_type_name() == "FakeQuantize" for node in model.get_ops())
 
 
-def _watch(core: Any, model: Any, batches: Sequence[Batch]) -> list[_Seen]:
+def _watch(core: Any, model: Any, batches: Sequence[Batch]) -> list[Seen]:
     """Run batches in fp32 and return what each source of `_by_source` was."""
     added = [products[0].node.input_value(0) for products in _by_source(model)]
     first = len(model.outputs)
     model.add_outputs(added)
     request = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
     names = [port.get_any_name() for port in model.inputs]
-    each = -(-_SAMPLED // len(batches))
+    each = -(-SAMPLED // len(batches))
     found: list[list[Floats]] = [[] for _ in added]
     largest: list[Floats] = [np.zeros(0, dtype=np.float32) for _ in added]
     for batch in batches:
@@ -101,7 +88,7 @@ def _watch(core: Any, model: Any, batches: Sequence[Batch]) -> list[_Seen]:
             peaks = np.abs(tokens).max(axis=0)
             largest[place] = np.maximum(largest[place], peaks) if largest[place].size else peaks
             found[place].append(tokens[:: max(1, len(tokens) // each)].copy())
-    return [_Seen(peaks, np.concatenate(tokens)) for peaks, tokens in zip(largest, found, strict=True)]
+    return [Seen(peaks, np.concatenate(tokens)) for peaks, tokens in zip(largest, found, strict=True)]
 
 
 def _real(values: Floats, batch: Batch) -> Floats:
@@ -110,7 +97,7 @@ def _real(values: Floats, batch: Batch) -> Floats:
     return values[mask] if values.shape[:2] == mask.shape else values.reshape(-1, values.shape[-1])
 
 
-def _quantise(model: Any, seen: Sequence[_Seen]) -> int:
+def _quantise(model: Any, seen: Sequence[Seen]) -> int:
     """Put fake quantisation before products, which OpenVINO turns into products of int8; returns how many it left.
 
     Activations have one range a tensor. So that a few outlying channels do not take it up, each channel is divided
@@ -119,41 +106,17 @@ def _quantise(model: Any, seen: Sequence[_Seen]) -> int:
     ops = require("openvino", extra="openvino").opset13
     left = 0
     for products, source in zip(_by_source(model), seen, strict=True):
-        error, factor = _best_factor(np.concatenate([one.weight for one in products], axis=1), source)
+        error, factor = best_factor(np.concatenate([one.weight for one in products], axis=1), source)
         if error > LARGEST_ERROR:
             left += len(products)
             continue
         smooth = ops.multiply(products[0].node.input_value(0), ops.constant((1 / factor).reshape(1, -1)))
-        activations = _rounded(ops, smooth, _peak(source, factor), levels=256)
+        activations = _rounded(ops, smooth, peak(source, factor), levels=256)
         for one in products:
             weight = one.weight * factor[:, None]
-            rounded = _rounded(ops, ops.constant(weight), _columns(weight), levels=255)
+            rounded = _rounded(ops, ops.constant(weight), columns(weight), levels=255)
             one.node.output(0).replace(ops.matmul(activations, rounded, False, False).output(0))
     return left
-
-
-def _best_factor(weight: Floats, source: _Seen) -> tuple[float, Floats]:
-    """Return the smallest error, as a share of the product's mean square, and the factors `[in]` that give it."""
-    exact = source.tokens @ weight
-    found = []
-    for smoothing in SMOOTHINGS:
-        rows = np.maximum(np.abs(weight).max(axis=1), _TINY)
-        factor = (np.maximum(source.largest, _TINY) ** smoothing / rows ** (1 - smoothing)).astype(np.float32)
-        step = _peak(source, factor) / 128
-        tokens = np.clip(np.round(source.tokens / factor / step), -128, 127) * step
-        scaled = weight * factor[:, None]
-        unit = _columns(scaled) / 127
-        wrong = tokens @ (np.round(scaled / unit) * unit) - exact
-        found.append((float(np.mean(wrong**2) / max(np.mean(exact**2), _TINY)), factor))
-    return min(found, key=lambda one: one[0])
-
-
-def _peak(source: _Seen, factor: Floats) -> Any:
-    return np.max(np.maximum(source.largest, _TINY) / factor)
-
-
-def _columns(weight: Floats) -> Any:
-    return np.maximum(np.abs(weight).max(axis=0, keepdims=True), _TINY)
 
 
 def _rounded(ops: Any, values: Any, largest: Any, *, levels: int) -> Any:
