@@ -23,6 +23,7 @@ _ID: Schema = {"type": ["string", "integer"]}
 _QUERY: Schema = {"type": "string", "minLength": 1, "pattern": r"\S"}
 _TRUTH: Schema = {"type": "boolean"}
 _NUMBER: Schema = {"type": "number", "minimum": -LARGEST, "maximum": LARGEST}
+_SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 _BUDGET: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST}
 _FROM_0: Schema = {"type": "integer", "minimum": 0}
 _FROM_1: Schema = {"type": "integer", "minimum": 1}
@@ -136,7 +137,7 @@ OWN: Mapping[str, tuple[Schema, Schema]] = {
             {"query": _QUERY},
             {"top_k": _FROM_1, "depth": _FROM_1, "model": _TEXT, "rerank": _TRUTH, "where": {"type": "object"}}
             | {"first_stage": {"enum": ["hybrid", "weighted", "bm25", "dense"]}}
-            | {"first_stage_weight": {"type": "number", "minimum": 0, "maximum": 1}}
+            | {"first_stage_weight": _SHARE, "diversity": _SHARE}
             | {"budget_ms": _BUDGET},
             is_closed=True,
         ),
