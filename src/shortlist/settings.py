@@ -39,7 +39,8 @@ class Settings:
     `exits`: a file of `shortlist exits`, or "packaged", with which `model` drops candidates early that are out of
     reach of the top k; "none" for none.
     `first_stage_weight`: the share of the first stage's scores in the order of a search, 0 to 1, as
-    `shortlist advise` fits it; 0 is the reranker alone.
+    `shortlist advise` fits it; 0 is the reranker alone. `diversity`: how much a document that says what one before it
+    says is put back for it, 0 to 1 (`diversified`); 0 is relevance alone.
     """
 
     model: str = DEFAULT_MODEL
@@ -52,6 +53,7 @@ class Settings:
     depth: int = 100
     top_k: int = 5
     first_stage_weight: float = 0.0
+    diversity: float = 0.0
     fallback: tuple[str, ...] = ()
     generator: str = "none"
     server: str = "none"
@@ -69,7 +71,7 @@ class Settings:
 
 
 _LEAST = {"threads": 0, "depth": 1, "top_k": 1}
-_MOST = {"first_stage_weight": 1}
+_MOST = {"first_stage_weight": 1, "diversity": 1}
 _NONE: Mapping[str, float] = MappingProxyType({})
 _TABLES = ("serve",)  # tables of the file that others read
 _Fields = TypeVar("_Fields", bound="DataclassInstance")

@@ -29,6 +29,7 @@ COMMANDS = [
     "ask",
     "mcp",
     "rerank",
+    "explain",
     "advise",
     "calibrate",
     "completion",

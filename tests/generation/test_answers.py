@@ -12,6 +12,7 @@ from shortlist.build.asking import Packing, answered, packaged_floor, packaged_j
 from shortlist.build.models import load_model
 from shortlist.generation import checked, pack
 from shortlist.generation.citations import cited, marks_of, without_marks
+from shortlist.pipeline.fused import WithFirstStage
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.types import Completion, Document, Prompt, Query, Ranking
@@ -225,3 +226,11 @@ def test_other_models_have_no_floor_and_that_is_said() -> None:
     assert result.chance is None
     assert result.is_found
     assert "no floor is known" in result.notes[-1]
+
+
+def test_a_sum_with_the_first_stage_has_no_floor_whatever_was_done_to_its_order() -> None:
+    reranker = WithFirstStage(Pointwise(load_model("shortlist-l6", engine="onnxruntime")), weight=0.5)
+    summed = reranker.rerank(Ranking.in_order(Query("How tall is the Eiffel Tower?"), DOCUMENTS))
+    assert answered(summed, packing=Packing()).chance is None
+    again = summed.rearranged(range(len(summed)), stage="diversity")
+    assert answered(again, packing=Packing()).chance is None

@@ -80,6 +80,7 @@ def test_reranking_is_what_the_library_gives(server: Running) -> None:
         ({"depth": 100_000}, "$.depth"),
         ({"top_k": 0}, "$.top_k"),
         ({"first_stage_weight": 1.5}, "$.first_stage_weight: expected a number within 0..1, got 1.5"),
+        ({"diversity": 1.5}, "$.diversity: expected a number within 0..1, got 1.5"),
         ({"where": {"team": {"$near": 1}}}, "$near"),
         ({"surprise": 1}, "$.surprise"),
     ],
@@ -215,3 +216,22 @@ def test_a_method_that_the_index_has_not_is_told_those_that_it_has(server: Runni
     answer = server.ask("/v1/index", {}, method="PUT")
     assert answer.status == 405
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "POST", "DELETE"}
+
+
+def test_diversity_is_what_the_library_gives_by_request_and_by_setting(server: Running) -> None:
+    plain = search(server, top_k=3, depth=8)
+    found = search(server, top_k=3, depth=8, diversity=0.9)
+    with open_pipeline(str(server.state.settings.index), settings=Settings(diversity=0.9)) as pipeline:
+        own = pipeline.search(Query(QUERY), top_k=3, depth=8)
+    assert [one["id"] for one in found["results"]] == list(own.doc_ids)
+    assert [one["id"] for one in found["results"]] != [one["id"] for one in plain["results"]]
+    assert found["trace"][-1]["facts"] == {"diversity": "0.9"}
+    serve = ServeSettings(models=("lexical:lexical",), index=server.state.settings.index)
+    with running(state_of(Settings(diversity=0.5), serve)) as started:
+        assert search(started)["trace"][-1]["stage"] == "diversity"
+        assert search(started, rerank=False)["trace"][-1]["stage"] == "diversity"
+        assert search(started, diversity=0)["trace"][-1]["stage"] != "diversity"
+        late = search(started, query="Which words are compared first?", budget_ms=0.01)
+        assert "diversity: not applied: no document was scored" in late["degradations"]
+    with pytest.raises(InputError, match=r"diversity must be within 0\.\.1, got 3"):
+        state_of(Settings(diversity=3), serve)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 
 from server.fakes import FakeClock, Overlap
 from shortlist.errors import InputError, ModelError, OverloadedError, SettingsError
-from shortlist.server.explaining import parts_of
 from shortlist.server.keys import Key, find_key, new_key, read_keys
 from shortlist.server.metrics import Metrics
 from shortlist.server.models.asked import Ask, Load, Served
@@ -117,14 +115,6 @@ def test_a_wrong_setting_is_named(tmp_path: Path, table: str, message: str) -> N
 )
 def test_loopback_is_known(host: str, is_loopback: bool) -> None:
     assert ServeSettings(host=host).is_loopback is is_loopback
-
-
-@given(st.text(), st.integers(1, 40))
-def test_parts_cover_every_word_once_in_order(text: str, most: int) -> None:
-    parts = parts_of(text, most=most)
-    assert len(parts) <= most
-    assert "".join("".join(text[part.start : part.end].split()) for part in parts) == "".join(text.split())
-    assert all(left.end <= right.start for left, right in pairwise(parts))
 
 
 @given(st.lists(st.floats(-(2.0**99), 2.0**99, width=32), min_size=1), st.sampled_from(ScoreKind))

@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from server.fakes import Overlap
 from server.running import Running, running, state_with, waited_for
 from shortlist.build.models import load_model
 from shortlist.errors import ScoreError
+from shortlist.scorers.occlusion import explained
 from shortlist.server.keys import new_key, read_keys
 from shortlist.server.metrics import Metrics
 from shortlist.server.models.asked import Served
@@ -27,6 +29,7 @@ from shortlist.server.models.queued import QueuedModel
 from shortlist.server.scheduling.queue import Bounds
 from shortlist.server.settings import ServeSettings
 from shortlist.server.state import State
+from shortlist.types import Document, Query
 
 OWN = "/shortlist/v1/rerank"
 
@@ -476,3 +479,10 @@ def test_the_openapi_document_names_every_path_that_takes_a_body(server: Running
     for path, operations in paths.items():
         method = "GET" if "get" in operations else "POST"
         assert server.ask(path, {} if method == "POST" else None).status != 404 or path == "/v1/search"
+
+
+def test_an_explanation_is_that_of_the_library(server: Running) -> None:
+    answer = server.ask("/shortlist/v1/explain", own(["a tall red tower"], query="tall tower")).json
+    found = explained(Overlap(), Query("tall tower"), Document("a tall red tower"))
+    assert answer["parts"] == [asdict(part) for part in found.parts]
+    assert max(part["weight"] for part in answer["parts"]) > 0

@@ -70,7 +70,7 @@ class Floor:
             return ranking[0].score
         if step is None or weights_of(step.facts["model"]) != weights_of(self.scorer) or not ranking[0].is_scored:
             return None
-        if ranking.stage == WITH_FIRST_STAGE:
+        if WITH_FIRST_STAGE in {ranking.stage, *(standing.stage for standing in ranking[0].history)}:
             return None
         return float(self.score_map(np.array([ranking[0].score]))[0])
 

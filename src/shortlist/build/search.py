@@ -56,7 +56,8 @@ def open_pipeline(
     filters by metadata. `faster` models take the reranker's place when a search's budget is too
     small for it. A `gate` decides query by query whether to rerank. With `budgets`, how fast
     the models are is found out now, so that the first search's budget is not spent on it. The settings'
-    `first_stage_weight` keeps that share of the first stage's scores in the order. Into the file `log` goes of
+    `first_stage_weight` keeps that share of the first stage's scores in the order, and their `diversity` puts what
+    repeats less before what repeats more (`diversified`), by the vectors of the index. Into the file `log` goes of
     every query what a gate could see and whether reranking changed the settings' first `top_k`.
     Raises IndexNotFoundError, IndexMismatchError, CorruptIndexError; for an address also RemoteError.
     """
@@ -70,7 +71,10 @@ def open_pipeline(
         if budgets and reranker is not None:
             reranker.expect_budgets()
         yield Pipeline(
-            retriever_of(first_stage, index, encoder, where), _second_stage(reranker, chosen, log), gate=gate
+            retriever_of(first_stage, index, encoder, where),
+            _second_stage(reranker, chosen, log),
+            gate=gate,
+            diversity=chosen.diversity,
         )
 
 

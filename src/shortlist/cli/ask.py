@@ -16,6 +16,7 @@ from shortlist.cli.options import (
     LLM_SERVER,
     BudgetMs,
     Depth,
+    Diversity,
     Engine,
     Json,
     Model,
@@ -85,6 +86,7 @@ def ask(
     precision: Precision = None,
     threads: Threads = None,
     budget_ms: BudgetMs = None,
+    diversity: Diversity = None,
     as_json: Json = False,
 ) -> None:
     """Answer a question from documents, with citations that name file and lines.
@@ -96,7 +98,7 @@ def ask(
     Example:  shortlist ask "how do I undo a commit?" docs/ --generator model.gguf
     """
     asked = Query(question)
-    given = {"generator": generator, "server": server, "depth": depth, "model": model}
+    given = {"generator": generator, "server": server, "depth": depth, "model": model, "diversity": diversity}
     chosen = settings(**given, engine=engine, precision=precision, threads=threads)
     packing = Packing(context_tokens, passages, Order(order))
     answering = _generator(chosen, context=max(_USUAL, context_tokens + max_tokens + _AROUND)) if generate else None

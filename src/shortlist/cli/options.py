@@ -43,6 +43,15 @@ FirstStageWeight = Annotated[
         help="Share of the first stage's scores in the order, as `shortlist advise` fits it. [default: 0]",
     ),
 ]
+Diversity = Annotated[
+    float | None,
+    typer.Option(
+        "--diversity",
+        min=0,
+        max=1,
+        help="How far to put back what repeats a better one; scores stand (1 - lambda of MMR). [default: 0]",
+    ),
+]
 Encoder = Annotated[str | None, typer.Option("--encoder", help="Bi-encoder: a packaged name, a folder, or owner/name.")]
 Engine = Annotated[str | None, typer.Option("--engine", help="auto, native, openvino, onnxruntime or torch.")]
 Precision = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16, fp16, int16 or int8.")]

@@ -11,10 +11,12 @@ from typing import Annotated, Any
 
 import typer
 
+from shortlist.build.models import load_encoder
 from shortlist.build.reranker import Reranker
 from shortlist.cli.options import (
     BudgetMs,
     Device,
+    Diversity,
     Engine,
     Exact,
     Exits,
@@ -55,7 +57,10 @@ from shortlist.cli.rerank_pairs import (
     rerank_pairs,
 )
 from shortlist.errors import InputError
+from shortlist.pipeline import diversified, with_vectors
+from shortlist.settings import Settings
 from shortlist.types import Query, Ranking
+from shortlist.types.document import documents_of
 
 DocumentsFile = Annotated[
     Path | None, typer.Option("--file", "-f", help="Read documents from a file: JSONL, or one a line.")
@@ -85,6 +90,7 @@ def rerank(
     budget_ms: BudgetMs = None,
     faster: Faster = None,
     calibration: CalibrationFile = None,
+    diversity: Diversity = None,
     min_score: MinScore = None,
     score_kind: MinScoreKind = None,
     pairs: PairsFile = None,
@@ -109,20 +115,38 @@ def rerank(
     """
     machine: dict[str, Any] = {"engine": engine, "precision": precision, "device": device, "threads": threads}
     machine |= {"long_documents": long_documents, "score_cache": score_cache, "exact": exact, "exits": exits}
-    chosen = settings(model=model, fallback=fallback, **machine)
+    chosen = settings(model=model, fallback=fallback, diversity=diversity, **machine)
     if query is None or pairs is not None or run is not None:
         refuse(QUERY=query, file=file, top_k=top_k, fallback=fallback, faster=faster, calibration=calibration)
         refuse(budget_ms=budget_ms, min_score=min_score, score_kind=score_kind, score_cache=score_cache, exits=exits)
+        refuse(diversity=diversity)
         files: dict[str, Any] = {"pairs": pairs, "run": run, "queries": queries, "corpus": corpus, "out": out}
         return rerank_pairs(chosen, **files, ray=ray, workers=workers, cores=cores, as_json=as_json)
     refuse_alone(queries=queries, corpus=corpus, out=out, ray=ray, workers=workers, cores=cores)
     check_needs(faster=faster, budget_ms=budget_ms, score_kind=score_kind, min_score=min_score)
     asked, given = Query(query), _given(documents, file)
-    ranking = Reranker.of(chosen, faster=faster or (), calibration=calibration).rank(
-        asked, given, top_k=top_k, budget_ms=budget_ms, min_score=min_score, min_score_kind=score_kind
-    )
-    _print(ranking, as_json=as_json)
+    how: dict[str, Any] = {"faster": faster or (), "calibration": calibration}
+    limits: dict[str, Any] = {"budget_ms": budget_ms, "min_score": min_score, "min_score_kind": score_kind}
+    _print(_ranked(chosen, asked, given, top_k, how, limits), as_json=as_json)
     return None
+
+
+def _ranked(
+    chosen: Settings, query: Query, given: list[Any], top_k: int | None, how: dict[str, Any], limits: dict[str, Any]
+) -> Ranking:
+    """Rank as the settings say; for diversity with vectors, which a blend takes for its own cosine as well."""
+    if not chosen.diversity:
+        return Reranker.of(chosen, **how).rank(query, given, top_k=top_k, **limits)
+    if limits["budget_ms"] is not None:
+        raise InputError(
+            "--diversity encodes every document, which no --budget-ms counts; leave one out (--diversity 0)"
+        )
+    encoder = load_encoder(chosen)
+    candidates = with_vectors(Ranking.in_order(query, documents_of(given)), encoder)
+    ranking = Reranker.of(chosen, encoder=encoder, **how).rerank(candidates)
+    if limits["min_score"] is not None:
+        ranking = ranking.at_least(limits["min_score"], kind=limits["min_score_kind"], given=candidates.stage)
+    return diversified(ranking, chosen.diversity, top_k=top_k)
 
 
 def _given(documents: list[str] | None, file: Path | None) -> list[Any]:

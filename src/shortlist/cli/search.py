@@ -17,6 +17,7 @@ from shortlist.cli.options import (
     BudgetMs,
     Depth,
     Device,
+    Diversity,
     Encoder,
     Engine,
     Exact,
@@ -87,6 +88,7 @@ def search(
     faster: Faster = None,
     gate: Gate = None,
     first_stage_weight: FirstStageWeight = None,
+    diversity: Diversity = None,
     log_reranks: LogReranks = None,
     min_score: MinScore = None,
     score_kind: MinScoreKind = None,
@@ -103,10 +105,10 @@ def search(
     second: dict[str, Any] = {"model": model, "fallback": fallback, "score_cache": score_cache, "exits": exits}
     second |= {"first_stage_weight": first_stage_weight}
     check_reranks(rerank, **second, budget_ms=budget_ms, gate=gate, log_reranks=log_reranks)
+    counts: dict[str, Any] = {"top_k": top_k, "depth": depth, "diversity": diversity}
     chosen = settings(
         **second,
-        top_k=top_k,
-        depth=depth,
+        **counts,
         encoder=encoder,
         engine=engine,
         precision=precision,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shortlist.errors import InputError
 from shortlist.pipeline.deciding import decided
+from shortlist.pipeline.diverse import check_diversity, diversified
 from shortlist.pipeline.fallback import Fallback
 from shortlist.protocols import Gate, Reranker, Retriever
 from shortlist.types import Cancel, Clock, Deadline, Query, Ranking, ScoreKind, monotonic_ms
@@ -13,7 +14,8 @@ from shortlist.types.ranking import check_top_k
 class Pipeline:
     """A retriever and a reranker; without a reranker the first stage's order stands.
 
-    A `gate` decides query by query whether to rerank; when it fails, candidates are reranked. `clock` is for deadlines.
+    A `gate` decides query by query whether to rerank; when it fails, candidates are reranked. With `diversity`, the few
+    that are kept repeat little of each other: see `diversified`. `clock` is for deadlines.
     """
 
     def __init__(
@@ -22,11 +24,13 @@ class Pipeline:
         reranker: Reranker | None,
         *,
         gate: Gate | None = None,
+        diversity: float = 0.0,
         clock: Clock = monotonic_ms,
     ) -> None:
         self._retriever = retriever
         self._reranker = None if reranker is None else Fallback([("reranking", reranker)])
         self._gate = gate
+        self._diversity = check_diversity(diversity)
         self._clock = clock
 
     def search(
@@ -58,20 +62,23 @@ class Pipeline:
             self._reranker.check_timed()
         candidates = self._retriever.retrieve(Query.of(query), depth=depth)
         ranking = self._second_stage(candidates, top_k, deadline)
-        given = None if self._reranker is None else candidates.stage
-        return ranking if min_score is None else ranking.at_least(min_score, kind=min_score_kind, given=given)
+        if min_score is not None:
+            given = None if self._reranker is None else candidates.stage
+            ranking = ranking.at_least(min_score, kind=min_score_kind, given=given)
+        return diversified(ranking, self._diversity, top_k=top_k)
 
     def _second_stage(self, candidates: Ranking, top_k: int, deadline: Deadline | None) -> Ranking:
+        kept = None if self._diversity else top_k  # those that are alike may make room for any other
         if self._reranker is None:
-            return candidates.head(top_k)
+            return candidates.head(kept)
         if self._gate is not None:
             is_worth_it, step = decided(self._gate, candidates, top_k=top_k)
             candidates = candidates.traced(step)
             if not is_worth_it:
-                return candidates.head(top_k)
+                return candidates.head(kept)
         if deadline is None:
-            return self._reranker.rerank(candidates, top_k=top_k)
-        return self._reranker.rerank_within(candidates, deadline=deadline, top_k=top_k)
+            return self._reranker.rerank(candidates, top_k=kept)
+        return self._reranker.rerank_within(candidates, deadline=deadline, top_k=kept)
 
 
 def due(budget_ms: float | None, *, cancel: Cancel | None = None, clock: Clock = monotonic_ms) -> Deadline | None:

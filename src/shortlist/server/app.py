@@ -13,11 +13,11 @@ from starlette.types import ASGIApp
 
 from shortlist.server.guard import Guard
 from shortlist.server.replies import notes_of
-from shortlist.server.routes import health, index, openapi, own, page, plan
+from shortlist.server.routes import health, index, openapi, own, page, plan, predict
 from shortlist.server.routes.rerank import rerank
 from shortlist.server.settings import OWN_DIALECT
 from shortlist.server.state import State
-from shortlist.server.telling_apart import PATHS
+from shortlist.server.telling_apart import PATHS, PREDICT
 from shortlist.server.tracing import Tracing
 
 _LOG = logging.getLogger("shortlist.server")
@@ -58,6 +58,7 @@ def _own(name: str, answer: _Endpoint, *, is_short: bool = False, methods: Seque
 def _routes() -> list[Route]:
     return [
         *(Route(path, rerank, methods=["POST"]) for path in PATHS),
+        *(Route(path, predict.predict, methods=["POST"]) for path in PREDICT),
         *_own("rerank", own.rerank),
         *_own("explain", own.explain),
         *_own("search", index.search, is_short=True),

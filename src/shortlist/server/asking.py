@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from shortlist.errors import InputError
 from shortlist.pipeline import Fallback
+from shortlist.pipeline.diverse import diversified
 from shortlist.pipeline.fused import fused
 from shortlist.server.faults import RefusedError, TooLargeError
 from shortlist.server.models.asked import Ask
@@ -97,13 +98,16 @@ def served_name(state: State, asked: str, notes: Notes) -> str:
     return name
 
 
-async def ranked(state: State, name: str, ask: Ask, notes: Notes, *, first_stage_weight: float = 0.0) -> Ranking:
+async def ranked(
+    state: State, name: str, ask: Ask, notes: Notes, *, first_stage_weight: float = 0.0, diversity: float = 0.0
+) -> Ranking:
     """Ask a served model, and when it fails those that are to be asked then, if there are any.
 
-    `first_stage_weight`, within 0..1, is the share of the candidates' own scores in the order: see `fused`.
+    `first_stage_weight`, within 0..1, is the share of the candidates' own scores in the order: see `fused`. For
+    `diversity`, within 0..1, see `diversified`.
     """
     notes.documents = len(ask.candidates)
-    top_k = None if first_stage_weight else ask.top_k  # what is to be added to must all be there
+    top_k = None if first_stage_weight or diversity else ask.top_k  # what is to be added to must all be there
     ask = replace(ask, in_given_order=bool(first_stage_weight))
     first = _Awaited(state, name, ask, notes)
     if state.fallback:
@@ -112,7 +116,10 @@ async def ranked(state: State, name: str, ask: Ask, notes: Notes, *, first_stage
     else:
         ranking = await first.arerank(ask.candidates, top_k=top_k)
     if first_stage_weight:
-        ranking = fused(ranking, weight=first_stage_weight, first_stage=ask.candidates.stage).head(ask.top_k)
+        ranking = fused(ranking, weight=first_stage_weight, first_stage=ask.candidates.stage)
+    if diversity:
+        ranking = await asyncio.to_thread(diversified, ranking, diversity, top_k=ask.top_k)
+    ranking = ranking.head(ask.top_k)
     notes.take(ranking)
     return ranking
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -15,7 +15,7 @@ from shortlist.server.faults import GoneError
 from shortlist.server.notes import Notes
 from shortlist.server.settings import OWN_DIALECT, ServeSettings
 from shortlist.server.state import State
-from shortlist.types import Clock, Deadline
+from shortlist.types import Clock, Deadline, Step
 
 BUDGET_HEADER = "X-Shortlist-Budget-Ms"
 _Made = TypeVar("_Made")
@@ -61,6 +61,22 @@ def json_reply(value: Any, *, status: int = 200, headers: Mapping[str, str] | No
     """Answer with JSON; None is an empty body."""
     content = b"" if value is None else json_bytes(value)
     return Response(content, status, dict(headers or {}), media_type="application/json")
+
+
+def tei_headers(steps: Sequence[Step], *, characters: int, tokens: int) -> dict[str, str]:
+    """Return what text-embeddings-inference says of its work in headers, in milliseconds."""
+    queued = sum(step.latency_ms for step in steps if step.stage == "queue")
+    computed = sum(step.latency_ms for step in steps) - queued
+    return {
+        "x-compute-type": "cpu",
+        "x-compute-time": str(round(computed)),
+        "x-compute-characters": str(characters),
+        "x-compute-tokens": str(tokens),
+        "x-total-time": str(round(queued + computed)),
+        "x-tokenization-time": "0",
+        "x-queue-time": str(round(queued)),
+        "x-inference-time": str(round(computed)),
+    }
 
 
 async def until_gone(request: Request, work: Coroutine[Any, Any, _Made]) -> _Made:

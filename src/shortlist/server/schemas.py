@@ -23,6 +23,8 @@ _ID: Schema = {"type": ["string", "integer"]}
 _QUERY: Schema = {"type": "string", "minLength": 1, "pattern": r"\S"}
 _TRUTH: Schema = {"type": "boolean"}
 _NUMBER: Schema = {"type": "number", "minimum": -LARGEST, "maximum": LARGEST}
+_SIDE: Schema = {"enum": ["Left", "Right", "left", "right"]}
+_SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 _BUDGET: Schema = {"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST}
 _FROM_0: Schema = {"type": "integer", "minimum": 0}
 _FROM_1: Schema = {"type": "integer", "minimum": 1}
@@ -59,8 +61,7 @@ REQUESTS: Mapping[str, Schema] = {
     ),
     "tei": _object(
         {"query": _QUERY, "texts": _TEXTS},
-        {"truncate": _TRUTH, "truncation_direction": {"enum": ["Left", "Right", "left", "right"]}}
-        | {"raw_scores": _TRUTH, "return_text": _TRUTH},
+        {"truncate": _TRUTH, "truncation_direction": _SIDE} | {"raw_scores": _TRUTH, "return_text": _TRUTH},
     ),
     "vllm": _object({"query": _QUERY, "documents": _MIXED}, {**_POOLING, "top_n": _FROM_0}),
     "vllm-score": _object({"text_1": _QUERY, "text_2": {"anyOf": [_TEXT, _TEXTS]}}, _POOLING),
@@ -70,6 +71,8 @@ REQUESTS: Mapping[str, Schema] = {
     ),
     "llamacpp": _object({"query": _QUERY, "documents": _TEXTS}, {"model": _TEXT, "top_n": _FROM_1}),
 }
+
+_PAIR: Schema = {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2}
 
 
 def _list(items: Schema) -> Schema:
@@ -136,7 +139,7 @@ OWN: Mapping[str, tuple[Schema, Schema]] = {
             {"query": _QUERY},
             {"top_k": _FROM_1, "depth": _FROM_1, "model": _TEXT, "rerank": _TRUTH, "where": {"type": "object"}}
             | {"first_stage": {"enum": ["hybrid", "weighted", "bm25", "dense"]}}
-            | {"first_stage_weight": {"type": "number", "minimum": 0, "maximum": 1}}
+            | {"first_stage_weight": _SHARE, "diversity": _SHARE}
             | {"budget_ms": _BUDGET},
             is_closed=True,
         ),
@@ -151,6 +154,14 @@ OWN: Mapping[str, tuple[Schema, Schema]] = {
         _object({"chosen": {"type": "object"}}, {}),
     ),
 }
+_LABELS = _list(_object({"score": _NUMBER, "label": _TEXT}, {}))
+PREDICTED: tuple[Schema, Schema] = (
+    _object(
+        {"inputs": {"anyOf": [_PAIR, {**_list(_PAIR), "minItems": 1}]}},
+        {"truncate": _TRUTH, "truncation_direction": _SIDE, "raw_scores": _TRUTH},
+    ),
+    {"anyOf": [_LABELS, _list(_LABELS)]},
+)
 
 _COUNT = _object({"documents": _FROM_0}, {})
 _INDEXED = _object(

@@ -11,6 +11,7 @@ from shortlist.build.models import load_encoder
 from shortlist.build.search import FIRST_STAGES, retriever_of
 from shortlist.errors import InputError
 from shortlist.inference.biencoder import BiEncoder
+from shortlist.pipeline.diverse import check_diversity
 from shortlist.pipeline.fused import share
 from shortlist.retrieval import Index, Where
 from shortlist.retrieval.remote import Address, RemoteIndex, open_remote
@@ -21,8 +22,8 @@ from shortlist.types import Document, Query, Ranking
 class Desk:
     """An open index with its bi-encoder; any thread may use it.
 
-    `is_writable`: documents may be added and removed. `settings`: their `depth`, `top_k` and `first_stage_weight` are
-    those of a search that says nothing else.
+    `is_writable`: documents may be added and removed. `settings`: their `depth`, `top_k`, `first_stage_weight` and
+    `diversity` are those of a search that says nothing else.
     """
 
     def __init__(
@@ -34,11 +35,13 @@ class Desk:
     def open(cls, path: Path, settings: Settings, *, is_writable: bool) -> Desk:
         """Open an index in a folder, or at the address of another engine.
 
-        Raises as `open_index` does, and InputError for settings whose `first_stage_weight` is outside of 0..1.
+        Raises as `open_index` does, and InputError for settings whose `first_stage_weight` or `diversity` is outside of
+        0..1.
 
         A writable one that is not there yet is made, but only in a folder.
         """
         share(settings.first_stage_weight)  # refused now, not by every request
+        check_diversity(settings.diversity)
         encoder = load_encoder(settings)
         how: dict[str, Any] = {"encoder": encoder, "tokenize": encoder.tokenize}
         if Address.is_one(str(path)):

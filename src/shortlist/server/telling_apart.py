@@ -63,14 +63,17 @@ OF_SHARED: Mapping[str, tuple[str, ...]] = {
 }
 """All dialects of a shared path; `/` beside them takes TEI's only, as the page stands there too."""
 
+PREDICT = ("/tei/predict", "/predict")
+"""Where text-embeddings-inference's pairs are scored, each for a query of its own."""
+
 PATHS = (*PREFIXED, *SHARED)
 SERVED = tuple(sorted({*PREFIXED.values(), *SHARED.values()}))
 """The names of the dialects that the server speaks; those of the others are for clients."""
 
 
 def usual(path: str) -> Dialect | None:
-    """Return the dialect of a path as long as no field is known; None for a path that is none for reranking."""
-    name = PREFIXED.get(path) or SHARED.get(path)
+    """Return the dialect of a path as long as no field is known; None for a path of our own."""
+    name = "tei" if path in PREDICT else PREFIXED.get(path) or SHARED.get(path)
     return DIALECTS[name] if name is not None else None
 
 

@@ -223,6 +223,18 @@ class Ranking:
         marked = tuple(replace(item, is_scored=mark) for item, mark in zip(items, marks, strict=True))
         return replace(self, items=marked, score_kind=kind, trace=self.trace.then(*steps))
 
+    def rearranged(self, places: Sequence[int], *, stage: str, steps: Sequence[Step] = ()) -> Ranking:
+        """Keep the documents at `places`, from 0, in this order; scores stand, and so need not descend.
+
+        Those that were scored remember where they stood.
+        """
+        stood = [self.items[place] for place in places]
+        items = tuple(
+            replace(item, rank=rank, history=_remembering(self.stage, item) if item.is_scored else item.history)
+            for rank, item in enumerate(stood, 1)
+        )
+        return replace(self, items=items, stage=stage, trace=self.trace.then(*steps))
+
     def at_least(self, min_score: float, *, kind: ScoreKind | str | None = None, given: str | None = None) -> Ranking:
         """Keep documents scored `min_score` or more; those that no model came to are left out.
 

@@ -49,7 +49,7 @@ def decode_request(body: Any) -> RerankRequest:
         return_documents=truth_or_none(at.get("return_text")),
         raw_scores=truth_or_none(at.get("raw_scores")),
         truncate=truth_or_none(at.get("truncate")),
-        truncation_side=_side(at.get("truncation_direction")),
+        truncation_side=read_side(at.get("truncation_direction")),
     )
 
 
@@ -78,7 +78,8 @@ def encode_error(fault: Fault, message: str) -> ErrorReply:
     return ErrorReply(status, {"error": message, "error_type": kind})
 
 
-def _side(at: At | None) -> str | None:
+def read_side(at: At | None) -> str | None:
+    """Return on which side a text is cut, "left" or "right", in either of the spellings; None where nobody said."""
     if at is None:
         return None
     side = at.text().lower()

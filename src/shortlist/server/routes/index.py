@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shortlist.errors import InputError
+from shortlist.pipeline import diversified
 from shortlist.server.asking import check_size, ranked, served_name
 from shortlist.server.bodies import read_json
 from shortlist.server.faults import RefusedError
@@ -21,7 +22,18 @@ from shortlist.wire import Fault
 from shortlist.wire.own import encode_results, number_or_none, read_documents, read_id
 from shortlist.wire.reading import At, text_or, truth_or_none, whole_or_none
 
-_KNOWN = ("query", "top_k", "depth", "model", "rerank", "where", "first_stage", "first_stage_weight", "budget_ms")
+_KNOWN = (
+    "query",
+    "top_k",
+    "depth",
+    "model",
+    "rerank",
+    "where",
+    "first_stage",
+    "first_stage_weight",
+    "diversity",
+    "budget_ms",
+)
 
 
 async def search(request: Request) -> Response:
@@ -37,7 +49,8 @@ async def search(request: Request) -> Response:
     depth = max(top_k, whole_or_none(at.get("depth"), least=1) or usual)
     if depth > limits.max_documents:
         raise InputError(f"$.depth: at most {limits.max_documents}, got {depth}")
-    where, weight = at.get("where"), _weight(at.get("first_stage_weight"), desk)
+    where, weight = at.get("where"), _share(at.get("first_stage_weight"), desk.settings.first_stage_weight)
+    diversity = _share(at.get("diversity"), desk.settings.diversity)
     deadline = budget_of(request, number_or_none(at.get("budget_ms")), state.clock)
     candidates = await asyncio.to_thread(
         desk.retrieve,
@@ -46,12 +59,13 @@ async def search(request: Request) -> Response:
         where=None if where is None else where.value,
         first_stage=text_or(at.get("first_stage"), "hybrid"),
     )
-    ranking = candidates.head(top_k)
     if truth_or_none(at.get("rerank")) is not False and len(candidates):
         name = served_name(state, text_or(at.get("model")), notes)
         ask = Ask(candidates, top_k, deadline, notes.client, max_tokens=limits.max_tokens)
-        ranking = await until_gone(request, ranked(state, name, ask, notes, first_stage_weight=weight))
+        work = ranked(state, name, ask, notes, first_stage_weight=weight, diversity=diversity)
+        ranking = await until_gone(request, work)
     else:
+        ranking = await asyncio.to_thread(diversified, candidates, diversity, top_k=top_k)
         notes.take(ranking)
     about = {"id": notes.request_id, "model": notes.model, "tokens": notes.tokens}
     return json_reply(about | encode_results(ranking, _shown))
@@ -92,10 +106,10 @@ async def remove(request: Request) -> Response:
 _BY_METHOD = {"POST": add, "DELETE": remove}
 
 
-def _weight(at: At | None, desk: Desk) -> float:
-    """Return the share of the first stage's scores that is to be kept: a request's own, or else the settings'."""
+def _share(at: At | None, usual: float) -> float:
+    """Return a number within 0..1: a request's own, or else the settings'."""
     if at is None:
-        return desk.settings.first_stage_weight
+        return usual
     if not 0 <= at.number() <= 1:
         raise at.wrong("a number within 0..1")
     return at.number()

@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 import shortlist
 from shortlist.server.replies import json_bytes
-from shortlist.server.schemas import INDEX, INDEX_CHANGES, OWN, REQUESTS, RESPONSES
-from shortlist.server.telling_apart import OF_SHARED, PREFIXED
+from shortlist.server.schemas import INDEX, INDEX_CHANGES, OWN, PREDICTED, REQUESTS, RESPONSES
+from shortlist.server.telling_apart import OF_SHARED, PREDICT, PREFIXED
 from shortlist.wire import DIALECTS, Fault
 from shortlist.wire.errors import HTTP_STATUS
 
@@ -30,6 +30,7 @@ def openapi() -> dict[str, Any]:
     """Describe all paths but `/`; those that dialects share take any of theirs, told apart by fields (see the docs)."""
     paths: dict[str, Any] = {path: {"post": _rerank(name)} for path, name in PREFIXED.items()}
     paths |= {path: {"post": _shared(names)} for path, names in OF_SHARED.items()}
+    paths |= {path: {"post": _operation(*PREDICTED, _statuses("tei"), {})} for path in PREDICT}
     for path, (request, response) in OWN.items():
         paths[path] = {"post": _operation(request, response, _STATUSES, _ANY_OBJECT)}
     paths["/v1/index"] = {
@@ -48,15 +49,17 @@ def openapi() -> dict[str, Any]:
 
 
 def _rerank(name: str) -> dict[str, Any]:
-    dialect = DIALECTS[name]
-    statuses = {dialect.encode_error(fault, "").status for fault in Fault}
-    return _operation(REQUESTS[name], RESPONSES[name], statuses, {})
+    return _operation(REQUESTS[name], RESPONSES[name], _statuses(name), {})
 
 
 def _shared(names: Sequence[str]) -> dict[str, Any]:
-    statuses = {DIALECTS[name].encode_error(fault, "").status for name in names for fault in Fault}
+    statuses = _statuses(*names)
     request, response = ({"anyOf": [schemas[name] for name in names]} for schemas in (REQUESTS, RESPONSES))
     return _operation(request, response, statuses, {})
+
+
+def _statuses(*names: str) -> set[int]:
+    return {DIALECTS[name].encode_error(fault, "").status for name in names for fault in Fault}
 
 
 def _operation(request: Any, response: Any, statuses: set[int], error: Any) -> dict[str, Any]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from shortlist.scorers.occlusion import METHOD, parts_of, weighed, without_each
 from shortlist.server.asking import candidates_of, check_whole, ranked, served_name
 from shortlist.server.bodies import read_json
-from shortlist.server.explaining import METHOD, parts_of, weighed, without_each
 from shortlist.server.faults import RefusedError, reason_of
 from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.notes import Notes
@@ -96,8 +96,7 @@ async def _explanation(state: State, ask: Ask, document: Document, notes: Notes)
     candidates = without_each(ask.candidates.query, document, parts)
     again = replace(ask, candidates=candidates, top_k=None, priority=ask.priority + 1, progress=None)
     found = weighed(parts, await ranked(state, notes.model, again, notes))
-    shown = [{"start": part.start, "end": part.end, "weight": part.weight} for part in found]
-    return {"method": METHOD, "parts": shown}
+    return {"method": METHOD, "parts": [asdict(part) for part in found]}
 
 
 async def _streamed(request: Request, events: AsyncGenerator[bytes, None]) -> Response:

@@ -13,7 +13,7 @@ from shortlist.server.bodies import check_body, parsed, read_body
 from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.notes import Notes
 from shortlist.server.published import shown_scores
-from shortlist.server.replies import budget_of, json_reply, notes_of, state_of, until_gone
+from shortlist.server.replies import budget_of, json_reply, notes_of, state_of, tei_headers, until_gone
 from shortlist.server.telling_apart import dialect_of, possible
 from shortlist.types import Document, Ranking
 from shortlist.wire import Dialect, RerankRequest, RerankResponse, RerankResult, Usage
@@ -80,18 +80,8 @@ def _response(dialect: Dialect, asked: RerankRequest, ranking: Ranking, notes: N
 
 
 def _headers(dialect: Dialect, ranking: Ranking, asked: RerankRequest) -> Mapping[str, str]:
-    """TEI's own headers, in milliseconds; nothing for the others."""
+    """TEI's own headers; nothing for the others."""
     if dialect.name != "tei":
         return {}
-    steps = {step.stage: step.latency_ms for step in ranking.trace.steps}
-    queued = steps.pop("queue", 0.0)
-    return {
-        "x-compute-type": "cpu",
-        "x-compute-time": str(round(sum(steps.values()))),
-        "x-compute-characters": str(sum(len(document.text) for document in asked.documents)),
-        "x-compute-tokens": str(sum(step.counts.get("tokens", 0) for step in ranking.trace.steps)),
-        "x-total-time": str(round(queued + sum(steps.values()))),
-        "x-tokenization-time": "0",
-        "x-queue-time": str(round(queued)),
-        "x-inference-time": str(round(sum(steps.values()))),
-    }
+    steps, characters = ranking.trace.steps, sum(len(document.text) for document in asked.documents)
+    return tei_headers(steps, characters=characters, tokens=sum(step.counts.get("tokens", 0) for step in steps))

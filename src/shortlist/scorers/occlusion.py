@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from shortlist.types import Document, Query, Ranking
+from shortlist.protocols import Scorer
+from shortlist.scorers.pointwise import Pointwise
+from shortlist.types import Document, Query, Ranking, ScoreKind, Trace
 
 MOST_PARTS = 32
+WHOLE = "0"  # the id of the document itself among its copies
 METHOD = "occlusion: the document is scored again without each part; a weight is the score that is lost then"
 _WORD = re.compile(r"\S+")
 
@@ -19,6 +22,30 @@ class Part:
     start: int
     end: int
     weight: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A document's score for a query, and of each of its parts, in their order, what the score loses without it.
+
+    The weights need not add up to the score: words stand in for each other. `trace` is of the document and all of its
+    copies.
+    """
+
+    query: Query
+    document: Document
+    score: float
+    score_kind: ScoreKind
+    parts: tuple[Part, ...]
+    trace: Trace
+
+
+def explained(scorer: Scorer, query: Query, document: Document) -> Explanation:
+    """Score a document and its copies without each of at most 32 parts of its text; its title stays in all of them."""
+    parts = parts_of(document.text)
+    ranking = Pointwise(scorer).rerank(without_each(query, document, parts))
+    score = next(item.score for item in ranking if item.doc_id == WHOLE)
+    return Explanation(query, document, score, ranking.score_kind, tuple(weighed(parts, ranking)), ranking.trace)
 
 
 def parts_of(text: str, *, most: int = MOST_PARTS) -> list[Part]:
