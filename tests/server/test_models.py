@@ -334,3 +334,22 @@ def test_what_was_cut_and_what_is_empty_is_said_again_when_the_queue_remembers_i
     assert set(cut_again) == set(cut)
     for one in (fresh, again):
         assert any("1 documents are empty" in note for note in one.trace.degradations)
+
+
+def test_what_is_empty_or_cut_is_counted_over_all_batches_of_a_request_and_what_was_known(scorer: Scorer) -> None:
+    def asked(*numbers: int) -> Ask:
+        texts = [text for number in numbers for text in ("", f"of iron {number} " * 600)]
+        return Ask(candidates(*texts))
+
+    async def ask() -> list[Ranking]:
+        model = QueuedModel(scorer, batch_tokens=512, remembered=100)  # a long text fills a batch
+        found = [await model.rank(one) for one in (asked(1, 2, 3), asked(1, 2, 3, 4))]
+        await model.close()
+        return found
+
+    fresh, again = (" | ".join(ranking.trace.degradations) for ranking in asyncio.run(ask()))
+    assert "3 documents are empty" in fresh
+    assert "4 documents are empty" in again
+    assert "3 texts cut (head)" in fresh
+    assert "3 more texts were cut" in again
+    assert fresh.count("empty") == again.count("empty") == 1
