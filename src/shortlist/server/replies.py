@@ -11,13 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shortlist.errors import InputError
-from shortlist.server.faults import GoneError
+from shortlist.server.faults import GoneError, Reason
 from shortlist.server.notes import Notes
 from shortlist.server.settings import OWN_DIALECT, ServeSettings
 from shortlist.server.state import State
 from shortlist.types import Clock, Deadline
 
 BUDGET_HEADER = "X-Shortlist-Budget-Ms"
+EVENTS = "text/event-stream"
 _Made = TypeVar("_Made")
 
 
@@ -61,6 +62,16 @@ def json_reply(value: Any, *, status: int = 200, headers: Mapping[str, str] | No
     """Answer with JSON; None is an empty body."""
     content = b"" if value is None else json_bytes(value)
     return Response(content, status, dict(headers or {}), media_type="application/json")
+
+
+def event(name: str, value: Any) -> bytes:
+    """Write a server-sent event."""
+    return b"event: " + name.encode() + b"\ndata: " + json_bytes(value) + b"\n\n"
+
+
+def error_event(reason: Reason) -> bytes:
+    """Write the event that ends a stream whose status is sent already."""
+    return event("error", {"error": {"kind": reason.fault.value, "message": reason.message}})
 
 
 async def until_gone(request: Request, work: Coroutine[Any, Any, _Made]) -> _Made:

@@ -16,7 +16,17 @@ from shortlist.server.explaining import METHOD, parts_of, weighed, without_each
 from shortlist.server.faults import RefusedError, reason_of
 from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.notes import Notes
-from shortlist.server.replies import budget_of, json_bytes, json_reply, notes_of, own_limits, state_of, until_gone
+from shortlist.server.replies import (
+    EVENTS,
+    budget_of,
+    error_event,
+    event,
+    json_reply,
+    notes_of,
+    own_limits,
+    state_of,
+    until_gone,
+)
 from shortlist.server.state import State
 from shortlist.types import Document, Ranking
 from shortlist.wire import Fault
@@ -115,12 +125,12 @@ async def _streamed(request: Request, events: AsyncGenerator[bytes, None]) -> Re
     async def content() -> AsyncIterator[bytes]:
         try:
             yield first
-            async for event in events:
-                yield event
+            async for one in events:
+                yield one
         finally:
             await events.aclose()
 
-    return StreamingResponse(content(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return StreamingResponse(content(), media_type=EVENTS, headers={"X-Accel-Buffering": "no"})
 
 
 async def _events(state: State, name: str, ask: Ask, asked: OwnRequest, notes: Notes) -> AsyncGenerator[bytes, None]:
@@ -133,19 +143,15 @@ async def _events(state: State, name: str, ask: Ask, asked: OwnRequest, notes: N
             await asyncio.wait({doing}, timeout=_PAUSE_S)
             if latest and not doing.done():
                 has_begun = True
-                yield _event("partial", encode_ranking(latest[-1], asked.documents, returns_documents=False))
+                yield event("partial", encode_ranking(latest[-1], asked.documents, returns_documents=False))
                 latest.clear()
-        yield _event("done", doing.result())
+        yield event("done", doing.result())
     except Exception as error:
         if not has_begun:
             raise
         reason = reason_of(error, request_id=notes.request_id)  # the status is sent: only the stream can say it
         notes.fault = reason.fault.value
-        yield _event("error", {"error": {"kind": reason.fault.value, "message": reason.message}})
+        yield error_event(reason)
     finally:
         doing.cancel()
         await asyncio.gather(doing, return_exceptions=True)
-
-
-def _event(name: str, value: Any) -> bytes:
-    return b"event: " + name.encode() + b"\ndata: " + json_bytes(value) + b"\n\n"
