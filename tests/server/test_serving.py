@@ -272,6 +272,17 @@ def test_an_explanation_of_a_document_that_was_cut_says_so() -> None:
         assert "have more than 100 characters, and were cut" in answer.headers["x-shortlist-degraded"]
 
 
+def test_an_explanation_that_had_no_time_says_so() -> None:
+    scorer = Overlap()
+    scorer.gate.clear()
+    with running(state_with({"overlap": scorer})) as server:
+        for path, options in ((OWN, {"explain": 1}), ("/shortlist/v1/explain", {})):
+            answer = server.ask(path, own(["iron"], query="iron", budget_ms=20, **options))
+            assert answer.status == 200
+            assert "explanation: 2 of 2 readings have no score" in answer.headers["x-shortlist-degraded"], path
+        scorer.gate.set()
+
+
 def test_a_document_that_is_too_long_is_cut_and_fails_no_request() -> None:
     long = "x " * 60 + "iron"
     scorer = Overlap()
@@ -329,6 +340,7 @@ def test_the_model_that_answers_is_the_one_that_is_named() -> None:
         ):
             answer = server.ask(path, body)
             assert (answer.json["model"], answer.headers["x-shortlist-model"]) == ("other", "other"), path
+            assert "one failed, so other was asked" in answer.headers["x-shortlist-degraded"], path
         metrics = server.ask("/metrics").content.decode()
     assert 'shortlist_documents_total{model="other"}' in metrics
     assert '_total{model="one"}' not in metrics

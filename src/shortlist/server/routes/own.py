@@ -55,9 +55,7 @@ async def explain(request: Request) -> Response:
     served_name(state, asked.model, notes)
     ask = _ask(request, state, notes, asked)
     notes.take(ask.candidates)
-    apart = _apart(notes)
-    made = await until_gone(request, _explanation(state, ask, ask.candidates.documents[0], apart))
-    notes.tokens, notes.model = apart.tokens, apart.model
+    notes.model, made = await until_gone(request, _explanation(state, ask, ask.candidates.documents[0], notes))
     return json_reply({"model": notes.model, **made})
 
 
@@ -87,27 +85,27 @@ async def _answer(state: State, name: str, ask: Ask, asked: OwnRequest, notes: N
     if not asked.truncate:
         check_whole(ranking)
     made = encode_ranking(ranking, asked.documents, returns_documents=asked.returns_documents)
-    apart = _apart(notes)
     for place, item in enumerate(ranking.items[: asked.explain]):
-        made["results"][place]["explanation"] = await _explanation(state, ask, item.document, apart)
-    notes.tokens += apart.tokens
+        _, made["results"][place]["explanation"] = await _explanation(state, ask, item.document, notes)
     unknown = [note for note in notes.degradations if note not in made["degradations"]]
     made["degradations"] = [*unknown, *made["degradations"]]
     return {"id": notes.request_id, "model": notes.model, "tokens": notes.tokens, **made}
 
 
-def _apart(notes: Notes) -> Notes:
-    """Return notes for explanations: their copies' truncations and cache hits are not the answer's."""
-    return Notes(notes.request_id, model=notes.model)
-
-
-async def _explanation(state: State, ask: Ask, document: Document, notes: Notes) -> dict[str, Any]:
+async def _explanation(state: State, ask: Ask, document: Document, notes: Notes) -> tuple[str, dict[str, Any]]:
+    """Return which model explains a document, and what it says; the notes learn what that cost and what is missing."""
     parts = parts_of(document.text)
     candidates = without_each(ask.candidates.query, document, parts)
     again = replace(ask, candidates=candidates, top_k=None, priority=ask.priority + 1, progress=None)
-    found = weighed(parts, await ranked(state, notes.model, again, notes))
-    shown = [{"start": part.start, "end": part.end, "weight": part.weight} for part in found]
-    return {"method": METHOD, "parts": shown}
+    apart = Notes(notes.request_id, model=notes.model)  # its copies' truncations and cache hits are not the answer's
+    ranking = await ranked(state, notes.model, again, apart)
+    notes.tokens, notes.fallback = notes.tokens + apart.tokens, notes.fallback or apart.fallback
+    told = [f"{s.stage}: {note}" for s in ranking.trace.steps if s.stage == "fallback" for note in s.degradations]
+    if ranking.is_partial:
+        told.append(f"explanation: {ranking.unscored} of {len(ranking)} readings have no score, so parts lack weights")
+    notes.degradations += [note for note in told if note not in notes.degradations]
+    shown = [{"start": part.start, "end": part.end, "weight": part.weight} for part in weighed(parts, ranking)]
+    return apart.model, {"method": METHOD, "parts": shown}
 
 
 async def _streamed(request: Request, events: AsyncGenerator[bytes, None]) -> Response:
