@@ -24,7 +24,7 @@ from shortlist.server.telling_apart import usual
 from shortlist.server.tracing import Tracing
 from shortlist.wire import DIALECTS, Fault, own
 
-OPEN_PATHS = re.compile(r"/(|page/[\w.-]+|openapi\.json|health|healthz|ready|ping|(tei|vllm|infinity)/health)")
+OPEN_PATHS = re.compile(r"/(|page/[\w.-]+|openapi\.json|health|ready|ping|(tei|vllm|infinity)/health)")
 _REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _CLOSED = 499  # what nginx calls a client that has left; it is logged and counted, and never arrives
 
