@@ -207,6 +207,25 @@ def test_what_is_read_in_portions_is_scored_and_reported_as_a_whole(scorer: Scor
     }
 
 
+def test_a_model_of_whole_requests_counts_tokens_only_for_a_limit_and_never_on_the_event_loop() -> None:
+    class Watched(Document):
+        @property
+        def full_text(self) -> str:
+            readers.append(threading.current_thread())
+            return super().full_text
+
+    readers: list[threading.Thread] = []
+    model = WholeModel(Pointwise(Overlap()))
+    texts = Ranking.in_order(Query("how tall"), [Watched("tall " * 30, "0")])
+    readers.clear()
+    asyncio.run(model.rank(Ask(texts)))
+    assert readers == []
+    with pytest.raises(TooLargeError):
+        asyncio.run(model.rank(Ask(texts, max_tokens=20)))
+    assert readers
+    assert threading.main_thread() not in readers
+
+
 def test_a_model_of_whole_requests_keeps_the_limit_of_tokens_and_says_that_it_cuts_nothing() -> None:
     model = WholeModel(Pointwise(Overlap()))
     texts = candidates("tall " * 30)
