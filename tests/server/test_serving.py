@@ -8,7 +8,7 @@ import json
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from server.fakes import Overlap
 from server.running import Running, running, state_with, waited_for
 from shortlist.build.models import load_model
 from shortlist.errors import ScoreError
+from shortlist.planning.cost import CostModel
 from shortlist.server.keys import new_key, read_keys
 from shortlist.server.metrics import Metrics
 from shortlist.server.models.asked import Served
@@ -488,3 +489,23 @@ def test_the_openapi_document_names_every_path_that_takes_a_body(server: Running
     for path, operations in paths.items():
         method = "GET" if "get" in operations else "POST"
         assert server.ask(path, {} if method == "POST" else None).status != 404 or path == "/v1/search"
+
+
+def test_a_plan_is_made_beside_the_event_loop() -> None:
+    planners: list[threading.Thread] = []
+
+    class Watched(CostModel):
+        def p95_ms(self, lengths: Sequence[int]) -> float:
+            planners.append(threading.current_thread())
+            return 5.0 * len(lengths)
+
+    async def load(name: str) -> Served:
+        loops.append(threading.current_thread())
+        return QueuedModel(Overlap(), cost=Watched(fixed_ms=1, pair_ms=1))
+
+    loops: list[threading.Thread] = []
+    with running(State(ServeSettings(), ModelPool(["shortlist-l6"], load), Metrics())) as server:
+        answer = server.ask("/v1/plan", {"budget_ms": 100, "candidates": 10})
+    assert answer.json["chosen"]["stages"][0]["model"] == "shortlist-l6"
+    assert planners
+    assert not {*planners} & {*loops}
