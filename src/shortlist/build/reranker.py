@@ -347,14 +347,9 @@ class Reranker:
             raise InputError(
                 "a fallback chain keeps no deadline and has no calibration; name `faster` models for a budget instead"
             )
-        if named.exits != "none":
-            raise InputError(
-                f"{named} with exits behind its layers reads candidates together: it has no scores to calibrate and"
-                " keeps no deadline; leave exits out for that"
-            )
+        remedy = "leave its exits out" if named.exits != "none" else "cap its calls, or let a model score each document"
         raise InputError(
-            f"{named} orders candidates together: it has no scores to calibrate and keeps no deadline;"
-            " cap its calls instead, or take a model that scores each document"
+            f"{named} orders candidates together: it has no scores to calibrate and keeps no deadline; {remedy}"
         )
 
     def _timed(self, *, may_probe: bool = False) -> Budgeted | CheapFirst:
