@@ -77,6 +77,7 @@ def test_without_judgements_only_changes_are_told(collection: Path) -> None:
     arguments = ["advise", *files, "--first-stage", "bm25", "-m", MODEL, "--depth", 8, "--passages", 1]
     outcome = run(*arguments)
     assert outcome.code == 0, outcome.err
+    assert "latency" not in outcome.err, "there is none in what is told"
     assert "says nothing about quality" in outcome.out or "nobody can say whether reranking helps" in outcome.out
     values = run(*arguments, "--json").json()
     assert values["models"] == []

@@ -207,6 +207,25 @@ def test_what_is_read_in_portions_is_scored_and_reported_as_a_whole(scorer: Scor
     }
 
 
+def test_a_model_of_whole_requests_counts_tokens_only_for_a_limit_and_never_on_the_event_loop() -> None:
+    class Watched(Document):
+        @property
+        def full_text(self) -> str:
+            readers.append(threading.current_thread())
+            return super().full_text
+
+    readers: list[threading.Thread] = []
+    model = WholeModel(Pointwise(Overlap()))
+    texts = Ranking.in_order(Query("how tall"), [Watched("tall " * 30, "0")])
+    readers.clear()
+    asyncio.run(model.rank(Ask(texts)))
+    assert readers == []
+    with pytest.raises(TooLargeError):
+        asyncio.run(model.rank(Ask(texts, max_tokens=20)))
+    assert readers
+    assert threading.main_thread() not in readers
+
+
 def test_a_model_of_whole_requests_keeps_the_limit_of_tokens_and_says_that_it_cuts_nothing() -> None:
     model = WholeModel(Pointwise(Overlap()))
     texts = candidates("tall " * 30)
@@ -334,3 +353,22 @@ def test_what_was_cut_and_what_is_empty_is_said_again_when_the_queue_remembers_i
     assert set(cut_again) == set(cut)
     for one in (fresh, again):
         assert any("1 documents are empty" in note for note in one.trace.degradations)
+
+
+def test_what_is_empty_or_cut_is_counted_over_all_batches_of_a_request_and_what_was_known(scorer: Scorer) -> None:
+    def asked(*numbers: int) -> Ask:
+        texts = [text for number in numbers for text in ("", f"of iron {number} " * 600)]
+        return Ask(candidates(*texts))
+
+    async def ask() -> list[Ranking]:
+        model = QueuedModel(scorer, batch_tokens=512, remembered=100)  # a long text fills a batch
+        found = [await model.rank(one) for one in (asked(1, 2, 3), asked(1, 2, 3, 4))]
+        await model.close()
+        return found
+
+    fresh, again = (" | ".join(ranking.trace.degradations) for ranking in asyncio.run(ask()))
+    assert "3 documents are empty" in fresh
+    assert "4 documents are empty" in again
+    assert "3 texts cut (head)" in fresh
+    assert "3 more texts were cut" in again
+    assert fresh.count("empty") == again.count("empty") == 1

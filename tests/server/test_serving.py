@@ -8,7 +8,7 @@ import json
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +20,7 @@ from server.fakes import Overlap
 from server.running import Running, running, state_with, waited_for
 from shortlist.build.models import load_model
 from shortlist.errors import ScoreError
+from shortlist.planning.cost import CostModel
 from shortlist.scorers.occlusion import explained
 from shortlist.server.keys import new_key, read_keys
 from shortlist.server.metrics import Metrics
@@ -275,6 +276,17 @@ def test_an_explanation_of_a_document_that_was_cut_says_so() -> None:
         assert "have more than 100 characters, and were cut" in answer.headers["x-shortlist-degraded"]
 
 
+def test_an_explanation_that_had_no_time_says_so() -> None:
+    scorer = Overlap()
+    scorer.gate.clear()
+    with running(state_with({"overlap": scorer})) as server:
+        for path, options in ((OWN, {"explain": 1}), ("/shortlist/v1/explain", {})):
+            answer = server.ask(path, own(["iron"], query="iron", budget_ms=20, **options))
+            assert answer.status == 200
+            assert "explanation: 2 of 2 readings have no score" in answer.headers["x-shortlist-degraded"], path
+        scorer.gate.set()
+
+
 def test_a_document_that_is_too_long_is_cut_and_fails_no_request() -> None:
     long = "x " * 60 + "iron"
     scorer = Overlap()
@@ -332,6 +344,7 @@ def test_the_model_that_answers_is_the_one_that_is_named() -> None:
         ):
             answer = server.ask(path, body)
             assert (answer.json["model"], answer.headers["x-shortlist-model"]) == ("other", "other"), path
+            assert "one failed, so other was asked" in answer.headers["x-shortlist-degraded"], path
         metrics = server.ask("/metrics").content.decode()
     assert 'shortlist_documents_total{model="other"}' in metrics
     assert '_total{model="one"}' not in metrics
@@ -486,3 +499,23 @@ def test_an_explanation_is_that_of_the_library(server: Running) -> None:
     found = explained(Overlap(), Query("tall tower"), Document("a tall red tower"))
     assert answer["parts"] == [asdict(part) for part in found.parts]
     assert max(part["weight"] for part in answer["parts"]) > 0
+
+
+def test_a_plan_is_made_beside_the_event_loop() -> None:
+    planners: list[threading.Thread] = []
+
+    class Watched(CostModel):
+        def p95_ms(self, lengths: Sequence[int]) -> float:
+            planners.append(threading.current_thread())
+            return 5.0 * len(lengths)
+
+    async def load(name: str) -> Served:
+        loops.append(threading.current_thread())
+        return QueuedModel(Overlap(), cost=Watched(fixed_ms=1, pair_ms=1))
+
+    loops: list[threading.Thread] = []
+    with running(State(ServeSettings(), ModelPool(["shortlist-l6"], load), Metrics())) as server:
+        answer = server.ask("/v1/plan", {"budget_ms": 100, "candidates": 10})
+    assert answer.json["chosen"]["stages"][0]["model"] == "shortlist-l6"
+    assert planners
+    assert not {*planners} & {*loops}

@@ -136,3 +136,19 @@ def test_what_fails_within_a_stream_is_its_last_event() -> None:
         assert seen[0][0] == "partial"
         assert seen[-1][0] == "error"
         assert seen[-1][1]["error"]["kind"] == "internal"
+
+
+def test_a_stream_that_outlasts_the_time_to_end_says_so_in_its_last_event() -> None:
+    scorer = Stepwise()
+    state = state_with({"overlap": scorer}, settings=ServeSettings(batch_tokens=1, drain_s=1))
+    with running(state) as server:
+        scorer.turns.release()
+        with streamed(server.port, BODY) as events:
+            assert next(events)[0] == "partial"
+            server.server.should_exit = True
+            *_, (name, last) = events
+        for _ in DOCUMENTS:
+            scorer.turns.release()
+    assert name == "error"
+    assert last["error"]["kind"] == "unavailable"
+    assert "ask again" in last["error"]["message"]

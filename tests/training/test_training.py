@@ -26,7 +26,7 @@ from shortlist.build.reranker import Reranker
 from shortlist.build.training import Wanted, train_model
 from shortlist.errors import CorruptModelError, InputError
 from shortlist.inference.biencoder import BiEncoder
-from shortlist.inference.load import available_engines
+from shortlist.inference.load import available_engines, installed_engines
 from shortlist.inference.models import find_model
 from shortlist.protocols import Role
 from shortlist.scorers.cross_encoder import CrossEncoder
@@ -335,6 +335,7 @@ def test_pairs_alone_train_a_bi_encoder_that_has_a_card(tiny: Path, tmp_path: Pa
     compared = card["compared_with_torch"]
     if count > 1:
         assert compared["onnxruntime fp32"]["tau"] > 0.98
+        assert {name.split()[0] for name in compared} == set(installed_engines()) - {"torch"}
     else:
         assert compared["onnxruntime"] == "not compared: the training data have one passage"
 

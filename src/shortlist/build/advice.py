@@ -11,7 +11,7 @@ from shortlist.build.evaluation import opened
 from shortlist.build.named import pointwise_of
 from shortlist.errors import InputError
 from shortlist.evaluation.advising import Advice, Asked, Candidate, Mix, judged_advice, unjudged_advice
-from shortlist.evaluation.experiment import Watch, about, answer_all
+from shortlist.evaluation.experiment import Watch, about, answer_all, degradations
 from shortlist.evaluation.measures import Measure
 from shortlist.evaluation.provenance import provenance
 from shortlist.evaluation.qrels import Qrels
@@ -60,7 +60,9 @@ def advice_for(
             cost = _cost_of(system, request.threads)
             one = _candidate(system, found[system.name], answered[system.name], cost)
             candidates.append(one)
-            notes += [f"{one.name}: {note}" for note in _notes_on(one, answered[system.name], cost)]
+            notes += [f"{one.name}: {note}" for note in degradations(answered[system.name])]
+            if is_judged and cost is None and len(one.depths) > 1:  # what changes is told without latencies
+                notes.append(f"{one.name}: {_PROPORTIONAL}")
         told = {
             "collection": about(collection),
             "provenance": origin,
@@ -115,14 +117,6 @@ def _candidate(
 
     kind = typical(found.values()).score_kind
     return Candidate.of(_model_of(system), answers, score_kind=kind.value, share_of=share_of)
-
-
-def _notes_on(one: Candidate, answers: Mapping[str, Answered], cost: CostModel | None) -> list[str]:
-    degraded = [answer.degradations[0] for answer in answers.values() if answer.degradations]
-    notes = [f"on {len(degraded)} of {len(answers)} queries {degraded[0]}"] if degraded else []
-    if len(one.depths) > 1 and cost is None:
-        notes.append(_PROPORTIONAL)
-    return notes
 
 
 def _cost_of(system: System, threads: int) -> CostModel | None:

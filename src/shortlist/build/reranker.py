@@ -275,7 +275,7 @@ class Reranker:
 
         Raises InputError for a reranker that gives an order only.
         """
-        return self._scorer_of(self._ready()).fingerprint
+        return self._scorer_of(self._first, self._ready()).fingerprint
 
     def rerank(self, candidates: Ranking, *more: NoReturn, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`."""
@@ -345,14 +345,14 @@ class Reranker:
         if self._faster:
             raise InputError("a calibration holds for one model only; give no `faster` ones with it")
         made = ScoreCalibration.load(Path(self._calibration))
-        scorer = self._scorer_of(reranker)
+        scorer = self._scorer_of(self._first, reranker)
         if made.scorer != scorer.fingerprint:
             raise InputError(
                 f"the calibration {self._calibration} is of {made.scorer}, not of {scorer.fingerprint}; fit one for it"
             )
         return made
 
-    def _scorer_of(self, reranker: protocols.Reranker) -> protocols.Scorer:
+    def _scorer_of(self, named: Named, reranker: protocols.Reranker) -> protocols.Scorer:
         reading = pointwise_of(reranker)
         if reading is not None:
             return reading.scorer
@@ -360,9 +360,9 @@ class Reranker:
             raise InputError(
                 "a fallback chain keeps no deadline and has no calibration; name `faster` models for a budget instead"
             )
+        remedy = "leave its exits out" if named.exits != "none" else "cap its calls, or let a model score each document"
         raise InputError(
-            f"{self._first} orders candidates together: it has no scores to calibrate and keeps no deadline;"
-            " cap its calls instead, or take a model that scores each document"
+            f"{named} orders candidates together: it has no scores to calibrate and keeps no deadline; {remedy}"
         )
 
     def _timed(self, *, may_probe: bool = False) -> Budgeted | CheapFirst:
@@ -374,7 +374,7 @@ class Reranker:
                 levels = []
                 for named, reranker in [(self._first, first), *((named, named.load()) for named in others)]:
                     probes = may_probe and not is_remote(reranker)  # what is far away may cost money a call
-                    scorer = self._scorer_of(reranker)
+                    scorer = self._scorer_of(named, reranker)
                     levels.append(level_of(str(named), scorer, threads=named.threads, may_probe=probes))
                 made = Budgeted(levels)
                 ordered = None if self._keeps_order else promising_first(made, levels[0].scorer)

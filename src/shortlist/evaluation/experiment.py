@@ -100,7 +100,7 @@ def _result(
         _ceiling(answered, collection, measures, system.depth),
         one.score_kind.value,
         _models(one),
-        (*system.notes, *audit(run, collection.qrels).notes(), *_degradations(answered)),
+        (*system.notes, *audit(run, collection.qrels).notes(), *degradations(answered)),
     )
 
 
@@ -140,7 +140,7 @@ def _models(ranking: Ranking) -> tuple[str, ...]:
     )
 
 
-def _degradations(answered: Mapping[str, Answered]) -> tuple[str, ...]:
+def degradations(answered: Mapping[str, Answered]) -> tuple[str, ...]:
     """Say for each stage on how many queries something was degraded, with one example."""
     seen: Counter[str] = Counter()
     examples: dict[str, str] = {}

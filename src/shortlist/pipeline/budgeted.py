@@ -18,7 +18,7 @@ from shortlist.planning.pace import Pace
 from shortlist.protocols import Scorer
 from shortlist.scorers.pointwise import Pointwise, counted_scores
 from shortlist.types import Deadline, Document, Ranking, Scores, Step
-from shortlist.types.trace import QUERY_CUT, TOOK_OVER
+from shortlist.types.trace import TOOK_OVER
 
 READING = 0.05  # of what is left that may go into looking at texts, before a model is chosen
 CANCEL_MS = 250.0  # how long a wish to stop may have to wait, as predicted
@@ -87,7 +87,7 @@ class Budgeted:
         ]
         chunks = self._chunks(now, chosen, candidates, lengths, deadline) if chosen is not None else []
         step = self._step(chosen, chunks, len(candidates), deadline, passed_over)
-        steps = (*([_joined([chunk.step for chunk in chunks])] if chunks else []), step)
+        steps = (*([Step.joined([chunk.step for chunk in chunks])] if chunks else []), step)
         return candidates.partly_reordered(
             _tied(documents, np.concatenate([chunk.values for chunk in chunks])) if chunks else (),
             kind=chunks[0].kind if chunks else candidates.score_kind,
@@ -158,31 +158,3 @@ def _tied(documents: Sequence[Document], values: npt.NDArray[np.float32]) -> npt
     first: dict[str, int] = {}
     places = [first.setdefault(document.full_text, place) for place, document in enumerate(documents[: len(values)])]
     return values[places]
-
-
-def _joined(steps: Sequence[Step]) -> Step:
-    """One step of all chunks: latencies, counts and the counts of equal notes add up, all else is kept once."""
-    names = dict.fromkeys(name for step in steps for name in step.counts)
-    return Step(
-        steps[0].stage,
-        sum(step.latency_ms for step in steps),
-        {name: sum(step.counts.get(name, 0) for step in steps) for name in names},
-        steps[-1].facts,
-        _added_up([note for step in steps for note in step.degradations]),
-        tuple(
-            cut
-            for place, step in enumerate(steps)
-            for cut in step.truncations
-            if cut.doc_id != QUERY_CUT or not place  # each chunk has the same query
-        ),
-    )
-
-
-def _added_up(notes: Sequence[str]) -> tuple[str, ...]:
-    """Make one note of those that differ only in the number that they begin with."""
-    counts: dict[str, int | None] = {}
-    for note in notes:
-        number, _, rest = note.partition(" ")
-        what, count = (rest, int(number)) if rest and number.isdecimal() else (note, None)
-        counts[what] = None if count is None else (counts.get(what) or 0) + count
-    return tuple(what if count is None else f"{count} {what}" for what, count in counts.items())

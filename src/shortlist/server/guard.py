@@ -18,13 +18,13 @@ from shortlist.server.keys import find_key
 from shortlist.server.logs import log_answer, log_defect
 from shortlist.server.notes import Notes
 from shortlist.server.origins import check_host, check_origin, cors_headers
-from shortlist.server.replies import json_reply
+from shortlist.server.replies import EVENTS, error_event, json_reply
 from shortlist.server.state import State
 from shortlist.server.telling_apart import usual
 from shortlist.server.tracing import Tracing
 from shortlist.wire import DIALECTS, Fault, own
 
-OPEN_PATHS = re.compile(r"/(|page/[\w.-]+|openapi\.json|health|healthz|ready|ping|(tei|vllm|infinity)/health)")
+OPEN_PATHS = re.compile(r"/(|page/[\w.-]+|openapi\.json|health|ready|ping|(tei|vllm|infinity)/health)")
 _REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _CLOSED = 499  # what nginx calls a client that has left; it is logged and counted, and never arrives
 
@@ -97,6 +97,8 @@ class Guard:
             log_defect(error, answer.notes)
         if not answer.has_begun:
             await _error_reply(reason, scope["path"], answer.notes)(scope, receive, answer)
+        elif answer.is_streaming:  # which ends with an event, also when the server ends
+            await answer({"type": "http.response.body", "body": error_event(reason), "more_body": False})
 
 
 def _error_reply(reason: Reason, path: str, notes: Notes) -> Response:
@@ -119,16 +121,19 @@ class _Answer:
     """The way out: adds the headers that every answer has, and remembers the status."""
 
     def __init__(self, send: Send, notes: Notes, state: State, began_ms: float, cors: dict[str, str]) -> None:
-        self.notes, self.has_begun = notes, False
+        self.notes, self.has_begun, self.is_streaming = notes, False, False
         self._send, self._state, self._began_ms, self._cors = send, state, began_ms, cors
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.notes.status, self.has_begun = message["status"], True
             headers = MutableHeaders(scope=message)
+            self.is_streaming = headers.get("content-type", "").startswith(EVENTS)
             own = self.notes.headers(self._state.clock() - self._began_ms)
             for name, value in {**_SAFE, "Cache-Control": "no-store", **self._cors, **own}.items():
                 headers.setdefault(name, value)
+        elif not message.get("more_body"):
+            self.is_streaming = False
         await self._send(message)
 
 

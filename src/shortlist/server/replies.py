@@ -11,13 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shortlist.errors import InputError
-from shortlist.server.faults import GoneError
+from shortlist.server.faults import GoneError, Reason
 from shortlist.server.notes import Notes
 from shortlist.server.settings import OWN_DIALECT, ServeSettings
 from shortlist.server.state import State
 from shortlist.types import Clock, Deadline, Step
 
 BUDGET_HEADER = "X-Shortlist-Budget-Ms"
+EVENTS = "text/event-stream"
 _Made = TypeVar("_Made")
 
 
@@ -77,6 +78,16 @@ def tei_headers(steps: Sequence[Step], *, characters: int, tokens: int) -> dict[
         "x-queue-time": str(round(queued)),
         "x-inference-time": str(round(computed)),
     }
+
+
+def event(name: str, value: Any) -> bytes:
+    """Write a server-sent event."""
+    return b"event: " + name.encode() + b"\ndata: " + json_bytes(value) + b"\n\n"
+
+
+def error_event(reason: Reason) -> bytes:
+    """Write the event that ends a stream whose status is sent already."""
+    return event("error", {"error": {"kind": reason.fault.value, "message": reason.message}})
 
 
 async def until_gone(request: Request, work: Coroutine[Any, Any, _Made]) -> _Made:

@@ -16,7 +16,8 @@ from shortlist.evaluation.agreement import agreement, over_queries
 from shortlist.inference.calibrating import CALIBRATED, write_calibrated
 from shortlist.inference.engine import Engine
 from shortlist.inference.export import Head, export_onnx
-from shortlist.inference.load import available_engines, load_engine
+from shortlist.inference.load import TORCH, available_engines, installed_engines, load_engine
+from shortlist.inference.session import Precision
 from shortlist.inference.tokens import ModelInput
 from shortlist.training.groups import Group
 from shortlist.training.students import Student
@@ -26,6 +27,7 @@ Floats = npt.NDArray[np.float32]
 _AT_MOST = 60  # groups compared
 _TOGETHER = 8  # groups of one passage each that are compared as one
 _CALIBRATED_ON = 32  # groups
+_PRECISIONS = [one.value for one in Precision if one not in {Precision.AUTO, Precision.FP16}]  # the latter is torch's
 _LEAST_TAU = 0.98  # of fp32 against torch: below, the export is broken
 
 
@@ -42,14 +44,15 @@ def exported(student: Student, folder: Path, head: Head, groups: Sequence[Group]
     export_onnx(folder, folder, head=head)
     _calibrate(student, folder, groups)
     some = _comparable(groups)
+    engines = [engine for engine in installed_engines() if engine != TORCH]
     if not some:
-        return dict.fromkeys(available_engines(), "not compared: the training data have one passage")
+        return dict.fromkeys(engines, "not compared: the training data have one passage")
     student.module.eval()
     with torch.inference_mode():
         truth = [student.score([group])[0, :, -1].numpy() for group in some]
     found: dict[str, Any] = {}
-    for engine in available_engines():
-        for precision in ("fp32", "bf16", "int8"):
+    for engine in engines:
+        for precision in _PRECISIONS:
             try:
                 loaded = load_engine(str(folder), head=head, engine=engine, precision=precision, threads=1)
             except (UnsupportedModelError, MissingExtraError) as error:

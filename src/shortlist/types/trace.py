@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,24 @@ class Step:
     degradations: tuple[str, ...] = ()
     truncations: tuple[Truncation, ...] = ()
 
+    @classmethod
+    def joined(cls, steps: Sequence[Step]) -> Step:
+        """Make one step of those that read a query's documents in parts: numbers add up, all else is kept once."""
+        names = dict.fromkeys(name for step in steps for name in step.counts)
+        return cls(
+            steps[0].stage,
+            sum(step.latency_ms for step in steps),
+            {name: sum(step.counts.get(name, 0) for step in steps) for name in names},
+            steps[-1].facts,
+            _added_up([note for step in steps for note in step.degradations]),
+            tuple(
+                cut
+                for place, step in enumerate(steps)
+                for cut in step.truncations
+                if cut.doc_id != QUERY_CUT or not place  # each part has the same query
+            ),
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
@@ -80,3 +98,21 @@ class Trace:
     def stand_in(self) -> str:
         """The model that took another's place, too slow for a budget or failed; empty where none did."""
         return next((step.facts[TOOK_OVER] for step in reversed(self.steps) if TOOK_OVER in step.facts), "")
+
+
+def _added_up(notes: Sequence[str]) -> tuple[str, ...]:
+    """Make one note of those that differ only in the number that they begin with, and in what follows a semicolon."""
+    counts: dict[str, int] = {}
+    details: dict[str, str] = {}
+    for note in notes:
+        number, _, rest = note.partition(" ")
+        if not (rest and number.isdecimal()):
+            counts[note] = 0
+            continue
+        what, _, detail = rest.partition("; ")
+        counts[what] = counts.get(what, 0) + int(number)
+        details[what] = detail if details.get(what, detail) == detail else ""  # of one part, such as its longest text
+    return tuple(
+        f"{count} {what}{f'; {details[what]}' if details[what] else ''}" if what in details else what
+        for what, count in counts.items()
+    )

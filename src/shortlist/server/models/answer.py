@@ -55,12 +55,15 @@ def _scoring_step(
 ) -> Step:
     joined = _joined(task)
     total, scored = len(task.outcomes), sum(isinstance(one, PairScore) for one in task.outcomes)
-    notes = list(joined.degradations)
-    if not any("documents are empty" in note for note in notes):
-        notes += empty_notes(candidates.documents)
+    # of all documents, also of those that no batch of this request read
+    notes = [
+        *empty_notes(candidates.documents),
+        *(one for one in joined.degradations if not one.endswith(" are empty")),
+    ]
     truncations = _truncations(candidates, task, joined, cut)
-    if truncations and not any("cut" in note for note in notes):
-        notes.append(f"{len(truncations)} texts were cut")
+    said = {one.doc_id for one in joined.truncations}
+    if unsaid := [one for one in truncations if one.doc_id not in said]:
+        notes.append(f"{len(unsaid)}{' more' if said else ''} texts were cut")
     if failures:
         place, error = next(iter(failures.items()))
         first = candidates[place].doc_id
@@ -94,15 +97,7 @@ def _truncations(candidates: Ranking, task: Task, joined: Step, cut: Sequence[Tr
 
 
 def _joined(task: Task) -> Step:
-    """One step of all batches: facts are the last one's, notes are kept once each."""
-    steps = task.steps
-    if not steps:
+    """One step of all batches; how long it took, and what it read, are the task's to say."""
+    if not task.steps:
         return Step("cached" if task.cached else "scoring")
-    return Step(
-        steps[-1].stage,
-        0.0,
-        {"batches": len(steps)},
-        steps[-1].facts,
-        tuple(dict.fromkeys(note for step in steps for note in step.degradations)),
-        tuple(one for step in steps for one in step.truncations),
-    )
+    return replace(Step.joined(task.steps), counts={"batches": len(task.steps)})

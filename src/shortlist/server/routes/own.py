@@ -16,7 +16,17 @@ from shortlist.server.bodies import read_json
 from shortlist.server.faults import RefusedError, reason_of
 from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.notes import Notes
-from shortlist.server.replies import budget_of, json_bytes, json_reply, notes_of, own_limits, state_of, until_gone
+from shortlist.server.replies import (
+    EVENTS,
+    budget_of,
+    error_event,
+    event,
+    json_reply,
+    notes_of,
+    own_limits,
+    state_of,
+    until_gone,
+)
 from shortlist.server.state import State
 from shortlist.types import Document, Ranking
 from shortlist.wire import Fault
@@ -45,9 +55,7 @@ async def explain(request: Request) -> Response:
     served_name(state, asked.model, notes)
     ask = _ask(request, state, notes, asked)
     notes.take(ask.candidates)
-    apart = _apart(notes)
-    made = await until_gone(request, _explanation(state, ask, ask.candidates.documents[0], apart))
-    notes.tokens, notes.model = apart.tokens, apart.model
+    notes.model, made = await until_gone(request, _explanation(state, ask, ask.candidates.documents[0], notes))
     return json_reply({"model": notes.model, **made})
 
 
@@ -77,26 +85,26 @@ async def _answer(state: State, name: str, ask: Ask, asked: OwnRequest, notes: N
     if not asked.truncate:
         check_whole(ranking)
     made = encode_ranking(ranking, asked.documents, returns_documents=asked.returns_documents)
-    apart = _apart(notes)
     for place, item in enumerate(ranking.items[: asked.explain]):
-        made["results"][place]["explanation"] = await _explanation(state, ask, item.document, apart)
-    notes.tokens += apart.tokens
+        _, made["results"][place]["explanation"] = await _explanation(state, ask, item.document, notes)
     unknown = [note for note in notes.degradations if note not in made["degradations"]]
     made["degradations"] = [*unknown, *made["degradations"]]
     return {"id": notes.request_id, "model": notes.model, "tokens": notes.tokens, **made}
 
 
-def _apart(notes: Notes) -> Notes:
-    """Return notes for explanations: their copies' truncations and cache hits are not the answer's."""
-    return Notes(notes.request_id, model=notes.model)
-
-
-async def _explanation(state: State, ask: Ask, document: Document, notes: Notes) -> dict[str, Any]:
+async def _explanation(state: State, ask: Ask, document: Document, notes: Notes) -> tuple[str, dict[str, Any]]:
+    """Return which model explains a document, and what it says; the notes learn what that cost and what is missing."""
     parts = parts_of(document.text)
     candidates = without_each(ask.candidates.query, document, parts)
     again = replace(ask, candidates=candidates, top_k=None, priority=ask.priority + 1, progress=None)
-    found = weighed(parts, await ranked(state, notes.model, again, notes))
-    return {"method": METHOD, "parts": [asdict(part) for part in found]}
+    apart = Notes(notes.request_id, model=notes.model)  # its copies' truncations and cache hits are not the answer's
+    ranking = await ranked(state, notes.model, again, apart)
+    notes.tokens, notes.fallback = notes.tokens + apart.tokens, notes.fallback or apart.fallback
+    told = [f"{s.stage}: {note}" for s in ranking.trace.steps if s.stage == "fallback" for note in s.degradations]
+    if ranking.is_partial:
+        told.append(f"explanation: {ranking.unscored} of {len(ranking)} readings have no score, so parts lack weights")
+    notes.degradations += [note for note in told if note not in notes.degradations]
+    return apart.model, {"method": METHOD, "parts": [asdict(part) for part in weighed(parts, ranking)]}
 
 
 async def _streamed(request: Request, events: AsyncGenerator[bytes, None]) -> Response:
@@ -114,12 +122,12 @@ async def _streamed(request: Request, events: AsyncGenerator[bytes, None]) -> Re
     async def content() -> AsyncIterator[bytes]:
         try:
             yield first
-            async for event in events:
-                yield event
+            async for one in events:
+                yield one
         finally:
             await events.aclose()
 
-    return StreamingResponse(content(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return StreamingResponse(content(), media_type=EVENTS, headers={"X-Accel-Buffering": "no"})
 
 
 async def _events(state: State, name: str, ask: Ask, asked: OwnRequest, notes: Notes) -> AsyncGenerator[bytes, None]:
@@ -132,19 +140,15 @@ async def _events(state: State, name: str, ask: Ask, asked: OwnRequest, notes: N
             await asyncio.wait({doing}, timeout=_PAUSE_S)
             if latest and not doing.done():
                 has_begun = True
-                yield _event("partial", encode_ranking(latest[-1], asked.documents, returns_documents=False))
+                yield event("partial", encode_ranking(latest[-1], asked.documents, returns_documents=False))
                 latest.clear()
-        yield _event("done", doing.result())
+        yield event("done", doing.result())
     except Exception as error:
         if not has_begun:
             raise
         reason = reason_of(error, request_id=notes.request_id)  # the status is sent: only the stream can say it
         notes.fault = reason.fault.value
-        yield _event("error", {"error": {"kind": reason.fault.value, "message": reason.message}})
+        yield error_event(reason)
     finally:
         doing.cancel()
         await asyncio.gather(doing, return_exceptions=True)
-
-
-def _event(name: str, value: Any) -> bytes:
-    return b"event: " + name.encode() + b"\ndata: " + json_bytes(value) + b"\n\n"
