@@ -8,6 +8,7 @@ from typing import Any
 
 TOOK_OVER = "took_over"  # names in a step's facts the model that took another's place
 QUERY_CUT = "(query)"  # stands in a truncation for the id of a document
+_TOKENS = ("tokens", "total_tokens", "prompt_tokens", "completion_tokens")  # of models here, elsewhere, and prompted
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,11 @@ class Step:
     facts: Mapping[str, str] = field(default_factory=dict)
     degradations: tuple[str, ...] = ()
     truncations: tuple[Truncation, ...] = ()
+
+    @property
+    def tokens(self) -> int:
+        """The tokens that a model read (and wrote), as far as they were counted."""
+        return sum(self.counts.get(name, 0) for name in _TOKENS)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

@@ -89,7 +89,7 @@ def _headers(dialect: Dialect, ranking: Ranking, asked: RerankRequest) -> Mappin
         "x-compute-type": "cpu",
         "x-compute-time": str(round(sum(steps.values()))),
         "x-compute-characters": str(sum(len(document.text) for document in asked.documents)),
-        "x-compute-tokens": str(sum(step.counts.get("tokens", 0) for step in ranking.trace.steps)),
+        "x-compute-tokens": str(sum(step.tokens for step in ranking.trace.steps)),
         "x-total-time": str(round(queued + sum(steps.values()))),
         "x-tokenization-time": "0",
         "x-queue-time": str(round(queued)),
