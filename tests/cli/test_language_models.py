@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,20 @@ def test_what_cannot_be_is_refused_before_anything_is_asked(arguments: list[str]
     outcome = run("rerank", QUESTION, *TEXTS, *arguments)
     assert outcome.code == code, outcome.err
     assert reason in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments", "extra"),
+    [("openai", ["m", "--llm-server", "http://x/v1"], "llm"), ("xllamacpp", ["model.gguf"], "gguf")],
+)
+def test_a_missing_package_names_its_extra(
+    package: str, arguments: list[str], extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("model.gguf").touch()
+    monkeypatch.setitem(sys.modules, package, None)
+    outcome = run("rerank", QUESTION, *TEXTS, "-m", f"llm-listwise:{arguments[0]}", *arguments[1:])
+    assert outcome.code == 1
+    assert f"pip install 'shortlist[{extra}]'" in outcome.err
 
 
 def test_commands_that_want_scores_of_pairs_say_so(tmp_path: Path) -> None:

@@ -75,9 +75,10 @@ def test_an_option_of_another_type_is_refused(name: str, reason: str) -> None:
 
 def test_a_kind_may_stand_among_the_options_and_what_is_no_option_is_refused() -> None:
     assert split_name("model.gguf[kind=llm-listwise,window=5]") == ("llm-listwise", "model.gguf", {"window": 5})
-    for name in ("encoder", "defaults", "model"):
-        with pytest.raises(InputError, match=f"{name} cannot be said behind a name"):
-            Reranker.load(f"shortlist-l6[{name}=x]")
+    for name in ("encoder", "defaults", "model", "api_key"):
+        with pytest.raises(InputError, match=f"{name} cannot stand behind the name") as refused:
+            Reranker.load(f"shortlist-l6[{name}=sesame]")
+        assert "sesame" not in str(refused.value)
 
 
 def test_what_a_caller_says_beside_the_name_wins() -> None:

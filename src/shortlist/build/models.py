@@ -30,7 +30,7 @@ from shortlist.weights import find_packaged
 
 LanguageModel = Generator | LikelihoodModel
 
-_NO_OPTIONS = {"defaults", "encoder", "model", "name"}
+_BESIDE_A_NAME = {"api_key", "defaults", "encoder", "model", "name"}  # a name is shown, in logs and answers: no key
 _OF_CROSS_ENCODERS_ONLY = {"max_length", "long_documents", "trust_remote_code"}
 
 
@@ -66,8 +66,11 @@ def split_name(text: str) -> tuple[str | None, str, dict[str, Any]]:
     The kind may be an option, too. Raises InputError for what is no path and begins with a kind misspelt.
     """
     whole, options = split_options(text)
-    if wrong := _NO_OPTIONS & set(options):
-        raise InputError(f"{text!r}: {min(wrong)} cannot be said behind a name; leave it out")
+    if wrong := _BESIDE_A_NAME & set(options):
+        raise InputError(
+            f"{whole!r}: {min(wrong)} cannot stand behind the name, which is shown to others; leave it out: keys come"
+            " from the environment, or in Python beside the name"
+        )
     if "kind" in options:
         return str(options.pop("kind")), whole, options
     kind, colon, rest = whole.partition(":")
