@@ -112,6 +112,7 @@ def test_a_server_without_that_model_is_told_apart() -> None:
     [
         (["-m", "llm-listwise:qwen3"], 2, "--llm-server on the command line"),
         (["-m", "llm-listwise:missing.gguf"], 1, "there is no GGUF file at missing.gguf"),
+        (["-m", "llm-listwise:no.gguf[server=null]", "--llm-server", "http://x/v1"], 1, "no GGUF file at no.gguf"),
         (["-m", "llm-listwise:", "--llm-server", "http://x/v1"], 2, "needs its name on http://x/v1"),
         (["-m", "llm-listwise:m", "--llm-server", "x:80"], 2, "server must be a URL"),
         (["-m", "llm-listwise:m[widnow=5]", "--llm-server", "http://x/v1"], 2, "'widnow'; it has: prompt, windows"),
