@@ -81,7 +81,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--listwise-queries", type=int, default=8, help="with 20 candidates each")
     parser.add_argument("--generator", default="", help="a GGUF file, or a model on --server")
     parser.add_argument("--answered", type=int, default=10, help="questions for the generator")
-    parser.add_argument("--server", default="", help="an OpenAI-compatible server")
+    parser.add_argument("--server", default="none", help="an OpenAI-compatible server")
     parser.add_argument("--round-trips", nargs="+", type=float, default=[20.0, 100.0], metavar="MS", help="simulated")
     parser.add_argument("--hosted-ms", type=float, default=170.0, help="assumed time in the service (OCI, Cohere 3.5)")
     parser.add_argument("--work", type=Path, help="folder for the indexes, kept; without it they are temporary")

@@ -36,7 +36,8 @@ from benchmarks.quality.measure import NDCG, per_query
 from shortlist import Reranker as Named
 from shortlist.evaluation.outcome import mean
 from shortlist.evaluation.significance import compare, corrected
-from shortlist.generators import LanguageModel, load_language_model
+from shortlist.generators.load import load_language_model
+from shortlist.generators.model import LanguageModel
 from shortlist.protocols import Reranker
 from shortlist.retrieval import BM25
 from shortlist.scorers.cosine import Cosine

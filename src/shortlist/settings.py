@@ -26,14 +26,16 @@ class Settings:
     """What a command or a pipeline uses when its caller names nothing else.
 
     `model` and `encoder`: packaged name, folder or hub repository; a model of another kind as
-    `kind:name`, e.g. "cohere:rerank-v3.5" or "tei:http://localhost:8080". `fallback`: models
+    `kind:name`, e.g. "cohere:rerank-v3.5", "tei:http://localhost:8080" or "llm-listwise:qwen3"; options of
+    its kind behind it, as in "llm-listwise:qwen3[window=10,step=5]". `fallback`: models
     asked in turn when it fails (in the environment: separated by spaces). `engine`: "auto",
     "native", "openvino", "onnxruntime" or "torch". `precision`: "auto", "fp32", "bf16", "fp16", "int16" or "int8".
     `device`: where the reranker runs, "auto", "cpu", "cuda" or "cuda:1"; a GPU needs torch.
     `threads`: 0 for as many as this process has cores. `long_documents`: see `LongDocuments`;
     "auto" is the model's own way, for most "head".
-    `generator`: what `ask` lets answer, a GGUF file, or a model's name on `server`, the address of an
-    OpenAI-compatible one; "none" for neither. `depth`: candidates from the first stage. `top_k`: how many come out.
+    `generator`: what `ask` lets answer, a GGUF file, or a model's name on `llm_server`, the address of an
+    OpenAI-compatible one, where the rerankers `llm-...:name` run, too; "none" for neither.
+    `depth`: candidates from the first stage. `top_k`: how many come out.
     `score_cache`: where scores are kept for pairs that come again, "none", "memory", "disk" (a file that processes
     share), or a file's path. `exact`: whether a pair must score the same to the bit whatever it comes with.
     `exits`: a file of `shortlist exits`, or "packaged", with which `model` drops candidates early that are out of
@@ -56,7 +58,7 @@ class Settings:
     diversity: float = 0.0
     fallback: tuple[str, ...] = ()
     generator: str = "none"
-    server: str = "none"
+    llm_server: str = "none"
     score_cache: str = "none"
     exact: bool = False
     exits: str = "none"

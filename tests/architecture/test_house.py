@@ -85,3 +85,9 @@ def test_the_library_never_prints() -> None:
     calls = [(file, node.func) for file, node in nodes() if isinstance(node, ast.Call)]
     printing = {file for file, called in calls if isinstance(called, ast.Name) and called.id == "print"}
     assert {file for file in printing if file.parts[0] not in {"cli", "training"}} == set()
+
+
+def test_the_command_line_loads_no_code_of_language_models_before_one_is_named() -> None:
+    ours = "('shortlist.scorers.llm', 'shortlist.generators.load', 'shortlist.generators.llamacpp', 'openai')"
+    code = f"import sys, shortlist.cli.app; print([name for name in sys.modules if name.startswith({ours})])"
+    assert run_python(code).strip() == "[]"

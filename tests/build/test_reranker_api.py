@@ -242,9 +242,10 @@ def test_a_model_s_folder_may_be_a_path() -> None:
         ({"kind": "lexical", "foo": 1}, "the kind 'lexical' has no option 'foo'; it has none"),
         ({"model": "all-minilm-l6-v2", "foo": 1}, "the kind 'bi-encoder' has no option 'foo'; it has: revision"),
         ({"kind": "tei", "model": "http://localhost:1", "foo": 1}, "no option 'foo'; it has: base_url"),
-        ({"threads": "2"}, "threads must be a whole number from 1; got '2'"),
-        ({"threads": 1.5}, r"threads must be a whole number from 1; got 1\.5"),
-        ({"threads": True}, "threads must be a whole number from 1; got True"),
+        ({"threads": "2"}, "threads of .* must be a whole number; got '2'"),
+        ({"threads": 1.5}, r"threads of .* must be a whole number; got 1\.5"),
+        ({"threads": True}, "threads of .* must be a whole number; got True"),
+        ({"threads": 0}, "threads must be a whole number from 1; got 0"),
         ({"device": "gpu"}, "device must be 'auto', 'cpu', 'cuda'"),
     ],
 )

@@ -79,7 +79,7 @@ def test_a_real_model_answers_and_its_places_are_told(indexed: Path, gguf: Path)
 def test_a_real_server_answers_in_a_stream_and_its_places_are_told(indexed: Path, language_server: str) -> None:
     """OpenAI's format over HTTP: llama.cpp's own server, the official client, the whole command."""
     pytest.importorskip("openai")
-    where = ("--server", language_server, "-g", "SmolLM2-135M-Instruct")
+    where = ("--llm-server", language_server, "-g", "SmolLM2-135M-Instruct")
     outcome = run("ask", "How tall is the tower?", indexed, *where, "--max-tokens", "24", "-n", "2")
     assert outcome.code == 0, outcome.err
     assert "330" in outcome.out
@@ -92,7 +92,9 @@ def test_a_real_server_answers_in_a_stream_and_its_places_are_told(indexed: Path
 
 def test_a_server_that_is_not_there_is_an_error_that_names_it(indexed: Path) -> None:
     pytest.importorskip("openai")
-    outcome = run("ask", "How tall is the tower?", indexed, "--server", "http://127.0.0.1:9/v1", "-g", "m", "-n", "2")
+    outcome = run(
+        "ask", "How tall is the tower?", indexed, "--llm-server", "http://127.0.0.1:9/v1", "-g", "m", "-n", "2"
+    )
     assert outcome.code == 1
     assert "127.0.0.1:9" in outcome.err
 
@@ -104,6 +106,6 @@ def test_a_server_that_wants_a_key_gets_it_from_the_environment(indexed: Path, m
     monkeypatch.setenv("SHORTLIST_LLM_KEY", "sesame")
     loopback = Loopback(lambda _: (401, {}, b'{"error": {"message": "stop here"}}'))
     with listening(loopback) as server:
-        outcome = run("ask", "How tall is the tower?", indexed, "--server", server, "-g", "m", "-n", "2")
+        outcome = run("ask", "How tall is the tower?", indexed, "--llm-server", server, "-g", "m", "-n", "2")
     assert "stop here" in outcome.err
     assert set(loopback.keys) == {"Bearer sesame"}

@@ -8,12 +8,13 @@ import pytest
 from .running import run
 
 
-def test_the_command_reports_every_kind_and_reads_cases(tmp_path: Path) -> None:
+def test_the_command_reports_every_model_and_reads_cases(tmp_path: Path) -> None:
     file = tmp_path / "cases.jsonl"
     case = {"query": "tall tower", "documents": ["a tall tower", "a cat\u2028that sleeps"]}
     file.write_text(json.dumps(case, ensure_ascii=False) + "\n", "utf-8-sig")
-    outcome = run("probe-injection", "--kind", "lexical", "--file", file, "--json")
-    rows = {row["attack"]: row for row in outcome.json()["lexical"]}
+    outcome = run("probe-injection", "-m", "lexical:words", "-m", "shortlist-l6", "--file", file, "--json")
+    assert list(outcome.json()) == ["lexical:words", "shortlist-l6"]
+    rows = {row["attack"]: row for row in outcome.json()["lexical:words"]}
     assert rows["query repeated"] == {
         "attack": "query repeated",
         "cases": 1,
@@ -21,11 +22,10 @@ def test_the_command_reports_every_kind_and_reads_cases(tmp_path: Path) -> None:
         "first": 1,
         "mean_ranks": 1.0,
     }
-    assert "to the top" in run("probe-injection", "--kind", "lexical").out
+    assert "to the top" in run("probe-injection", "-m", "lexical:words").out
 
 
-def test_a_model_is_named_as_everywhere_and_runs_as_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "query repeated" in run("probe-injection", "--model", "lexical:lexical").out
+def test_the_model_in_use_is_probed_as_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHORTLIST_PRECISION", "fp16")
     assert "no fp16" in run("probe-injection").err
 
@@ -33,8 +33,8 @@ def test_a_model_is_named_as_everywhere_and_runs_as_the_settings_say(monkeypatch
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--kind", "llm-listwise"], "needs a language model"),
-        (["--kind", "nonsense"], "no scorer of kind"),
+        (["-m", "llm-listwise:qwen3"], "name the server that runs it"),
+        (["-m", "llm-listwse:qwen3"], "did you mean 'llm-listwise:qwen3'?"),
         (["--file", "missing.jsonl"], "missing.jsonl is missing"),
     ],
 )
@@ -48,7 +48,7 @@ def test_what_cannot_be_probed_is_said(arguments: list[str], reason: str) -> Non
 def test_a_bad_file_of_cases_is_named(content: str, tmp_path: Path) -> None:
     file = tmp_path / "cases.jsonl"
     file.write_text(content, "utf-8")
-    outcome = run("probe-injection", "--kind", "lexical", "--file", file)
+    outcome = run("probe-injection", "-m", "lexical:words", "--file", file)
     assert outcome.code == 2
     assert "cases.jsonl, line 1: " in outcome.err
     assert "; write " in outcome.err

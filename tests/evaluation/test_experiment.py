@@ -275,7 +275,11 @@ def test_runs_are_measured_without_any_texts(tmp_path: Path) -> None:
             {"systems": ("bm25 > lexical[kind=lexical,price=-1]",), "collection": "BEIR"},
             "price must be a number",
         ),
-        ({"systems": ("bm25 > lexical[kind=lexical,max_length=no]",), "collection": "BEIR"}, "whole number from 1"),
+        ({"systems": ("bm25 > lexical[kind=lexical,max_length=no]",), "collection": "BEIR"}, "whole number of tokens"),
+        (
+            {"systems": ("bm25 > shortlist-l6[threads=many]",), "collection": "BEIR"},
+            "threads .* must be a whole number",
+        ),
         ({"systems": ("bm25",), "collection": "nowhere"}, "is no folder"),
         ({"systems": ("bm25",), "collection": "BEIR", "measures": ("nDGC@10",)}, "did you mean"),
     ],

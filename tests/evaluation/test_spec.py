@@ -50,7 +50,6 @@ def test_a_run_is_taken_whole_unless_a_depth_is_named() -> None:
         ("bm25 > ", "cannot read the stage ''"),
         ("bm25@0", "counts documents from 1"),
         ("bm25[precision=int8]", "a first stage takes no options"),
-        ("bm25 > a[speed=9]", "there is no option 'speed'; there are kind"),
         ("bm25 > a[precision]", "write option=value"),
         ("bm25 > a[kind=x,kind=y]", "each option once"),
         ("bm25 > a[kind=x", "cannot read the stage"),

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from shortlist import Reranker
-from shortlist.build.evaluation import _number
 from shortlist.errors import InputError
 from shortlist.inference.models import find_model
 from shortlist.integrations.flashrank import Ranker, RerankRequest
@@ -60,11 +59,6 @@ def test_a_length_that_is_none_is_refused_for_every_model_before_it_is_loaded(ma
     for load in (CrossEncoder.load, LateInteraction.load):
         with pytest.raises(InputError, match=message):
             load("shortlist-minilm-l6", max_length=max_length)  # type: ignore[arg-type]
-
-
-def test_a_system_with_a_length_that_is_none_is_refused() -> None:
-    with pytest.raises(InputError, match="max_length must be a whole number from 1, got '0'"):
-        _number("max_length", "0")
 
 
 def test_the_drop_in_of_flashrank_refuses_a_length_that_is_none() -> None:

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from shortlist.generators import LanguageModel, load_language_model
+from shortlist.generators.load import load_language_model
+from shortlist.generators.model import LanguageModel
 
 
 @pytest.fixture(scope="session")

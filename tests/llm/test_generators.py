@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from shortlist.errors import GenerationError, InputError, MissingExtraError, ModelNotFoundError
-from shortlist.generators import LanguageModel, load_language_model
 from shortlist.generators.chat import chat_request, completion_of
 from shortlist.generators.echo import EchoForcing
 from shortlist.generators.grammar import GrammarForcing
+from shortlist.generators.load import load_language_model
+from shortlist.generators.model import LanguageModel
 from shortlist.types import Likelihood, Message, Prompt
 
 from .endpoints import InMemory, chat_answer

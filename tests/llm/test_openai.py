@@ -11,7 +11,8 @@ import pytest
 
 from shortlist import Reranker
 from shortlist.errors import GenerationError, PromptRefusedError, PromptTooLongError
-from shortlist.generators import LanguageModel, load_language_model
+from shortlist.generators.load import load_language_model
+from shortlist.generators.model import LanguageModel
 from shortlist.types import Message, Prompt
 
 from .endpoints import Loopback, Reply, listening, ok

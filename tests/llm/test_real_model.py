@@ -11,7 +11,8 @@ import pytest
 
 from shortlist import Document, Query, Ranking
 from shortlist.errors import GenerationError, PromptTooLongError
-from shortlist.generators import LanguageModel, load_language_model
+from shortlist.generators.load import load_language_model
+from shortlist.generators.model import LanguageModel
 from shortlist.passages.quoting import harmless
 from shortlist.scorers.llm import Budget, PointwiseLLM
 from shortlist.scorers.registry import load_reranker

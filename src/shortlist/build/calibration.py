@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from platformdirs import user_data_path
 
-from shortlist.build.models import load_model, options_of, split_kind
+from shortlist.build.models import load_model, options_of, split_name
 from shortlist.errors import InputError
 from shortlist.inference.cores import usable_cores
 from shortlist.pipeline.budgeted import Level
@@ -43,10 +43,10 @@ def calibrate_model(
     Raises InputError for a model elsewhere, where every call may cost money and others wait too.
     """
     chosen = settings or Settings()
-    kind, rest = split_kind(name)
+    kind, rest, own = split_name(name)
     if kind is not None and is_hosted(kind):
         raise InputError(f"{name} does not run here, so it is not calibrated; give its figures to `plan` with --assume")
-    scorer = load_model(rest, kind=kind, defaults=options_of(chosen))
+    scorer = load_model(rest, kind=kind, defaults=options_of(chosen, kind), **own)
     made = calibrate(scorer, seconds=seconds, store=store_of(scorer), watch=watch)
     facts = scorer.score(Query("tower"), []).step.facts
     record = Record(

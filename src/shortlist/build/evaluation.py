@@ -6,18 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from shortlist import __version__
 from shortlist.build.collections import Filling, IndexedDocuments, index_folder, indexed, read_collection
-from shortlist.build.models import load_encoder, load_second_stage, options_of, split_kind
+from shortlist.build.models import load_encoder, load_second_stage, options_of, split_name
 from shortlist.build.search import retriever_of
 from shortlist.errors import InputError
 from shortlist.evaluation.collection import Collection
 from shortlist.evaluation.experiment import Watch, evaluate
 from shortlist.evaluation.measures import parse_measures
 from shortlist.evaluation.provenance import provenance
-from shortlist.evaluation.request import Request
+from shortlist.evaluation.request import MACHINE, Request
 from shortlist.evaluation.results import Evaluation
 from shortlist.evaluation.runs import Run, read_run
 from shortlist.evaluation.spec import INDEXED, StageSpec, SystemSpec, parse_systems
@@ -74,11 +73,12 @@ def opened(
     _check_texts(request, specs, collection)
     with ExitStack() as opened_parts:
         encoder = _encoder(request, specs, opened_parts)
+        load = _Models(_settings(request), encoder)
+        stages = {spec.name: _stages(spec, load) for spec in specs}  # before an index is made, which may take long
         runs = {name: read_run(Path(name)) for name in dict.fromkeys(spec.first.run_file for spec in specs) if name}
         index = _index(request, specs, collection, encoder, runs, opened_parts, filling)
         documents: Mapping[str, Document] = IndexedDocuments(index) if index is not None else collection.documents
-        load = _Models(_settings(request), encoder)
-        systems = [_system(spec, index, encoder, documents, runs, load) for spec in specs]
+        systems = [_system(spec, stages[spec.name], index, encoder, documents, runs) for spec in specs]
         for system in systems:
             if isinstance(system.retriever, Given):
                 system.retriever.check(collection.queries, depth=system.depth)
@@ -103,14 +103,13 @@ def _encoder(request: Request, specs: Sequence[SystemSpec], opened_parts: ExitSt
 
 
 def _reads_vectors(model: StageSpec) -> bool:
-    named, name = split_kind(model.name)
+    kind, name, _ = split_name(str(replace(model, depth=0)))
     packaged = find_packaged(name)
-    kind = model.options.get("kind") or named or (packaged.card["kind"] if packaged is not None else "")
-    return kind in {"blend", "bi-encoder"}
+    return (kind or (packaged.card["kind"] if packaged is not None else "")) in {"blend", "bi-encoder"}
 
 
 def _settings(request: Request) -> Settings:
-    given = {name: getattr(request, name) for name in ("encoder", "engine", "precision", "threads", "device")}
+    given = {name: getattr(request, name) for name in MACHINE}
     return replace(Settings(), **{name: value for name, value in given.items() if value})
 
 
@@ -157,40 +156,28 @@ class _Models:
     loaded: dict[str, Reranker] = field(default_factory=dict)
 
     def __call__(self, spec: StageSpec) -> Reranker:
-        options = {name: value for name, value in spec.options.items() if name != "price"}
-        key = str(StageSpec(spec.name, 0, options))
+        spelt = {name: value for name, value in spec.options.items() if name != "price"}
+        key = str(StageSpec(spec.name, 0, spelt))
         if key not in self.loaded:
-            kind, model = split_kind(spec.name)
-            given: dict[str, Any] = {"kind": kind} | {
-                name: _number(name, value) if name in _NUMBERS else value for name, value in options.items()
-            }
-            try:
-                self.loaded[key] = load_second_stage(
-                    model, encoder=self.encoder, defaults=options_of(self.settings), **given
-                )
-            except TypeError as error:  # a kind's factory has its own options
-                raise InputError(f"{key!r} cannot be loaded with these options: {error}") from error
+            kind, model, options = split_name(key)
+            self.loaded[key] = load_second_stage(
+                model, kind=kind, encoder=self.encoder, defaults=options_of(self.settings, kind), **options
+            )
         return self.loaded[key]
 
 
-_NUMBERS = {"threads", "max_length"}
-
-
-def _number(name: str, value: str) -> int:
-    if not value.isdecimal() or int(value) == 0:
-        raise InputError(f"{name} must be a whole number from 1, got {value!r}")
-    return int(value)
+def _stages(spec: SystemSpec, load: _Models) -> tuple[Stage, ...]:
+    return tuple(Stage(load(model), model.depth or None, _price(model)) for model in spec.models)
 
 
 def _system(
     spec: SystemSpec,
+    stages: tuple[Stage, ...],
     index: Index | None,
     encoder: BiEncoder | None,
     documents: Mapping[str, Document],
     runs: Mapping[str, Run],
-    load: _Models,
 ) -> System:
-    stages = tuple(Stage(load(model), model.depth or None, _price(model)) for model in spec.models)
     if spec.first.run_file:
         run = runs[spec.first.run_file]
         depth = spec.first.depth or max(map(len, run.doc_ids.values()))

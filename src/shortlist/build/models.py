@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from shortlist.build.generators import run_by
 from shortlist.build.recipes import find_recipe, recipe_of_kind
 from shortlist.errors import InputError
 from shortlist.inference.biencoder import BiEncoder
@@ -21,12 +23,14 @@ from shortlist.scorers.cosine import Cosine, read_map
 from shortlist.scorers.lengths import check_length
 from shortlist.scorers.licensed import Licensed
 from shortlist.scorers.pointwise import Pointwise
-from shortlist.scorers.registry import accepted, load_reranker, load_scorer, reranker_kinds, scorer_kinds
+from shortlist.scorers.registry import accepted, kinds, load_reranker, load_scorer, reranker_kinds
+from shortlist.scorers.spelling import split_options
 from shortlist.settings import Settings
 from shortlist.weights import find_packaged
 
 LanguageModel = Generator | LikelihoodModel
 
+_BESIDE_A_NAME = {"api_key", "defaults", "encoder", "model", "name"}  # a name is shown, in logs and answers: no key
 _OF_CROSS_ENCODERS_ONLY = {"max_length", "long_documents", "trust_remote_code"}
 
 
@@ -45,18 +49,37 @@ def load_encoder(settings: Settings) -> BiEncoder:
     )
 
 
-def options_of(settings: Settings) -> dict[str, Any]:
-    """Return what the settings say of how a model runs; what they leave to the model is left out."""
+def options_of(settings: Settings, kind: str | None = None) -> dict[str, Any]:
+    """Return what the settings say of how a model of a kind runs; what they leave to the model is left out."""
+    if kind in reranker_kinds():
+        server = {} if settings.llm_server == "none" else {"server": settings.llm_server}
+        return {**server, "threads": settings.threads or None, "exact": settings.exact}
     options = {"engine": settings.engine, "precision": settings.precision, "threads": settings.threads or None}
     chosen = {"device": settings.device, "long_documents": settings.long_documents}
     exact = {"exact": True} if settings.exact else {}
     return options | {name: value for name, value in chosen.items() if value != "auto"} | exact
 
 
-def split_kind(name: str) -> tuple[str | None, str]:
-    """Split `kind:name` where the kind is a registered one; an address or a path stays whole."""
-    kind, colon, rest = name.partition(":")
-    return (kind, rest) if colon and kind in scorer_kinds() else (None, name)
+def split_name(text: str) -> tuple[str | None, str, dict[str, Any]]:
+    """Split `kind:name[option=value,...]`, where the kind is a registered one; a path stays whole.
+
+    The kind may be an option, too. Raises InputError for what is no path and begins with a kind misspelt.
+    """
+    whole, options = split_options(text)
+    if wrong := _BESIDE_A_NAME & set(options):
+        raise InputError(
+            f"{whole!r}: {min(wrong)} cannot stand behind the name, which is shown to others; leave it out: keys come"
+            " from the environment, or in Python beside the name"
+        )
+    if "kind" in options:
+        return str(options.pop("kind")), whole, options
+    kind, colon, rest = whole.partition(":")
+    if colon and kind in kinds():
+        return kind, rest, options
+    near = difflib.get_close_matches(kind, kinds(), 1, 0.8) if colon and not Path(whole).exists() else []
+    if near:
+        raise InputError(f"no kind of reranker is called {kind!r}; did you mean {f'{near[0]}:{rest}'!r}?")
+    return None, whole, options
 
 
 def load_second_stage(
@@ -69,7 +92,9 @@ def load_second_stage(
 ) -> Reranker:
     """Load a reranker: one of `reranker_kinds` by its own factory, else a scorer that `load_model` finds."""
     if kind in reranker_kinds():
-        return load_reranker(kind, model, **options)
+        taken = accepted(kind, run_by(defaults or {}, options))
+        _check_exact(str(model), kind, defaults, taken)
+        return load_reranker(kind, model, **{**taken, **options})
     if not isinstance(model, str | os.PathLike):
         raise InputError(
             f"a loaded language model needs a kind that prompts it ({', '.join(reranker_kinds())}); got {kind!r}"
@@ -94,6 +119,8 @@ def load_model(
     loaded twice.
     """
     name = name_of(name)
+    if kind in reranker_kinds():
+        raise InputError(f"{kind}:{name} reranks candidates for a query; here a model is wanted that scores each pair")
     if options.get("long_documents") == "auto":
         options = {key: value for key, value in options.items() if key != "long_documents"}
     given = {**(defaults or {}), **options}
@@ -109,10 +136,14 @@ def load_model(
         return load_part({"kind": kind, "model": name}, encoder, given)
     recipe = find_recipe(name, **options) if kind is None else recipe_of_kind(kind, name)
     taken = accepted(recipe.kind, defaults or {})
-    if (defaults or {}).get("exact") and "exact" not in taken:
-        raise InputError(f"{name} is of the kind {recipe.kind!r}, whose scores cannot be asked to be exact")
+    _check_exact(name, recipe.kind, defaults, taken)
     scorer = load_scorer(recipe.kind, name, **{**recipe.options, **taken, **options})
     return Licensed(scorer, recipe.licence_note) if recipe.licence_note else scorer
+
+
+def _check_exact(name: str, kind: str, defaults: Mapping[str, Any] | None, taken: Mapping[str, Any]) -> None:
+    if (defaults or {}).get("exact") and "exact" not in taken:
+        raise InputError(f"{name} is of the kind {kind!r}, whose scores cannot be asked to be exact")
 
 
 def blend_parts(name: str, *, kind: str | None = None) -> list[dict[str, Any]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from shortlist import protocols
 from shortlist.build.exits import load_exits
-from shortlist.build.models import LanguageModel, load_second_stage, options_of, split_kind
+from shortlist.build.models import LanguageModel, load_second_stage, options_of, split_name
 from shortlist.errors import UnsupportedModelError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline import Breaker, CheapFirst, Fallback
@@ -19,6 +20,19 @@ from shortlist.scorers.licensed import Licensed
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.scorers.score_store import ScoreStore
 from shortlist.settings import Settings
+from shortlist.types import Ranking
+
+if TYPE_CHECKING:  # it comes with all that asks language models
+    from shortlist.scorers.llm import Estimate
+
+
+@runtime_checkable
+class Estimating(Protocol):
+    """A reranker that can say what a ranking takes, as those do that prompt a language model."""
+
+    def estimate(self, candidates: Ranking, *, top_k: int | None = None) -> Estimate:
+        """Return it; nothing is asked."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +49,24 @@ class Named:
 
     @classmethod
     def of(cls, name: str, settings: Settings, encoder: BiEncoder | None = None) -> Named:
-        """Take `name` or `kind:name`, run as the settings say; their exits are of their own model only."""
-        kind, rest = split_kind(name)
+        """Take `name` or `kind:name[option=value]`, run as the settings say; exits are only of their model's own."""
+        kind, rest, options = split_name(name)
         exits = settings.exits if name == settings.model else "none"
-        return cls(rest, kind, {}, options_of(settings), encoder, settings.score_cache, exits)
+        return cls(rest, kind, options, options_of(settings, kind), encoder, settings.score_cache, exits)
+
+    @classmethod
+    def given(
+        cls,
+        model: str | os.PathLike[str] | LanguageModel,
+        kind: str | None,
+        options: Mapping[str, Any],
+        **how: Any,
+    ) -> Named:
+        """Take what a caller names and runs: `name`, `kind:name[option=value]`, a name beside its kind, or a path."""
+        if kind is not None or not isinstance(model, str):
+            return cls(os.fspath(model) if isinstance(model, os.PathLike) else model, kind, options, **how)
+        kind, name, own = split_name(model)
+        return cls(name, kind, {**own, **options}, **how)
 
     def __str__(self) -> str:
         model = self.model if isinstance(self.model, str) else self.model.fingerprint

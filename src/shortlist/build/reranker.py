@@ -8,15 +8,15 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from shortlist import protocols
 from shortlist.build.arguments import check_candidates, names_of, refuse_unknown
 from shortlist.build.calibration import level_of
 from shortlist.build.exits import promising_first
 from shortlist.build.many import candidates_of, ranked_in_steps
-from shortlist.build.models import LanguageModel, split_kind
-from shortlist.build.named import Named, is_remote, loaded, pointwise_of
+from shortlist.build.models import LanguageModel
+from shortlist.build.named import Estimating, Named, is_remote, loaded, pointwise_of
 from shortlist.calibration.fitted import ScoreCalibration
 from shortlist.errors import InputError
 from shortlist.inference.biencoder import BiEncoder
@@ -25,11 +25,13 @@ from shortlist.pipeline.awaiting import arerank, cancellable
 from shortlist.pipeline.pipeline import due
 from shortlist.scorers.asked_of import innermost
 from shortlist.scorers.calibrated import Calibrated
-from shortlist.scorers.llm import Estimate, LLMReranker, PointwiseLLM
 from shortlist.scorers.occlusion import WHOLE, Explanation, explained
 from shortlist.settings import DEFAULT_MODEL, Settings
 from shortlist.types import Cancel, Deadline, Document, Query, Ranking, ScoreKind
 from shortlist.types.document import documents_of
+
+if TYPE_CHECKING:  # it comes with all that asks language models
+    from shortlist.scorers.llm import Estimate
 
 
 class Reranker:
@@ -57,25 +59,19 @@ class Reranker:
         **options: Any,
     ) -> None:
         chain = None if fallback is None else [Named.of(name, Settings()) for name in names_of(fallback, of="fallback")]
-        named = Named(
-            os.fspath(model) if isinstance(model, os.PathLike) else model,
-            kind,
-            options,
-            encoder=encoder,
-            score_cache=score_cache,
-            exits=exits,
-        )
-        self._store(named, faster, chain, calibration)
+        how: dict[str, Any] = {"encoder": encoder, "score_cache": score_cache}
+        others = [Named.given(name, None, options, **how) for name in names_of(faster, of="faster")]
+        self._store(Named.given(model, kind, options, exits=exits, **how), others, chain, calibration)
 
     def _store(
         self,
         first: Named,
-        faster: Sequence[str],
+        faster: Sequence[Named],
         fallback: Sequence[Named] | None,
         calibration: Path | str | None = None,
     ) -> None:
         self._first = first
-        self._faster = names_of(faster, of="faster")
+        self._faster = faster
         self._fallback = fallback
         self._calibration = calibration
         self._keeps_order = False
@@ -85,8 +81,11 @@ class Reranker:
         self._budgeted: Budgeted | CheapFirst | None = None
 
     def __getstate__(self) -> tuple[object, ...]:
-        chain = None if self._fallback is None else [replace(named, encoder=None) for named in self._fallback]
-        return replace(self._first, encoder=None), self._faster, chain, self._calibration, self._keeps_order
+        faster, chain = (
+            None if some is None else [replace(named, encoder=None) for named in some]
+            for some in (self._faster, self._fallback)
+        )
+        return replace(self._first, encoder=None), faster, chain, self._calibration, self._keeps_order
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         *stored, keeps_order = state
@@ -121,7 +120,8 @@ class Reranker:
         `server`, the path of a GGUF file, or a loaded Generator. `kind` is needed only where neither
         the catalogue nor the model's files say what it is. `options` are those of the scorer or
         reranker, e.g. `precision="fp32"`, `long_documents="passages-max"`,
-        `server="http://localhost:8000/v1"`. An open `encoder` is used where the model needs that one.
+        `server="http://localhost:8000/v1"`. Both may be said by the name: `kind:name[option=value]`. An open
+        `encoder` is used where the model needs that one.
         Without a `fallback` a failure is an error. `score_cache` keeps the scores of pairs that come again: in
         "memory", on "disk" (a file that processes share), or in a file of yours; not those of a remote model.
         `exits`, a file that `shortlist exits` wrote for this model, or "packaged" for the packaged default's own, drops
@@ -143,8 +143,9 @@ class Reranker:
     ) -> Reranker:
         """Take the reranker that the settings name, to be loaded at the first use."""
         reranker = cls.__new__(cls)
-        chain = [Named.of(name, settings, encoder) for name in settings.fallback]
-        reranker._store(Named.of(settings.model, settings, encoder), faster, chain or None, calibration)
+        first, *chain = (Named.of(name, settings, encoder) for name in (settings.model, *settings.fallback))
+        others = [Named.of(name, settings, encoder) for name in names_of(faster, of="faster")]
+        reranker._store(first, others, chain or None, calibration)
         reranker._keeps_order = settings.first_stage_weight > 0  # its scores count, so its first ones do
         return reranker
 
@@ -275,7 +276,7 @@ class Reranker:
 
         Raises InputError for a reranker that gives an order only.
         """
-        return self._scorer_of(self._first, self._ready()).fingerprint
+        return self._scorer_of(self._ready(), self._first).fingerprint
 
     def rerank(self, candidates: Ranking, *more: NoReturn, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`."""
@@ -312,7 +313,7 @@ class Reranker:
         Raises InputError for a reranker that makes no calls.
         """
         reranker = self._ready()
-        if not isinstance(reranker, LLMReranker | PointwiseLLM):
+        if not isinstance(reranker, Estimating):
             raise InputError(f"only rerankers that prompt a language model have an estimate, not {self._first}")
         return reranker.estimate(Ranking.in_order(Query.of(query), documents_of(documents)), top_k=top_k)
 
@@ -345,14 +346,14 @@ class Reranker:
         if self._faster:
             raise InputError("a calibration holds for one model only; give no `faster` ones with it")
         made = ScoreCalibration.load(Path(self._calibration))
-        scorer = self._scorer_of(self._first, reranker)
+        scorer = self._scorer_of(reranker, self._first)
         if made.scorer != scorer.fingerprint:
             raise InputError(
                 f"the calibration {self._calibration} is of {made.scorer}, not of {scorer.fingerprint}; fit one for it"
             )
         return made
 
-    def _scorer_of(self, named: Named, reranker: protocols.Reranker) -> protocols.Scorer:
+    def _scorer_of(self, reranker: protocols.Reranker, named: Named) -> protocols.Scorer:
         reading = pointwise_of(reranker)
         if reading is not None:
             return reading.scorer
@@ -360,21 +361,24 @@ class Reranker:
             raise InputError(
                 "a fallback chain keeps no deadline and has no calibration; name `faster` models for a budget instead"
             )
-        remedy = "leave its exits out" if named.exits != "none" else "cap its calls, or let a model score each document"
+        remedy = "leave its exits out"
+        if named.exits == "none":
+            remedy = (
+                f"cap what a language model is asked instead, as {named}[budget.calls=20] does, or take a model that"
+                " scores pairs"
+            )
         raise InputError(
-            f"{named} orders candidates together: it has no scores to calibrate and keeps no deadline; {remedy}"
+            f"{named} gets all candidates at once: it keeps no deadline and takes no calibration; {remedy}"
         )
 
     def _timed(self, *, may_probe: bool = False) -> Budgeted | CheapFirst:
         first = self._ready()
         with self._lock:
             if self._budgeted is None:
-                names = map(split_kind, self._faster)
-                others = [replace(self._first, model=name, kind=kind, exits="none") for kind, name in names]
                 levels = []
-                for named, reranker in [(self._first, first), *((named, named.load()) for named in others)]:
+                for named, reranker in [(self._first, first), *((named, named.load()) for named in self._faster)]:
                     probes = may_probe and not is_remote(reranker)  # what is far away may cost money a call
-                    scorer = self._scorer_of(named, reranker)
+                    scorer = self._scorer_of(reranker, named)
                     levels.append(level_of(str(named), scorer, threads=named.threads, may_probe=probes))
                 made = Budgeted(levels)
                 ordered = None if self._keeps_order else promising_first(made, levels[0].scorer)

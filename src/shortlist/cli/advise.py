@@ -27,7 +27,7 @@ from shortlist.cli.evaluating import (
     first_system,
     request_of,
 )
-from shortlist.cli.options import Device, Encoder, Engine, Json, Precision, Threads, settings
+from shortlist.cli.options import Device, Encoder, Engine, Json, LlmServer, Precision, Threads, settings
 from shortlist.cli.output import console, errors_console, print_json, print_text, shown
 from shortlist.cli.progress import CountingProgress
 from shortlist.cli.tables import print_table
@@ -62,6 +62,7 @@ def advise(
     relevant_from: RelevantFrom = 1,
     sample: Sample = 0,
     seed: Seed = 0,
+    llm_server: LlmServer = None,
     encoder: Encoder = None,
     engine: Engine = None,
     precision: Precision = None,

@@ -26,7 +26,7 @@ from shortlist.cli.evaluating import (
     check_places,
     request_of,
 )
-from shortlist.cli.options import LLM_SERVER, Device, Encoder, Engine, Json, Precision, Threads, llm_key
+from shortlist.cli.options import Device, Encoder, Engine, Json, LlmServer, Precision, Threads
 from shortlist.cli.output import console, errors_console, print_json, print_text, shown
 from shortlist.cli.progress import CountingProgress
 from shortlist.cli.tables import print_table
@@ -42,8 +42,8 @@ def answers(
     collection: Collection = "",
     system: Systems = None,
     numbers: Annotated[str, typer.Option("--passages", "-n", help="How many the generator reads.")] = "1,3,5,10,30",
-    generator: Annotated[str, typer.Option(help="A GGUF file, or a model on --server. [default: none]")] = "",
-    server: Annotated[str, typer.Option(help=LLM_SERVER)] = "",
+    generator: Annotated[str, typer.Option(help="A GGUF file, or a model on --llm-server. [default: none]")] = "",
+    llm_server: LlmServer = None,
     context: Annotated[
         int | None, typer.Option(min=256, help="Tokens of prompt and answer of a GGUF file. [default: 4096]")
     ] = None,
@@ -78,18 +78,16 @@ def answers(
     Example:  shortlist evaluate answers -c data/xquad_en --sample 200 --generator model.gguf
     """
     check_places([report] if report is not None else (), out=out, kinds=[".md"])
+    request = request_of(given.params, systems=_SYSTEMS)
     asking = Asking(
         Plan(_numbers(numbers), words, permutations, seed),
-        load_generator(generator, server=server, api_key=llm_key(), threads=threads, context=context)
-        if generator
-        else None,
+        load_generator(generator, server=request.llm_server, threads=threads, context=context) if generator else None,
         judge,
         answers_file=gold,
         replies_file=replies,
     )
     command = shlex.join(["shortlist", *sys.argv[1:]])
     with CountingProgress("indexing", "documents") as indexing, CountingProgress("answering", "questions") as bar:
-        request = request_of(given.params, systems=_SYSTEMS)
         study = study_request(request, asking, command=command, watch=bar.watch, filling=indexing.watch)
     _hand_over(study, out, report, as_json=as_json)
 

@@ -13,16 +13,15 @@ from shortlist.build.asking import Asked, Packing, answered
 from shortlist.build.generators import load_generator
 from shortlist.build.search import open_pipeline
 from shortlist.cli.options import (
-    LLM_SERVER,
     BudgetMs,
     Depth,
     Diversity,
     Engine,
     Json,
+    LlmServer,
     Model,
     Precision,
     Threads,
-    llm_key,
     settings,
 )
 from shortlist.cli.output import (
@@ -49,9 +48,8 @@ _SPARE = 2  # how many ranked documents for each passage: near-duplicates of it 
 
 
 _GeneratorName = Annotated[
-    str | None, typer.Option("--generator", "-g", help="What answers: a GGUF file, or a model on --server.")
+    str | None, typer.Option("--generator", "-g", help="What answers: a GGUF file, or a model on --llm-server.")
 ]
-_Server = Annotated[str | None, typer.Option(help=f"{LLM_SERVER} [default: none]")]
 _Generate = Annotated[
     bool, typer.Option("--generate/--no-generate", help="Whether a model answers, or the passages are all.")
 ]
@@ -72,7 +70,7 @@ def ask(
         Path, typer.Argument(help="An index, or a folder or file: it is indexed first, or brought up to date.")
     ] = Path(INDEX_FOLDER),
     generator: _GeneratorName = None,
-    server: _Server = None,
+    llm_server: LlmServer = None,
     generate: _Generate = True,
     show_context: _ShowContext = False,
     passages: _Passages = 8,
@@ -98,7 +96,7 @@ def ask(
     Example:  shortlist ask "how do I undo a commit?" docs/ --generator model.gguf
     """
     asked = Query(question)
-    given = {"generator": generator, "server": server, "depth": depth, "model": model, "diversity": diversity}
+    given = {"generator": generator, "llm_server": llm_server, "depth": depth, "model": model, "diversity": diversity}
     chosen = settings(**given, engine=engine, precision=precision, threads=threads)
     packing = Packing(context_tokens, passages, Order(order))
     answering = _generator(chosen, context=max(_USUAL, context_tokens + max_tokens + _AROUND)) if generate else None
@@ -124,11 +122,10 @@ def ask(
 def _generator(chosen: Settings, *, context: int) -> Generator:
     if chosen.generator == "none":
         raise InputError(
-            "nothing is named that could answer; give --generator model.gguf, or --generator NAME --server"
+            "nothing is named that could answer; give --generator model.gguf, or --generator NAME --llm-server"
             " http://localhost:8000/v1 (or set them in shortlist.toml), or --no-generate for the passages alone"
         )
-    server = "" if chosen.server == "none" else chosen.server
-    return load_generator(chosen.generator, server=server, api_key=llm_key(), context=context)
+    return load_generator(chosen.generator, server=chosen.llm_server, context=context)
 
 
 def _written(text: str) -> None:

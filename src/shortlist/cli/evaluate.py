@@ -29,7 +29,7 @@ from shortlist.cli.evaluating import (
     check_places,
     request_of,
 )
-from shortlist.cli.options import Device, Encoder, Engine, Json, Precision, Threads
+from shortlist.cli.options import Device, Encoder, Engine, Json, LlmServer, Precision, Threads
 from shortlist.cli.output import console, errors_console, print_json, print_text, shown
 from shortlist.cli.progress import CountingProgress
 from shortlist.cli.tables import print_table
@@ -67,6 +67,7 @@ def evaluate(
     seed: Seed = 0,
     permutations: Permutations = 100_000,
     all_pairs: AllPairs = False,
+    llm_server: LlmServer = None,
     encoder: Encoder = None,
     engine: Engine = None,
     precision: Precision = None,

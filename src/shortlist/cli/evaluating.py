@@ -12,7 +12,7 @@ import typer
 from shortlist.cli.options import settings
 from shortlist.errors import InputError
 from shortlist.evaluation.measures import DEFAULT
-from shortlist.evaluation.request import Request
+from shortlist.evaluation.request import MACHINE, Request
 
 _SYSTEM = "'bm25@100 > shortlist-l6@50': a first stage (bm25, dense, hybrid, weighted, run:FILE), then models."
 
@@ -35,8 +35,6 @@ Measures = Annotated[
     list[str] | None, typer.Option("--measure", "-m", help=f"Repeatable. [default: {' '.join(DEFAULT)}]")
 ]
 
-_OF_THE_MACHINE = ("encoder", "engine", "precision", "threads", "device")
-
 
 def first_system(run: str, first_stage: str, depth: int) -> str:
     """Name the first stage of `depth` candidates: a run's, if one is given, else our own retrieval's."""
@@ -45,9 +43,9 @@ def first_system(run: str, first_stage: str, depth: int) -> str:
 
 def request_of(given: Mapping[str, Any], *, systems: Sequence[str]) -> Request:
     """Put a command's options together, its systems or these; what it lacks of the machine comes from the settings."""
-    chosen = settings(**{name: given.get(name) for name in _OF_THE_MACHINE})
+    chosen = settings(**{name: given.get(name) for name in MACHINE})
     named = {"systems": tuple(given["system"] or systems), "measures": tuple(given.get("measure") or DEFAULT)}
-    machine = {name: getattr(chosen, name) for name in _OF_THE_MACHINE}
+    machine = {name: getattr(chosen, name) for name in MACHINE}
     as_they_are = {field.name: given[field.name] for field in fields(Request) if field.name in given}
     return Request(**{**as_they_are, **named, **machine})
 

@@ -10,7 +10,7 @@ import typer
 from shortlist.build.generators import load_generator
 from shortlist.build.reranker import Reranker
 from shortlist.build.search import open_pipeline
-from shortlist.cli.options import LLM_SERVER, Engine, Model, Precision, Threads, llm_key, settings
+from shortlist.cli.options import Engine, LlmServer, Model, Precision, Threads, settings
 from shortlist.cli.places import INDEX_FOLDER
 from shortlist.cli.search import ready_index, within
 
@@ -23,9 +23,10 @@ def mcp(
     host: Annotated[str, typer.Option(help="Address to listen on with --http.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on with --http.")] = 8000,
     generator: Annotated[
-        str | None, typer.Option("--generator", "-g", help="Lets `ask` answer: a GGUF file, or a model on --server.")
+        str | None,
+        typer.Option("--generator", "-g", help="Lets `ask` answer: a GGUF file, or a model on --llm-server."),
     ] = None,
-    server: Annotated[str | None, typer.Option(help=LLM_SERVER)] = None,
+    llm_server: LlmServer = None,
     model: Model = None,
     engine: Engine = None,
     precision: Precision = None,
@@ -40,11 +41,10 @@ def mcp(
     from shortlist.integrations.mcp import mcp_server
 
     chosen = settings(
-        model=model, engine=engine, precision=precision, threads=threads, generator=generator, server=server
+        model=model, engine=engine, precision=precision, threads=threads, generator=generator, llm_server=llm_server
     )
-    address = "" if chosen.server == "none" else chosen.server
     named = chosen.generator != "none"
-    answering = load_generator(chosen.generator, server=address, api_key=llm_key()) if named else None
+    answering = load_generator(chosen.generator, server=chosen.llm_server) if named else None
     how: dict[str, Any] = {"transport": "streamable-http", "host": host, "port": port} if http else {}
     with open_pipeline(ready_index(path, chosen), settings=chosen, where=within(path)) as pipeline:
         mcp_server(pipeline, reranker=Reranker.of(chosen), generator=answering, settings=chosen).run(**how)

@@ -14,7 +14,7 @@ from shortlist.cli.options import Json
 from shortlist.cli.output import console, print_json
 from shortlist.errors import InputError, ModelNotFoundError
 from shortlist.inference.hub import is_fetched
-from shortlist.scorers.registry import reranker_kinds, scorer_kinds
+from shortlist.scorers.registry import kinds
 from shortlist.weights import PackagedModel, find_packaged, packaged_models
 
 Name = Annotated[str, typer.Argument(help="Show all that is known of this one.", show_default=False)]
@@ -65,15 +65,13 @@ def models(
     choice = Choice(kind, language, read_size(max_size) if max_size else None, commercial)
     packaged = [model for model in packaged_models() if choice.takes(_as_entry(model))]
     entries = [entry for entry in read_catalogue() if choice.takes(entry) and (not here or is_fetched(entry.hub))]
-    kinds = [*scorer_kinds(), *reranker_kinds()]
     if as_json:
         cards = [dict(model.card) for model in packaged]
-        print_json({"packaged": cards, "catalogue": [_values(entry) for entry in entries], "kinds": kinds})
+        print_json({"packaged": cards, "catalogue": [_values(entry) for entry in entries], "kinds": kinds()})
         return
     _print_all([*map(_as_entry, packaged), *entries])
-    for said, some in (("as kind:name", scorer_kinds()), ("in Python, as kind=...", reranker_kinds())):
-        line = f"kinds of reranker, {said}: {', '.join(some)}"
-        console().print(textwrap.fill(line, 80, break_on_hyphens=False), soft_wrap=True)
+    line = f"kinds of reranker, as kind:name: {', '.join(kinds())}"
+    console().print(textwrap.fill(line, 80, break_on_hyphens=False), soft_wrap=True)
 
 
 def _print_all(entries: Sequence[Entry]) -> None:

@@ -9,12 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from shortlist.build.generators import KEY
 from shortlist.cli.completion import model_names
 from shortlist.errors import InputError
 from shortlist.settings import FILE_NAME, Settings
-
-LLM_KEY = "SHORTLIST_LLM_KEY"
-LLM_SERVER = f"Address of an OpenAI-compatible server, with its /v1; a key goes into {LLM_KEY}."
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Model = Annotated[
@@ -22,8 +20,15 @@ Model = Annotated[
     typer.Option(
         "--model",
         "-m",
-        help="Reranker: a name that `shortlist models` lists, a folder, owner/name, or kind:name.",
+        help="Reranker: a name that `shortlist models` lists, a folder, owner/name, or kind:name[option=value].",
         autocompletion=model_names,
+    ),
+]
+LlmServer = Annotated[
+    str | None,
+    typer.Option(
+        "--llm-server",
+        help=f"OpenAI-compatible server of language models, with its /v1; a key goes into {KEY}. [default: none]",
     ),
 ]
 Fallback = Annotated[
@@ -134,11 +139,6 @@ def settings(**given: Any) -> Settings:
     file = Path(FILE_NAME)
     loaded = Settings.load(file=file if file.is_file() else None, environ=os.environ)
     return replace(loaded, **{name: _fixed(value) for name, value in given.items() if value is not None})
-
-
-def llm_key() -> str | None:
-    """Return the key of the server that runs the language model; a command line would show it to everybody."""
-    return os.environ.get(LLM_KEY)
 
 
 def _fixed(value: Any) -> Any:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ from shortlist.cli.options import (
     Fallback,
     Faster,
     Json,
+    LlmServer,
     LongDocuments,
     MinScore,
     MinScoreKind,
@@ -62,22 +64,33 @@ from shortlist.settings import Settings
 from shortlist.types import Query, Ranking
 from shortlist.types.document import documents_of
 
+Asked = Annotated[str | None, typer.Argument(help="The query; none with --pairs and --run.")]
+Documents = Annotated[list[str] | None, typer.Argument(help="Documents, one an argument; none: read them from stdin.")]
 DocumentsFile = Annotated[
     Path | None, typer.Option("--file", "-f", help="Read documents from a file: JSONL, or one a line.")
 ]
+TopK = Annotated[int | None, typer.Option("--top-k", "-k", min=1, help="How many come out. [default: all]")]
 CalibrationFile = Annotated[
     Path | None, typer.Option(help="Show probabilities, by a file that was fitted for this model.")
+]
+Estimate = Annotated[
+    bool | None,
+    typer.Option(
+        "--estimate",
+        help="Say what a language model would take in calls and tokens, and ask nothing.",
+        show_default=False,
+    ),
 ]
 
 
 def rerank(
-    query: Annotated[str | None, typer.Argument(help="The query; none with --pairs and --run.")] = None,
-    documents: Annotated[
-        list[str] | None, typer.Argument(help="Documents, one an argument; none: read them from stdin.")
-    ] = None,
+    query: Asked = None,
+    documents: Documents = None,
     file: DocumentsFile = None,
-    top_k: Annotated[int | None, typer.Option("--top-k", "-k", min=1, help="How many come out. [default: all]")] = None,
+    top_k: TopK = None,
     model: Model = None,
+    llm_server: LlmServer = None,
+    estimate: Estimate = None,
     fallback: Fallback = None,
     engine: Engine = None,
     precision: Precision = None,
@@ -115,20 +128,33 @@ def rerank(
     """
     machine: dict[str, Any] = {"engine": engine, "precision": precision, "device": device, "threads": threads}
     machine |= {"long_documents": long_documents, "score_cache": score_cache, "exact": exact, "exits": exits}
-    chosen = settings(model=model, fallback=fallback, diversity=diversity, **machine)
+    chosen = settings(model=model, llm_server=llm_server, fallback=fallback, diversity=diversity, **machine)
     if query is None or pairs is not None or run is not None:
         refuse(QUERY=query, file=file, top_k=top_k, fallback=fallback, faster=faster, calibration=calibration)
         refuse(budget_ms=budget_ms, min_score=min_score, score_kind=score_kind, score_cache=score_cache, exits=exits)
-        refuse(diversity=diversity)
+        refuse(diversity=diversity, estimate=estimate)
         files: dict[str, Any] = {"pairs": pairs, "run": run, "queries": queries, "corpus": corpus, "out": out}
         return rerank_pairs(chosen, **files, ray=ray, workers=workers, cores=cores, as_json=as_json)
     refuse_alone(queries=queries, corpus=corpus, out=out, ray=ray, workers=workers, cores=cores)
     check_needs(faster=faster, budget_ms=budget_ms, score_kind=score_kind, min_score=min_score)
     asked, given = Query(query), _given(documents, file)
+    if estimate:
+        return _print_estimate(chosen, asked, given, top_k, as_json=as_json)
     how: dict[str, Any] = {"faster": faster or (), "calibration": calibration}
     limits: dict[str, Any] = {"budget_ms": budget_ms, "min_score": min_score, "min_score_kind": score_kind}
-    _print(_ranked(chosen, asked, given, top_k, how, limits), as_json=as_json)
-    return None
+    return _print(_ranked(chosen, asked, given, top_k, how, limits), as_json=as_json)
+
+
+def _print_estimate(chosen: Settings, query: Query, given: list[Any], top_k: int | None, *, as_json: bool) -> None:
+    found = Reranker.of(replace(chosen, fallback=())).estimate(query, given, top_k=top_k)
+    if as_json:
+        return print_json(asdict(found))
+    cost = "" if found.cost is None else f", {found.cost:.6f} in money"
+    return print_text(
+        console(),
+        f"at most {found.calls} calls, about {found.prompt_tokens} tokens read and {found.completion_tokens}"
+        f" written{cost}",
+    )
 
 
 def _ranked(

@@ -27,6 +27,7 @@ from shortlist.cli.options import (
     FirstStageWeight,
     Gate,
     Json,
+    LlmServer,
     LongDocuments,
     MinScore,
     MinScoreKind,
@@ -74,6 +75,7 @@ def search(
     rerank: Annotated[bool, typer.Option("--rerank/--no-rerank", help="Whether the second stage runs.")] = True,
     where: Annotated[str | None, typer.Option(help='Metadata filter as JSON, e.g. \'{"format": "markdown"}\'.')] = None,
     model: Model = None,
+    llm_server: LlmServer = None,
     fallback: Fallback = None,
     encoder: Encoder = None,
     engine: Engine = None,
@@ -103,7 +105,7 @@ def search(
     asked = Query(question)
     check_needs(faster=faster, budget_ms=budget_ms, score_kind=score_kind, min_score=min_score)
     second: dict[str, Any] = {"model": model, "fallback": fallback, "score_cache": score_cache, "exits": exits}
-    second |= {"first_stage_weight": first_stage_weight}
+    second |= {"first_stage_weight": first_stage_weight, "llm_server": llm_server}
     check_reranks(rerank, **second, budget_ms=budget_ms, gate=gate, log_reranks=log_reranks)
     counts: dict[str, Any] = {"top_k": top_k, "depth": depth, "diversity": diversity}
     chosen = settings(
@@ -199,6 +201,7 @@ def _steps(ranking: Ranking) -> Table:
         facts = [_count(name, count) for name, count in step.counts.items()]
         device = step.facts.get("device", "cpu")
         facts += [step.facts[name] for name in ("engine", "precision") if name in step.facts]
+        facts += [f"cost {step.facts['cost']}"] if "cost" in step.facts else []
         facts += [device] if device != "cpu" else []
         table.add_row(step.stage, f"{step.latency_ms:.1f}", ", ".join(facts))
     table.add_row("total", f"{ranking.trace.latency_ms:.1f}", "")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shortlist._optional import require
-from shortlist.cli.options import Engine, Exits, Fallback, Precision, Threads, settings
+from shortlist.cli.options import Engine, Exits, Fallback, LlmServer, Precision, Threads, settings
 from shortlist.cli.output import errors_console, print_json, shown
 from shortlist.settings import FILE_NAME
 
@@ -34,6 +34,7 @@ def serve(
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Check all settings and files, print them, and end.")] = False,
     ray: Annotated[bool, typer.Option("--ray", help="As replicas of Ray Serve: on RAY_ADDRESS, or here.")] = False,
+    llm_server: LlmServer = None,
     fallback: Fallback = None,
     engine: Engine = None,
     precision: Precision = None,
@@ -53,7 +54,8 @@ def serve(
 
     if new_key is not None:
         return _print_key(new_key)
-    running = {"fallback": fallback, "engine": engine, "precision": precision, "threads": threads, "exits": exits}
+    running: dict[str, Any] = {"fallback": fallback, "engine": engine, "precision": precision, "threads": threads}
+    running |= {"exits": exits, "llm_server": llm_server}
     chosen = settings(**running)
     file = Path(FILE_NAME)
     loaded = ServeSettings.load(file=file if file.is_file() else None, environ=os.environ)

@@ -9,6 +9,9 @@ from typing import Any
 from shortlist.errors import InputError
 from shortlist.evaluation.measures import DEFAULT
 
+MACHINE = ("encoder", "engine", "precision", "threads", "device", "llm_server")
+"""The fields that the settings have, too: how models run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -37,6 +40,7 @@ class Request:
     precision: str = ""
     threads: int = 0
     device: str = ""
+    llm_server: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

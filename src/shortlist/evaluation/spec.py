@@ -5,8 +5,8 @@
     model   = name [ "@" depth ] [ "[" option "=" value { "," option "=" value } "]" ]
 
 A model reranks the first `depth` of what the stage before it left (default: all); below them
-the order stays. Options are kind, engine, precision, device, max_length, long_documents, threads, and
-`price`: what a million tokens costs, for the cost column.
+the order stays. Options are those of the model's kind, `kind` itself, and `price`: what a million tokens costs, for the
+cost column.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shortlist.errors import InputError
+from shortlist.scorers.spelling import read_options
 
 INDEXED = ("bm25", "dense", "hybrid", "weighted")
-OPTIONS = ("kind", "engine", "precision", "device", "max_length", "long_documents", "threads", "price")
 DEFAULT_DEPTH = 100
 
 _RUN = "run:"
@@ -97,16 +97,4 @@ def _stage(part: str, text: str) -> StageSpec:
         raise InputError(f"{text!r}: cannot read the stage {part.strip()!r}; write NAME@DEPTH[option=value,...]")
     if found["depth"] is not None and int(found["depth"]) == 0:
         raise InputError(f"{text!r}: a depth counts documents from 1")
-    return StageSpec(found["name"].strip(), int(found["depth"] or 0), _options(found["options"] or "", text))
-
-
-def _options(inner: str, text: str) -> dict[str, str]:
-    options: dict[str, str] = {}
-    for pair in filter(None, map(str.strip, inner.split(","))):
-        key, equals, value = (side.strip() for side in pair.partition("="))
-        if not equals or not value or key in options:
-            raise InputError(f"{text!r}: cannot read the option {pair!r}; write option=value, each option once")
-        if key not in OPTIONS:
-            raise InputError(f"{text!r}: there is no option {key!r}; there are {', '.join(OPTIONS)}")
-        options[key] = value
-    return options
+    return StageSpec(found["name"].strip(), int(found["depth"] or 0), read_options(found["options"] or "", text))

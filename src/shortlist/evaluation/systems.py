@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -86,8 +87,9 @@ def answer(system: System, query: Query, *, clock: Clock = time.perf_counter) ->
         steps_before, began = len(ranking.trace.steps), clock()
         ranking, scores = _reranked(ranking, stage)
         stage_ms.append((clock() - began) * 1e3)
-        read = _tokens(ranking.trace.steps[steps_before:])
-        tokens, pairs, cost = tokens + read, pairs + len(scores), cost + read * stage.price / 1e6
+        steps = ranking.trace.steps[steps_before:]
+        pairs, tokens = pairs + len(scores), tokens + sum(step.tokens for step in steps)
+        cost += sum(_cost(step, stage.price) for step in steps)
     answered = Answered(
         ranking.doc_ids, scores, candidates, tuple(stage_ms), tokens, pairs, cost, ranking.trace.degradations
     )
@@ -108,8 +110,10 @@ def _reranked(ranking: Ranking, stage: Stage) -> tuple[Ranking, tuple[float, ...
     return Ranking(head.query, head.items + rest, head.score_kind, head.stage, head.trace), scores
 
 
-def _tokens(steps: tuple[Step, ...]) -> int:
-    return sum(step.counts.get("tokens", 0) for step in steps)
+def _cost(step: Step, price: float) -> float:
+    """Return what a step says that it cost, whose text begins with the amount, else its tokens at the price."""
+    told = re.match(r"\d+(\.\d+)?", step.facts.get("cost", ""))
+    return float(told[0]) if told else step.tokens * price / 1e6
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,12 +96,12 @@ def count_of(usage: Json, name: str) -> int:
     return int(told) if isinstance(told, int | float) and 0 < told < math.inf else 0
 
 
-def unanswered(name: str, reason: str, *, status: int | None = None) -> GenerationError:
+def unanswered(name: str, reason: str, *, status: int | None = None, advice: str = "") -> GenerationError:
     """Return the error for a request that `name` did not answer, for `reason` and with that HTTP `status` if any."""
     kind: type[GenerationError] = PromptRefusedError if status in _REFUSED else GenerationError
     if any(words in reason for words in _TOO_LONG):
         kind = PromptTooLongError
-    return kind(f"{name} did not answer: {reason:.300}")
+    return kind(f"{name} did not answer: {reason:.300}" + (f"; {advice}" if advice else ""))
 
 
 _REFUSED = (400, 413, 422)

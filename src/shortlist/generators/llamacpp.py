@@ -34,7 +34,7 @@ class LlamaCppEndpoint:
             raise InputError(
                 f"a model needs context, threads and concurrency from 1; got {context}, {threads} and {concurrency}"
             )
-        path = Path(file)
+        path = Path(file).expanduser()
         if not path.is_file():
             raise ModelNotFoundError(f"there is no GGUF file at {path}; give the path of one, or name a server")
         self.fingerprint = f"{path.name}@llama.cpp:{path.stat().st_size}:{context}"

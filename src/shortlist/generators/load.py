@@ -30,8 +30,11 @@ def load_language_model(
         raise InputError(f"likelihood must be one of {', '.join(FORCINGS)}; got {likelihood!r}")
     if server is None and not model.endswith(".gguf"):
         raise InputError(
-            f"{model!r} is no .gguf file; name the server that runs it, e.g. server='http://localhost:8000/v1'"
+            f"{model!r} is no .gguf file; name the server that runs it, e.g. server='http://localhost:8000/v1', or"
+            " --llm-server on the command line"
         )
+    if not model:
+        raise InputError(f"a language model needs its name on {server}, whose /models lists them")
     takes: Callable[..., Endpoint] = LlamaCppEndpoint if server is None else OpenAIEndpoint
     known = list(inspect.signature(takes).parameters)[1:]  # the first is the model
     if unknown := [name for name in options if name not in known]:

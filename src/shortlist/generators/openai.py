@@ -101,7 +101,19 @@ class OpenAIEndpoint:
                 raise self._unanswered(error) from error
 
     def _unanswered(self, error: Exception) -> GenerationError:
-        return unanswered(self.fingerprint, _reason(error), status=getattr(error, "status_code", None))
+        status = getattr(error, "status_code", None)
+        advice = _ADVICE.get(status or 0, "")
+        if isinstance(error, self._openai.APIConnectionError):
+            advice = "is it running, is the address right, and does it answer within timeout_s?"
+        return unanswered(self.fingerprint, _reason(error), status=status, advice=advice)
+
+
+_KEY = "its key is api_key=..., and that of --llm-server SHORTLIST_LLM_KEY in the environment"
+_ADVICE = {
+    401: _KEY,
+    403: _KEY,
+    404: "is the model one of those that ADDRESS/models lists, and does the address end in its version, as in /v1?",
+}
 
 
 def _reason(error: Exception) -> str:

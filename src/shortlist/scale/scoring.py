@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from shortlist.build.models import load_model, split_kind
+from shortlist.build.models import load_model, split_name
 from shortlist.protocols import Group, Scorer
 from shortlist.scale.pairs import Pair
 from shortlist.scorers.groups import score_in_steps
@@ -19,8 +19,8 @@ class PartScorer:
     """A model that is loaded once and scores parts. `model` is a name or `kind:name`, `options` the settings' own."""
 
     def __init__(self, model: str, options: Mapping[str, Any]) -> None:
-        kind, name = split_kind(model)
-        self._scorer: Scorer = load_model(name, kind=kind, defaults=options)
+        kind, name, own = split_name(model)
+        self._scorer: Scorer = load_model(name, kind=kind, defaults=options, **own)
 
     @property
     def fingerprint(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import numbers
 import operator
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
@@ -84,25 +85,49 @@ def load_reranker(kind: str, model: Any, **options: Any) -> Reranker:
 
 
 def accepted(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those options that scorers of a kind take: a hosted one has no threads. Raises as `load_scorer`."""
-    known = _options_of(_factory(kind, SCORERS, ENTRY_POINT_GROUP))
-    return {name: value for name, value in options.items() if known is None or name in known}
+    """Return those options that a kind of either sort takes: a hosted one has no threads. Raises as `load_scorer`."""
+    ours, group = (SCORERS, ENTRY_POINT_GROUP)
+    if kind in reranker_kinds():
+        ours, group = (RERANKERS, RERANKER_ENTRY_POINT_GROUP)
+    parameters = inspect.signature(_factory(kind, ours, group)).parameters
+    return {name: value for name, value in options.items() if _is_open(parameters) or name in list(parameters)[1:]}
 
 
 def _made(kind: str, factory: Callable[..., Any], model: Any, options: Mapping[str, Any]) -> Any:
-    known = _options_of(factory)
-    unknown = [] if known is None else [name for name in options if name not in known]
+    parameters = inspect.signature(factory).parameters
+    known = list(parameters)[1:]  # the first is the model
+    unknown = [] if _is_open(parameters) else [name for name in options if name not in known]
     if unknown:
         has = f"it has: {', '.join(known)}" if known else "it has none"
         raise InputError(f"a reranker of the kind {kind!r} has no option {unknown[0]!r}; {has}")
+    for name, value in options.items():
+        if name in parameters:
+            _check_type(kind, parameters[name], value)
     return factory(model, **options)
 
 
-def _options_of(factory: Callable[..., Any]) -> list[str] | None:
-    """Name what a factory takes beside the model; None for one that passes options on."""
-    parameters = inspect.signature(factory).parameters
-    is_open = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    return None if is_open else list(parameters)[1:]
+_TYPES: Mapping[str, tuple[type, str]] = {
+    "bool": (bool, "true or false"),
+    "int": (numbers.Integral, "a whole number"),
+    "float": (numbers.Real, "a number"),
+    "str": (str, "a text"),
+    "Mapping[str, Any]": (Mapping, "made of parts, each a name and its value"),
+}
+
+
+def _check_type(kind: str, parameter: inspect.Parameter, value: Any) -> None:
+    """Raise InputError for a value of another type, where a factory wants a simple one; others are its own matter."""
+    said, can_be_none, _ = str(parameter.annotation).partition(" | None")
+    if said not in _TYPES or (can_be_none and value is None):
+        return
+    wanted, words = _TYPES[said]
+    if not isinstance(value, wanted) or (isinstance(value, bool) and said != "bool"):
+        raise InputError(f"{parameter.name} of the kind {kind!r} must be {words}; got {value!r}")
+
+
+def _is_open(parameters: Mapping[str, inspect.Parameter]) -> bool:
+    """Whether a factory passes options on that it does not name."""
+    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
 
 
 def _kinds(ours: Mapping[str, str], group: str) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ class Notes:
         self.degradations += ranking.trace.degradations
         for step in ranking.trace.steps:
             self.stages[step.stage] = self.stages.get(step.stage, 0.0) + step.latency_ms
-            self.tokens += step.counts.get("tokens", 0)
+            self.tokens += step.tokens
             self.cached += step.counts.get("cached", 0)
             self.shared += step.counts.get("shared", 0)
             self.truncated += len(step.truncations)

@@ -8,6 +8,7 @@ from typing import Any
 
 TOOK_OVER = "took_over"  # names in a step's facts the model that took another's place
 QUERY_CUT = "(query)"  # stands in a truncation for the id of a document
+_TOKENS = ("tokens", "total_tokens", "prompt_tokens", "completion_tokens")  # of models here, elsewhere, and prompted
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,11 @@ class Step:
                 if cut.doc_id != QUERY_CUT or not place  # each part has the same query
             ),
         )
+
+    @property
+    def tokens(self) -> int:
+        """The tokens that a model read (and wrote), as far as they were counted."""
+        return sum(self.counts.get(name, 0) for name in _TOKENS)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""

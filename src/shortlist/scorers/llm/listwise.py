@@ -66,6 +66,8 @@ class Listwise:
             )
         if prompt == "first" and window > TOP_LOGPROBS:
             raise InputError(f"the prompt 'first' can name {TOP_LOGPROBS} passages in a window; got window={window}")
+        if record is not None and not callable(record):
+            raise InputError(f"record must be a function that takes every ordered window; got {record!r}")
         self._prompt, self._windows, self._record = prompt, windows, record
         self._window, self._step, self._passes = window, step, passes
         sizes = f"{window}/{step} x {passes}" if windows == "sliding" else str(window)

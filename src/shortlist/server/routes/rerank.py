@@ -84,4 +84,4 @@ def _headers(dialect: Dialect, ranking: Ranking, asked: RerankRequest) -> Mappin
     if dialect.name != "tei":
         return {}
     steps, characters = ranking.trace.steps, sum(len(document.text) for document in asked.documents)
-    return tei_headers(steps, characters=characters, tokens=sum(step.counts.get("tokens", 0) for step in steps))
+    return tei_headers(steps, characters=characters, tokens=sum(step.tokens for step in steps))

@@ -1,0 +1,69 @@
+"""Language models behind the server: named like every model, and nobody waits for them who asks another one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from llm.endpoints import Loopback, Reply, listening, ok
+from shortlist.server.loading import pool_of
+from shortlist.server.metrics import Metrics
+from shortlist.server.settings import ServeSettings
+from shortlist.server.state import State
+from shortlist.settings import Settings
+
+from .running import Running, running
+
+pytest.importorskip("openai")
+
+LISTWISE = "llm-listwise:m[window=3,step=1]"
+TEXTS = ["iron", "a tall tower", "cats"]
+
+
+@contextmanager
+def serving(address: str, *, fallback: tuple[str, ...] = ()) -> Iterator[Running]:
+    """Serve a lexical model and a language model on a server of theirs."""
+    serve, metrics = ServeSettings(models=("lexical:words", LISTWISE)), Metrics()
+    settings = Settings(llm_server=address, fallback=fallback)
+    with running(State(serve, pool_of(settings, serve, metrics), metrics, fallback=fallback)) as server:
+        yield server
+
+
+def asked(model: str) -> dict[str, object]:
+    return {"model": model, "query": "tall tower", "documents": TEXTS}
+
+
+def test_others_are_answered_and_a_deadline_is_kept_while_a_language_model_thinks() -> None:
+    others_are_answered = threading.Event()
+
+    def slow(_: int) -> Reply:
+        assert others_are_answered.wait(60)
+        return ok("[2] > [1] > [3]")
+
+    loopback = Loopback(slow)
+    with listening(loopback) as address, serving(address) as server, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(server.ask, "/v1/rerank", asked(LISTWISE))
+        lexical = server.ask("/v1/rerank", asked("lexical:words"))
+        late = server.ask("/v1/rerank", asked(LISTWISE), headers={"X-Shortlist-Budget-Ms": "50"})
+        assert not waiting.done()
+        others_are_answered.set()
+        answer = waiting.result()
+        metrics = server.ask("/metrics").content.decode()
+    assert lexical.json["results"][0]["index"] == 1
+    assert "0 of 3 candidates were scored" in late.headers["x-shortlist-degraded"]
+    assert [one["index"] for one in answer.json["results"]] == [1, 0, 2]
+    assert answer.headers["x-shortlist-model"] == LISTWISE
+    assert answer.json["usage"]["total_tokens"] == 10
+    assert "shortlist_tokens_total" in metrics
+
+
+def test_a_language_model_that_fails_hands_over_to_the_fallback() -> None:
+    with serving("http://127.0.0.1:9/v1", fallback=("lexical:words",)) as server:
+        answer = server.ask("/v1/rerank", asked(LISTWISE))
+    assert answer.json["results"][0]["index"] == 1
+    assert answer.headers["x-shortlist-model"] == "lexical:words"
+    assert "GenerationError" in answer.headers["x-shortlist-degraded"]
