@@ -20,6 +20,7 @@ from shortlist.build.named import Named, is_remote, loaded, pointwise_of
 from shortlist.calibration.fitted import ScoreCalibration
 from shortlist.errors import InputError
 from shortlist.inference.biencoder import BiEncoder
+from shortlist.inference.forks import renew_in_forks
 from shortlist.pipeline import Budgeted, CheapFirst
 from shortlist.pipeline.awaiting import arerank, cancellable
 from shortlist.pipeline.pipeline import due
@@ -78,10 +79,15 @@ class Reranker:
         self._fallback = fallback
         self._calibration = calibration
         self._keeps_order = False
-        self._lock = threading.Lock()
+        self.renew()
+        renew_in_forks(self)
         self._loaded: protocols.Reranker | None = None
         self._made: ScoreCalibration | None = None
         self._budgeted: Budgeted | CheapFirst | None = None
+
+    def renew(self) -> None:
+        """Let this process load the model, if it was forked while another thread was loading it."""
+        self._lock = threading.Lock()
 
     def __getstate__(self) -> tuple[object, ...]:
         chain = None if self._fallback is None else [replace(named, encoder=None) for named in self._fallback]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Protocol, TypeVar
+from weakref import WeakSet
 
 from shortlist.errors import ModelError
 
@@ -25,6 +26,31 @@ def stay_in_process(runtime: str) -> None:
             f"{runtime} was used before this process was forked, and cannot be here: load the model in each process,"
             " not before (no preloading; multiprocessing with 'spawn'). engine='onnxruntime' has no such limit"
         )
+
+
+class Renewed(Protocol):
+    """What has a lock, or waits for other threads: those that held it at the moment of a fork never let it go there."""
+
+    def renew(self) -> None:
+        """Begin anew with nobody holding anything."""
+        ...
+
+
+_KNOWN: WeakSet[Renewed] = WeakSet()
+
+
+def renew_in_forks(one: Renewed) -> None:
+    """Have something renewed in every process that is forked, before anything else runs there."""
+    _KNOWN.add(one)
+
+
+def _renew() -> None:
+    for one in list(_KNOWN):
+        one.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
 
 
 class Streams:

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from shortlist.errors import InputError, ScoreError, StoreError
+from shortlist.inference.forks import renew_in_forks
 from shortlist.protocols import Group, Scorer
 from shortlist.scorers.groups import score_groups
 from shortlist.scorers.pointwise import counted
@@ -58,9 +59,14 @@ class Cached:
         self._size = size
         self._store = store
         self._known: OrderedDict[bytes, Kept] = OrderedDict()
+        self._hits = Hits()
+        self.renew()
+        renew_in_forks(self)
+
+    def renew(self) -> None:
+        """Wait for no other call: those that were scoring when this process was forked do not go on in it."""
         self._coming: dict[bytes, Future[Kept]] = {}
         self._lock = threading.Lock()
-        self._hits = Hits()
 
     @property
     def fingerprint(self) -> str:
