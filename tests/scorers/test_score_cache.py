@@ -68,6 +68,17 @@ def test_a_file_answers_another_cache_with_the_same_bits(tmp_path: Path) -> None
     assert cached.hits == Hits(file=2, scored=1)
 
 
+def test_a_file_by_a_relative_path_stays_where_it_is_when_the_process_changes_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = ScoreStore(Path("scores.sqlite"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert len(store) == 0
+    assert (tmp_path / "scores.sqlite").exists()
+
+
 def test_a_query_that_was_cut_is_said_again_when_its_scores_are_kept(tmp_path: Path) -> None:
     reranker = Reranker.load("shortlist-minilm-l6", score_cache=str(tmp_path / "scores.sqlite"))
     long, texts = "how tall is it? " * 300, ["330 metres", "of iron " * 600]

@@ -76,7 +76,7 @@ class Index:
         ids that come back with each document. Raises InputError when the folder already
         holds an index, IndexLockedError, StorageFullError.
         """
-        return cls(create_index(Path(path), encoder), encoder=encoder, tokenize=tokenize)
+        return cls(create_index(Path(path).absolute(), encoder), encoder=encoder, tokenize=tokenize)
 
     @classmethod
     def open(
@@ -95,7 +95,7 @@ class Index:
         IndexLockedError (another writer), CorruptIndexError.
         """
         opening = open_reader if read_only else open_writer
-        return cls(opening(Path(path), encoder), encoder=encoder, tokenize=tokenize)
+        return cls(opening(Path(path).absolute(), encoder), encoder=encoder, tokenize=tokenize)
 
     @classmethod
     def rebuild(cls, path: str | Path) -> int:
@@ -107,7 +107,7 @@ class Index:
 
     @property
     def path(self) -> Path:
-        """The index's folder."""
+        """The index's folder, absolute: the process may change its own."""
         return self._opened.path
 
     @property

@@ -53,7 +53,7 @@ class ScoreStore:
     ) -> None:
         if pairs < 1:
             raise InputError(f"a score store must hold at least one pair; got pairs={pairs}")
-        self.file = file or user_cache_path("shortlist") / "scores.sqlite"
+        self.file = (file or user_cache_path("shortlist") / "scores.sqlite").absolute()
         self._pairs = pairs
         self._clock = clock
         self._lock = threading.Lock()
