@@ -192,6 +192,23 @@ def test_a_pair_that_is_being_scored_is_waited_for() -> None:
     assert cached.hits.shared + cached.hits.memory == 6
 
 
+def test_a_small_call_does_not_wait_for_a_large_one_that_has_its_pair_scored() -> None:
+    counting = Counting()
+    counting.may_go.clear()
+    cached = Cached(counting)
+    large = threading.Thread(target=lambda: cached.score(QUERY, documents("same", "too", "three")))
+    large.start()
+    assert counting.began.wait(10)
+    held, counting.may_go = counting.may_go, threading.Event()
+    counting.may_go.set()
+    assert cached.score(QUERY, documents("same")).step.counts["cached"] == 0
+    assert large.is_alive()
+    held.set()
+    large.join(10)
+    assert counting.asked == ["same", "too", "three", "same"]
+    assert cached.score(QUERY, documents("same", "too", "three")).step.counts["cached"] == 3
+
+
 def test_who_waits_scores_himself_when_the_other_fails() -> None:
     counting = Counting()
     counting.fails = True
