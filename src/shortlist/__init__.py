@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from shortlist.build.indexing import index_paths
-    from shortlist.build.reranker import Reranker, rank
+    from shortlist.build.rank import rank
+    from shortlist.build.reranker import Reranker
     from shortlist.build.search import open_pipeline
     from shortlist.errors import ShortlistError
     from shortlist.pipeline import Pipeline
@@ -38,7 +39,7 @@ _HOME = {
     "Trace": "shortlist.types",
     "index_paths": "shortlist.build.indexing",
     "open_pipeline": "shortlist.build.search",
-    "rank": "shortlist.build.reranker",
+    "rank": "shortlist.build.rank",
 }
 
 __all__ = [

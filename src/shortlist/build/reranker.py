@@ -1,4 +1,4 @@
-"""The two-line start: a reranker by name, and `rank`."""
+"""A reranker by its name, for one query, for many, awaited, and within a budget."""
 
 from __future__ import annotations
 
@@ -383,33 +383,3 @@ class Reranker:
                 ordered = None if self._keeps_order else promising_first(made, levels[0].scorer)
                 self._budgeted = first.over(made) if isinstance(first, CheapFirst) else ordered or made
             return self._budgeted
-
-
-_DEFAULT = Reranker()
-
-
-def rank(
-    query: str | Query,
-    documents: Iterable[str | Mapping[str, Any] | Document],
-    *,
-    top_k: int | None = None,
-    budget_ms: float | None = None,
-    cancel: Cancel | None = None,
-    min_score: float | None = None,
-    min_score_kind: ScoreKind | str | None = None,
-    **unknown: NoReturn,
-) -> Ranking:
-    """Rank documents for a query with the packaged model, which is loaded at the first call and kept.
-
-    The options are those of `Reranker.rank`.
-    """
-    refuse_unknown(unknown, rank)
-    return _DEFAULT.rank(
-        query,
-        documents,
-        top_k=top_k,
-        budget_ms=budget_ms,
-        cancel=cancel,
-        min_score=min_score,
-        min_score_kind=min_score_kind,
-    )
