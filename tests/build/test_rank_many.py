@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +194,10 @@ def test_a_failure_behind_a_cache_is_not_read_twice_where_nothing_is_shared(monk
     with pytest.raises(ScoreError, match=r"^query 0: it broke"):
         Reranker(kind="lexical", score_cache="memory").rank_many(["a", "b"], [TEXTS, TEXTS])
     assert asked == ["a"]
+
+
+def test_lists_that_are_gone_with_the_next_one_are_ranked_too() -> None:
+    rows = [("a", "how tall?"), ("a", "of iron"), ("b", "cats")]
+    lists = ((text for _, text in group) for _, group in groupby(rows, key=lambda row: row[0]))
+    ranked = Reranker("lexical", kind="lexical").rank_many(["tall", "cats"], lists)
+    assert [[item.text for item in ranking] for ranking in ranked] == [["how tall?", "of iron"], ["cats"]]

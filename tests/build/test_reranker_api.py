@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import copy
 import multiprocessing
+import threading
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import shortlist
-from shortlist import Document, Reranker
+from shortlist import Document, Ranking, Reranker
 from shortlist.errors import InputError, ModelNotFoundError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.integrations.sentence_transformers import CrossEncoder
@@ -264,3 +265,25 @@ def test_an_exact_reranker_scores_a_pair_the_same_to_the_bit_whatever_it_comes_w
 def test_exact_scores_are_refused_by_kinds_that_have_none() -> None:
     with pytest.raises(InputError, match="cannot be asked to be exact"):
         Reranker.of(Settings(model="lexical:any", exact=True)).ready()
+
+
+def test_an_awaited_budget_counts_the_time_in_which_no_thread_is_free(lexical: Reranker) -> None:
+    lexical.expect_budgets()
+
+    async def asked_while_all_threads_are_busy() -> Ranking:
+        loop, busy, free = asyncio.get_running_loop(), threading.Event(), threading.Event()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+
+        def hold() -> None:
+            busy.set()
+            free.wait(60)
+
+        loop.run_in_executor(None, hold)
+        assert busy.wait(60)
+        ranking = asyncio.ensure_future(lexical.arank(QUESTION, TEXTS, budget_ms=20))
+        await asyncio.sleep(0.1)
+        free.set()
+        return await ranking
+
+    late = asyncio.run(asked_while_all_threads_are_busy())
+    assert (late.unscored, [item.text for item in late]) == (len(TEXTS), TEXTS)

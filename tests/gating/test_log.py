@@ -68,6 +68,15 @@ def test_what_is_watched_is_ranked_as_before_and_told_whole() -> None:
     check_reranker(watched)
 
 
+def test_a_log_that_cannot_be_written_any_more_costs_no_ranking(tmp_path: Path) -> None:
+    gone = tmp_path / "gone" / "log.jsonl"
+    watched = Watched(Pointwise(Lexical()), lambda before, after: append(gone, logged(before, after, top_k=1)))
+    found = watched.rerank(FIRST, top_k=1)
+    assert found.items == Pointwise(Lexical()).rerank(FIRST, top_k=1).items
+    (note,) = found.trace.degradations
+    assert note.startswith("watched: what reranking changed was not told: FileNotFoundError")
+
+
 def test_what_a_deadline_cut_short_is_not_told() -> None:
     told: list[Ranking] = []
     slow = Budgeted([Level(Lexical(), CostModel(pair_ms=1000))])

@@ -7,6 +7,8 @@ import os
 import shutil
 import signal
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
@@ -28,6 +30,7 @@ from shortlist.errors import (
 )
 from shortlist.inference.batches import LEAST_TOKENS, pad, plan_batches
 from shortlist.inference.engine import Engine
+from shortlist.inference.forks import Streams
 from shortlist.inference.load import available_engines, installed_engines, load_engine
 from shortlist.inference.models import find_model
 from shortlist.inference.tokens import ModelInput, Tokenizer
@@ -178,6 +181,43 @@ def test_an_export_keeps_its_weights_in_a_file_that_runtimes_map(
     load_engine(str(write_classifier(tmp_path / "model")), head="classification", engine="onnxruntime").engine.close()
     graph, data = (next((tmp_path / "cache").rglob(name)) for name in ("model.onnx", "model.onnx.data"))
     assert graph.stat().st_size < data.stat().st_size
+
+
+def test_a_small_call_from_another_thread_is_not_behind_all_of_a_large_one() -> None:
+    streams, done = Streams(1, "test"), list[str]()
+    began, may_go = threading.Event(), threading.Event()
+
+    def work(item: str) -> str:
+        began.set()
+        assert may_go.wait(60)
+        done.append(item)
+        return item
+
+    with ThreadPoolExecutor(2) as callers:
+        large = callers.submit(streams.map, work, ["a", "b", "c", "d"])
+        assert began.wait(60)
+        small = callers.submit(streams.map, work, ["small"])
+        while streams._running[1]._work_queue.empty():  # until it has asked
+            time.sleep(0.001)
+        may_go.set()
+        assert (large.result(60), small.result(60)) == (["a", "b", "c", "d"], ["small"])
+    assert done.index("small") <= 1
+    streams.close()
+
+
+def test_after_an_error_no_item_of_the_call_begins() -> None:
+    streams, done = Streams(1, "test"), list[int]()
+
+    def work(item: int) -> int:
+        done.append(item)
+        return 1 // item
+
+    with pytest.raises(ZeroDivisionError):
+        streams.map(work, [1, 0, *range(1, 1000)])
+    streams.close()
+    assert done == [1, 0]
+    with pytest.raises(RuntimeError, match="shutdown"):
+        streams.map(work, [1])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

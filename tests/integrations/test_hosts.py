@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from shortlist import Pipeline, index_paths, open_pipeline
+from shortlist import Document, Pipeline, Place, index_paths, open_pipeline
 from shortlist.errors import InputError
+from shortlist.integrations.rows import about
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.settings import Settings
@@ -35,6 +36,13 @@ def pipeline(folder: Path) -> Iterator[Pipeline]:
     index_paths([folder], folder / ".shortlist")
     with open_pipeline(folder / ".shortlist", first_stage="bm25", rerank=False) as opened:
         yield opened
+
+
+def test_metadata_of_a_found_document_stay_as_they_are() -> None:
+    metadata = {"title": "Eiffel", "place": "Paris", "n": 1}
+    assert about(Document("It is 330 m tall.", metadata=metadata)) == metadata
+    titled = Document("It is 330 m tall.", title="Towers", place=Place("a.md", 1, 2))
+    assert about(titled) == {"title": "Towers", "place": "a.md:1-2"}
 
 
 def test_langchain(pipeline: Pipeline) -> None:

@@ -54,6 +54,17 @@ def test_queries_are_reranked_together_by_what_can() -> None:
     assert came == [["1", "2"]]
 
 
+def test_a_missing_text_is_an_empty_one_and_a_missing_query_is_refused() -> None:
+    given = frame().assign(query="nan or none")
+    missing = [None, float("nan"), pd.NA]
+    for texts in (pd.Series([*missing, "a tower"], dtype=object), pd.Series(["a tower"] * 4, dtype="category")):
+        found = transformer(Pointwise(Lexical()))(given.assign(text=texts))
+        assert list(found.score) == [0.0] * 4
+        assert found.text.isna().sum() == texts.isna().sum()
+    with pytest.raises(InputError, match="the query is empty"):
+        transformer(Pointwise(Lexical()))(given.assign(query=None))
+
+
 def test_a_frame_without_rows_gets_the_columns_of_one_with_some() -> None:
     found = transformer(Pointwise(Lexical()))(frame()[["qid", "query", "docno", "text"]].iloc[:0])
     assert list(found.columns) == ["qid", "query", "docno", "text", "score", "rank"]

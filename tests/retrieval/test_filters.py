@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shortlist.errors import InputError
 from shortlist.retrieval.filters import AnyOf, facets, parse
+from shortlist.types import Deadline
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,17 @@ from shortlist.retrieval.filters import AnyOf, facets, parse
 def test_bad_filters_say_what_is_known(where: Any, said: str) -> None:
     with pytest.raises(InputError, match=said):
         parse(where)
+
+
+def test_numpys_numbers_are_numbers_in_filters_and_budgets() -> None:
+    asked = {"year": np.int64(2019), "of": [np.float32(1.5), np.True_], "n": {"gte": np.int32(1), "lt": np.float32(2)}}
+    assert parse(asked) == parse({"year": 2019, "of": [1.5, True], "n": {"gte": 1.0, "lt": 2.0}})
+    budgets: list[Any] = [np.int64(5), np.float32(5)]
+    assert [Deadline.after(budget).budget_ms for budget in budgets] == [5.0, 5.0]
+    wrong: list[Any] = [True, np.True_, "5", float("nan")]
+    for budget in wrong:
+        with pytest.raises(InputError, match="must be a number of milliseconds"):
+            Deadline.after(budget)
 
 
 values = st.one_of(st.text(max_size=5), st.integers(), st.booleans(), st.none(), st.floats(allow_nan=False))

@@ -257,6 +257,20 @@ def test_an_index_whose_folder_was_moved_says_so_and_loses_nothing(tmp_path: Pat
         assert found(index, "apple pear") == {"1"}
 
 
+def test_an_index_by_a_relative_path_stays_where_it_is_when_the_process_changes_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with Index.create("index") as index:
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        index.upsert([Document("a tower", "d")])
+        index.optimize()
+    with Index.open(tmp_path / "index") as again:
+        assert (again.recovery, found(again, "tower")) == ("", {"d"})
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_an_index_optimized_after_changes_scores_words_as_a_fresh_one(tmp_path: Path) -> None:
     documents = [Document(f"word{i % 7} word{i % 5} number{i}", str(i)) for i in range(2000)]
     kept = [Document("word3 " * (1 + i % 9), str(i)) for i in range(200)] + documents[400:]

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from shortlist.errors import IndexLockedError
-from shortlist.retrieval import BM25, Index
+from shortlist.errors import IndexLockedError, StoreError
+from shortlist.retrieval import BM25, Index, Sharded
 from shortlist.types import Document, Query
 
 from .processes import start
@@ -78,3 +80,43 @@ def test_a_killed_writer_leaves_no_lock(index: Index) -> None:
         other.kill()
     with Index.open(index.path) as again:
         again.upsert([])
+
+
+def in_a_fork(work: Callable[[], bool]) -> bool:
+    """Say whether `work` holds in a process that is forked now."""
+    child = os.fork()
+    if not child:
+        signal.alarm(60)  # it must not wait for threads that it lacks
+        code = 1
+        try:
+            code = 0 if work() else 1
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Python warns of forks with threads: that is the point
+def test_an_index_that_was_open_before_a_fork_says_where_to_open_it(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    index.upsert(documents(0, 3))
+    with Index.open(index.path, read_only=True) as reader:
+        sharded = Sharded([reader])
+        assert len(sharded.search_text("shared", depth=9).hits) == 3
+
+        def search_and_close() -> bool:
+            for one in (reader, sharded, index):
+                with pytest.raises(StoreError, match=r"before this process was forked.*open it in each process"):
+                    one.search_text("shared", depth=9)
+            with pytest.raises(StoreError, match="open it in each process"):
+                index.delete(["0"])
+            reader.close()
+            with Index.open(index.path, read_only=True) as own:
+                return len(own.search_text("shared", depth=9).hits) == 3
+
+        assert in_a_fork(search_and_close)
+        assert len(copies(tmp_path)) == 1
+        assert len(reader.search_text("shared", depth=9).hits) == 3
+        sharded.close()

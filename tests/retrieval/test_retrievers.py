@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 import time
 from dataclasses import replace
@@ -43,6 +45,7 @@ def test_each_retriever_says_what_its_scores_are_and_what_it_did(filled: Index, 
         assert ranking.trace.steps[-1].counts["documents"] == 2
         assert ranking.trace.latency_ms > 0
         assert [item.score for item in ranking] == sorted((item.score for item in ranking), reverse=True)
+        assert pickle.loads(pickle.dumps(ranking)) == copy.deepcopy(ranking) == ranking
 
 
 def test_hybrid_remembers_both_arms(filled: Index, encoder: HashingEncoder) -> None:

@@ -7,15 +7,19 @@ from contextlib import ExitStack
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 from families.tiny import write_colbert
 from shortlist.build.models import load_model
+from shortlist.errors import ScoreError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.inference.load import available_engines
-from shortlist.protocols import Role, Scorer
+from shortlist.pipeline import Budgeted, Level
+from shortlist.protocols import Reranker, Role, Scorer
+from shortlist.scorers.blend import Blend
 from shortlist.scorers.cached import Cached
 from shortlist.scorers.cosine import Cosine
 from shortlist.scorers.cross_encoder import CrossEncoder
@@ -26,7 +30,7 @@ from shortlist.scorers.registry import load_scorer, scorer_kinds
 from shortlist.scorers.token_bm25 import TokenBM25
 from shortlist.testing import RerankServer, check_reranker, check_scorer
 from shortlist.testing.texts import DOCUMENTS, QUERY
-from shortlist.types import Document, DocumentVector, Query, ScoreKind, Scores, Step
+from shortlist.types import Document, DocumentVector, Query, Ranking, ScoreKind, Scores, Step
 from shortlist.wire import DIALECTS
 
 from .language_models import save_qwen3, save_t5
@@ -234,6 +238,36 @@ def test_equal_texts_have_equal_scores_to_the_last_bit(engine: str) -> None:
         values = blend.score(QUERY, documents).values.tolist()
         by_text = {document.text: value for document, value in zip(documents, values, strict=True)}
         assert values == [by_text[document.text] for document in documents]
+
+
+class Foreign:
+    """A scorer of somebody else's, that gives what it is told to."""
+
+    fingerprint = "foreign"
+
+    def __init__(self, values: object) -> None:
+        self.values = values
+
+    def score(self, query: Query, documents: Sequence[Document]) -> Scores:
+        return Scores(cast(np.ndarray, self.values), ScoreKind.LOGIT, Step("foreign"))
+
+
+COMPOSED: list[Callable[[Scorer], Reranker]] = [
+    Pointwise,
+    lambda scorer: Pointwise(Cached(scorer)),
+    lambda scorer: Pointwise(Blend([(scorer, 1.0), (Lexical(), 0.0)])),
+    lambda scorer: Budgeted([Level(scorer)]),
+]
+
+
+@pytest.mark.parametrize("composed", COMPOSED)
+def test_numbers_of_any_type_are_scores_to_every_composition(composed: Callable[[Scorer], Reranker]) -> None:
+    candidates = Ranking.in_order(QUERY, [Document("a", "a"), Document("b", "b")])
+    for values in ([1, 2], (1.0, 2.0), np.array([1, 2], np.int8), np.array([1.0, 2.0])):
+        assert composed(Foreign(values)).rerank(candidates, top_k=1).doc_ids == ("b",)
+    for wrong in ([1.0], [1.0, 2.0, 3.0], [[1.0], [2.0]], 1.0, [1.0, 1e300]):
+        with pytest.raises(ScoreError, match="foreign"):
+            composed(Foreign(wrong)).rerank(candidates, top_k=1)
 
 
 def test_a_blend_is_the_weighted_sum_of_its_parts(cross_encoder: CrossEncoder) -> None:

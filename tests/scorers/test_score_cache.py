@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,6 +66,17 @@ def test_a_file_answers_another_cache_with_the_same_bits(tmp_path: Path) -> None
     assert second.step.truncations == (Truncation("1", 5, 12),)
     assert (second.step.counts["cached"], second.step.counts["cached_file"]) == (2, 2)
     assert cached.hits == Hits(file=2, scored=1)
+
+
+def test_a_file_by_a_relative_path_stays_where_it_is_when_the_process_changes_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = ScoreStore(Path("scores.sqlite"))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert len(store) == 0
+    assert (tmp_path / "scores.sqlite").exists()
 
 
 def test_a_query_that_was_cut_is_said_again_when_its_scores_are_kept(tmp_path: Path) -> None:
@@ -179,6 +192,23 @@ def test_a_pair_that_is_being_scored_is_waited_for() -> None:
     assert cached.hits.shared + cached.hits.memory == 6
 
 
+def test_a_small_call_does_not_wait_for_a_large_one_that_has_its_pair_scored() -> None:
+    counting = Counting()
+    counting.may_go.clear()
+    cached = Cached(counting)
+    large = threading.Thread(target=lambda: cached.score(QUERY, documents("same", "too", "three")))
+    large.start()
+    assert counting.began.wait(10)
+    held, counting.may_go = counting.may_go, threading.Event()
+    counting.may_go.set()
+    assert cached.score(QUERY, documents("same")).step.counts["cached"] == 0
+    assert large.is_alive()
+    held.set()
+    large.join(10)
+    assert counting.asked == ["same", "too", "three", "same"]
+    assert cached.score(QUERY, documents("same", "too", "three")).step.counts["cached"] == 3
+
+
 def test_who_waits_scores_himself_when_the_other_fails() -> None:
     counting = Counting()
     counting.fails = True
@@ -202,6 +232,46 @@ def test_who_waits_scores_himself_when_the_other_fails() -> None:
     assert "once" in outcomes
     assert pytest.approx([1 / 3]) in outcomes
     assert cached.score(QUERY, documents("a")).step.counts["cached"] == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Python warns of forks with threads: that is the point
+def test_a_process_that_is_forked_while_pairs_are_scored_and_read_waits_for_no_thread_of_the_other(
+    tmp_path: Path,
+) -> None:
+    scoring, store, reads = Counting(), ScoreStore(tmp_path / "scores.sqlite"), threading.Event()
+    cached, reranker = Cached(scoring, store=store), Reranker("lexical", kind="lexical")
+    store.put({b"known": Kept(0.5, ScoreKind.LOGIT)})
+
+    def slowly() -> Iterator[bytes]:
+        reads.set()
+        yield b"known"
+        assert scoring.may_go.wait(100)
+
+    scoring.may_go.clear()
+    threads = [threading.Thread(target=lambda: cached.score(QUERY, documents("a")))]
+    threads[0].start()
+    assert scoring.began.wait(10)
+    threads.append(threading.Thread(target=lambda: store.get(slowly())))
+    threads[1].start()
+    assert reads.wait(10)
+    with reranker._lock:  # as while it is loaded
+        child = os.fork()
+    if not child:
+        signal.alarm(60)
+        scoring.may_go = threading.Event()
+        scoring.may_go.set()
+        code = 1
+        try:
+            values = cached.score(QUERY, documents("a")).values.tolist()
+            code = int(values != pytest.approx([1 / 3]) or len(store) != 2 or len(reranker.rank("a", ["a"])) != 1)
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    scoring.may_go.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(store) == 2
 
 
 def test_a_store_forgets_what_was_used_longest_ago(tmp_path: Path) -> None:

@@ -20,7 +20,10 @@ def candidates_of(
     """Return each query's documents in the given order; raises InputError that names a wrong one's place, from 0."""
     if isinstance(queries, str | Query):
         raise InputError("queries must be a list of queries, not a single one; for one query there is rank")
-    asked, given = list(queries), list(documents)
+    asked, given = list(queries), []
+    for place, own in enumerate(documents):  # each at once: the lists of a `groupby` are gone with the next one
+        with _of_query(place):
+            given.append(documents_of(own))
     if len(asked) != len(given):
         raise InputError(
             f"{len(asked)} queries came with {len(given)} lists of documents; give each query its own list"
@@ -28,7 +31,7 @@ def candidates_of(
     many = []
     for place, (query, own) in enumerate(zip(asked, given, strict=True)):
         with _of_query(place):
-            many.append(Ranking.in_order(Query.of(query), documents_of(own)))
+            many.append(Ranking.in_order(Query.of(query), own))
     return many
 
 

@@ -1,4 +1,4 @@
-"""Ranking with the packaged model, without naming one."""
+"""The two-line start: `rank` with the packaged model."""
 
 from __future__ import annotations
 

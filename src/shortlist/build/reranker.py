@@ -1,4 +1,4 @@
-"""The two-line start: a reranker by name."""
+"""A reranker by its name, for one query, for many, awaited, and within a budget."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from shortlist.build.named import Estimating, Named, is_remote, loaded, pointwis
 from shortlist.calibration.fitted import ScoreCalibration
 from shortlist.errors import InputError
 from shortlist.inference.biencoder import BiEncoder
+from shortlist.inference.forks import renew_in_forks
 from shortlist.pipeline import Budgeted, CheapFirst
 from shortlist.pipeline.awaiting import arerank, cancellable
 from shortlist.pipeline.pipeline import due
@@ -29,6 +30,7 @@ from shortlist.scorers.occlusion import WHOLE, Explanation, explained
 from shortlist.settings import DEFAULT_MODEL, Settings
 from shortlist.types import Cancel, Deadline, Document, Query, Ranking, ScoreKind
 from shortlist.types.document import documents_of
+from shortlist.types.ranking import GIVEN
 
 if TYPE_CHECKING:  # it comes with all that asks language models
     from shortlist.scorers.llm import Estimate
@@ -75,10 +77,15 @@ class Reranker:
         self._fallback = fallback
         self._calibration = calibration
         self._keeps_order = False
-        self._lock = threading.Lock()
+        self.renew()
+        renew_in_forks(self)
         self._loaded: protocols.Reranker | None = None
         self._made: ScoreCalibration | None = None
         self._budgeted: Budgeted | CheapFirst | None = None
+
+    def renew(self) -> None:
+        """Let this process load the model, if it was forked while another thread was loading it."""
+        self._lock = threading.Lock()
 
     def __getstate__(self) -> tuple[object, ...]:
         faster, chain = (
@@ -191,14 +198,20 @@ class Reranker:
         refuse_unknown(unknown, Reranker.rank)
         if budget_ms is not None:
             self.expect_budgets()
-        deadline = due(budget_ms, cancel=cancel)
+        ranking = self._ranked(query, documents, due(budget_ms, cancel=cancel), top_k)
+        return ranking if min_score is None else ranking.at_least(min_score, kind=min_score_kind, given=GIVEN)
+
+    def _ranked(
+        self,
+        query: str | Query,
+        documents: Iterable[str | Mapping[str, Any] | Document],
+        deadline: Deadline | None,
+        top_k: int | None,
+    ) -> Ranking:
         candidates = Ranking.in_order(Query.of(query), documents_of(documents))
         if deadline is None:
-            ranking = self.rerank(candidates, top_k=top_k)
-        else:
-            ranking = self.rerank_within(candidates, deadline=deadline, top_k=top_k)
-        given = candidates.stage
-        return ranking if min_score is None else ranking.at_least(min_score, kind=min_score_kind, given=given)
+            return self.rerank(candidates, top_k=top_k)
+        return self.rerank_within(candidates, deadline=deadline, top_k=top_k)
 
     def rank_many(
         self,
@@ -223,7 +236,7 @@ class Reranker:
         ranked = self._in_steps(many, top_k)
         if min_score is None:
             return list(ranked)
-        return [one.at_least(min_score, kind=min_score_kind, given=many[0].stage) for one in ranked]
+        return [one.at_least(min_score, kind=min_score_kind, given=GIVEN) for one in ranked]
 
     async def arank(
         self,
@@ -238,25 +251,23 @@ class Reranker:
     ) -> Ranking:
         """Do what `rank` does without blocking the event loop (asyncio).
 
-        When the task is cancelled, no further chunk begins; a reranker that orders documents together, or a
-        fallback chain, goes on to its end, unheard.
+        A budget counts the time in which no thread is free. When the task is cancelled, no further chunk begins; a
+        reranker that orders documents together, or a fallback chain, goes on to its end, unheard.
         """
         refuse_unknown(unknown, Reranker.arank)
-        plain = await asyncio.to_thread(self._ready)
-        keeps_deadlines = pointwise_of(plain) is not None
+        keeps_deadlines = pointwise_of(await self._ready_soon()) is not None
+        if budget_ms is not None and self._budgeted is None:
+            await asyncio.to_thread(self.expect_budgets)
+        asked = due(budget_ms)
 
         def work(cancel: Cancel) -> Ranking:
-            return self.rank(
-                query,
-                documents,
-                top_k=top_k,
-                budget_ms=budget_ms,
-                cancel=cancel if keeps_deadlines else None,
-                min_score=min_score,
-                min_score_kind=min_score_kind,
-            )
+            deadline = asked
+            if keeps_deadlines:
+                deadline = due(None, cancel=cancel) if asked is None else replace(asked, cancel=cancel)
+            return self._ranked(query, documents, deadline, top_k)
 
-        return await cancellable(work)
+        ranking = await cancellable(work)
+        return ranking if min_score is None else ranking.at_least(min_score, kind=min_score_kind, given=GIVEN)
 
     def explain(self, query: str | Query, document: str | Mapping[str, Any] | Document) -> Explanation:
         """Say which words of one document carried its score, by leaving them out: see `Explanation`.
@@ -296,7 +307,7 @@ class Reranker:
         A server is awaited; a model on this machine runs in another thread.
         """
         check_candidates(candidates, more, instead="arank")
-        plain = await asyncio.to_thread(self._ready)
+        plain = await self._ready_soon()
         if self._made is not None:
             return await asyncio.to_thread(self.rerank, candidates, top_k=top_k)
         return await arerank(plain, candidates, top_k=top_k)
@@ -339,6 +350,11 @@ class Reranker:
                 self._made = self._calibration_of(made)
                 self._loaded = made
             return self._loaded
+
+    async def _ready_soon(self) -> protocols.Reranker:
+        """Load what is not loaded yet in another thread; there may be none free for what is."""
+        loaded = self._loaded
+        return await asyncio.to_thread(self._ready) if loaded is None else loaded
 
     def _calibration_of(self, reranker: protocols.Reranker) -> ScoreCalibration | None:
         if self._calibration is None:

@@ -46,7 +46,7 @@ def open_pipeline(
     faster: Sequence[str] = (),
     gate: Gate | None = None,
     budgets: bool = False,
-    log: Path | None = None,
+    log: Path | str | None = None,
 ) -> Iterator[Pipeline]:
     """Open an index for searching, with its models loaded; close all of it at the end.
 
@@ -97,7 +97,7 @@ def retriever_of(first_stage: str, index: Searchable, encoder: Encoder | None, w
     return Hybrid([by_words, by_vectors], fuse=fuse, at_once=index.is_remote)
 
 
-def _second_stage(reranker: Reranker | None, settings: Settings, log: Path | None) -> protocols.Reranker | None:
+def _second_stage(reranker: Reranker | None, settings: Settings, log: Path | str | None) -> protocols.Reranker | None:
     """Keep the share of the first stage's scores that the settings want, and log what changes."""
     if reranker is None:
         return None
@@ -105,8 +105,9 @@ def _second_stage(reranker: Reranker | None, settings: Settings, log: Path | Non
     chosen: protocols.Reranker = WithFirstStage(reranker, weight=weight) if weight else reranker
     if log is None:
         return chosen
-    make_ready(log)
-    return Watched(chosen, lambda before, after: append(log, logged(before, after, top_k=settings.top_k)))
+    file = Path(log).absolute()  # the process may change its folder
+    make_ready(file)
+    return Watched(chosen, lambda before, after: append(file, logged(before, after, top_k=settings.top_k)))
 
 
 def _reranker(settings: Settings, encoder: BiEncoder | None, faster: Sequence[str]) -> Reranker:

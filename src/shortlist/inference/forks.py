@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, TypeVar
+from weakref import WeakSet
 
 from shortlist.errors import ModelError
 
@@ -27,18 +30,54 @@ def stay_in_process(runtime: str) -> None:
         )
 
 
+class Renewed(Protocol):
+    """What has a lock, or waits for other threads: those that held it at the moment of a fork never let it go there."""
+
+    def renew(self) -> None:
+        """Begin anew with nobody holding anything."""
+        ...
+
+
+_KNOWN: WeakSet[Renewed] = WeakSet()
+
+
+def renew_in_forks(one: Renewed) -> None:
+    """Have something renewed in every process that is forked, before anything else runs there."""
+    _KNOWN.add(one)
+
+
+def _renew() -> None:
+    for one in list(_KNOWN):
+        one.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
 class Streams:
-    """A pool of threads, made anew in a forked process."""
+    """A pool of threads, made anew in a forked process; calls from several threads take turns in it.
+
+    None has more of its items waiting than there are streams, so that one with few is not behind all of one with many.
+    """
 
     def __init__(self, count: int, name: str) -> None:
         self._count, self._name = count, name
         self._running = (os.getpid(), self._pool())
 
     def map(self, work: Callable[[_In], _Out], items: Iterable[_In]) -> list[_Out]:
-        """Return what `work` makes of the items, in their order."""
+        """Return what `work` makes of the items, in their order; the first error ends it."""
         if self._running[0] != os.getpid():
             self._running = (os.getpid(), self._pool())
-        return list(self._running[1].map(work, items))
+        pool = self._running[1]
+        todo = deque((Future[_Out](), item) for item in items)
+        made = [future for future, _ in todo]
+        for _ in range(min(self._count, len(made))):
+            pool.submit(_take_turn, pool, work, todo)
+        try:
+            return [future.result() for future in made]
+        finally:
+            todo.clear()
 
     def close(self) -> None:
         """End the threads."""
@@ -46,3 +85,18 @@ class Streams:
 
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self._count, thread_name_prefix=self._name)
+
+
+def _take_turn(pool: ThreadPoolExecutor, work: Callable[[_In], _Out], todo: deque[tuple[Future[_Out], _In]]) -> None:
+    """Do one item, and queue for the next behind other calls."""
+    while todo:
+        with contextlib.suppress(IndexError):  # another stream took the last one
+            future, item = todo.popleft()
+            try:
+                future.set_result(work(item))
+            except BaseException as error:
+                todo.clear()
+                future.set_exception(error)
+        with contextlib.suppress(RuntimeError):  # closed meanwhile: what was begun is done here
+            pool.submit(_take_turn, pool, work, todo)
+            return

@@ -33,7 +33,8 @@ def transformer(reranker: RerankerProtocol) -> Any:
     """Return a reranker as a `pyterrier.Transformer` that reorders each query's rows; queries share batches.
 
     Columns it does not know stay as they are. `score` is the reranker's, `rank` counts from
-    0 as PyTerrier's does. Raises InputError for a frame without a needed column.
+    0 as PyTerrier's does. A missing text (None or NaN) is an empty one. Raises InputError for a frame without a needed
+    column.
     """
     apply, pandas = require("pyterrier", extra="pyterrier").apply, require("pandas", extra="pyterrier")
 
@@ -59,10 +60,14 @@ def _reranked(reranker: RerankerProtocol, groups: Sequence[Any]) -> Iterator[Any
 
 
 def _candidates(frame: Any) -> Ranking:
-    query = Query(str(frame["query"].iloc[0]), str(frame["qid"].iloc[0]))
+    query = Query(_texts(frame.head(1), "query")[0], str(frame["qid"].iloc[0]))
     # documents are told apart by their row, so that a docno that is there twice stays two
-    documents = [Document(str(text), str(row)) for row, text in enumerate(frame["text"])]
+    documents = [Document(text, str(row)) for row, text in enumerate(_texts(frame, "text"))]
     return Ranking.in_order(query, documents)
+
+
+def _texts(frame: Any, column: str) -> list[str]:
+    return list(map(str, frame[column].astype(object).fillna("")))  # a missing one is not the word "nan"
 
 
 def _reordered(frame: Any, ranking: Ranking) -> Any:

@@ -52,8 +52,11 @@ def named(options: Any) -> Any:
 
 
 def about(document: Document) -> dict[str, Any]:
-    """Return a found document's metadata with its title and place, for hosts that keep only metadata."""
-    return {**document.metadata, "title": document.title, "place": str(document.place or "")}
+    """Return a found document's metadata with its title and place, for hosts that keep only metadata.
+
+    What the metadata themselves have under these names stays.
+    """
+    return {"title": document.title, "place": str(document.place or ""), **document.metadata}
 
 
 def _rows(ranking: Ranking) -> Rows:

@@ -6,14 +6,17 @@ from collections.abc import Callable
 
 from shortlist.protocols import Reranker
 from shortlist.scorers.asked_of import timed
-from shortlist.types import Deadline, Ranking
+from shortlist.types import Deadline, Ranking, Step
 
 Tell = Callable[[Ranking, Ranking], None]
 """Called with the candidates and with their new order, all of it."""
 
 
 class Watched:
-    """Reranks as the reranker does, and tells of every ranking that was not cut short by a deadline."""
+    """Reranks as the reranker does, and tells of every ranking that was not cut short by a deadline.
+
+    What is told may be lost (a full disk under a log), which the trace says; a ranking is not.
+    """
 
     def __init__(self, reranker: Reranker, tell: Tell) -> None:
         self._reranker = reranker
@@ -29,5 +32,9 @@ class Watched:
 
     def _told(self, candidates: Ranking, reranked: Ranking, top_k: int | None) -> Ranking:
         if not reranked.is_partial:
-            self._tell(candidates, reranked)
+            try:
+                self._tell(candidates, reranked)
+            except Exception as error:
+                note = f"what reranking changed was not told: {type(error).__name__}: {error}"
+                reranked = reranked.traced(Step("watched", 0.0, {}, {}, (note,)))
         return reranked.head(top_k)

@@ -23,7 +23,10 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, TypeGuard
+
+import numpy as np
 
 from shortlist.errors import InputError
 
@@ -93,6 +96,7 @@ def _condition(field: str, wanted: Any) -> Condition:
     if isinstance(wanted, Mapping):
         return Within(_number(field), _bounds(field, wanted))
     values = wanted if isinstance(wanted, Sequence) and not isinstance(wanted, str | bytes) else [wanted]
+    values = [value.item() if isinstance(value, np.generic) else value for value in values]
     if not values:
         raise InputError(f"the filter on {field!r} is an empty list and could match nothing; leave the field out")
     for value in values:
@@ -125,7 +129,7 @@ def _leaves(value: Any, field: str) -> Iterator[tuple[str, Any]]:
 
 
 def _is_number(value: Any) -> TypeGuard[int | float]:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, Real):
         return False
     try:
         return math.isfinite(value)

@@ -11,6 +11,7 @@ so a reader opens a private copy of the engine's files and sees the index as it 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -57,7 +58,7 @@ class Index:
 
     Each writing call is one commit: after a crash at any moment the index holds all of it
     or nothing of it. A document with blank text is kept and counted but has no words and
-    gets no vector, so no search finds it.
+    gets no vector, so no search finds it. In a process that was forked since, it raises StoreError: open it there.
     """
 
     def __init__(self, opened: Opened, *, encoder: Encoder | None, tokenize: Tokenize | None) -> None:
@@ -65,6 +66,7 @@ class Index:
         self._lock = threading.RLock()
         self._next_point, self._unflushed = opened.next_point, 0
         self._is_closed = False
+        self._process = os.getpid()
 
     @classmethod
     def create(cls, path: str | Path, *, encoder: Encoder | None = None, tokenize: Tokenize | None = None) -> Index:
@@ -74,7 +76,7 @@ class Index:
         ids that come back with each document. Raises InputError when the folder already
         holds an index, IndexLockedError, StorageFullError.
         """
-        return cls(create_index(Path(path), encoder), encoder=encoder, tokenize=tokenize)
+        return cls(create_index(Path(path).absolute(), encoder), encoder=encoder, tokenize=tokenize)
 
     @classmethod
     def open(
@@ -93,7 +95,7 @@ class Index:
         IndexLockedError (another writer), CorruptIndexError.
         """
         opening = open_reader if read_only else open_writer
-        return cls(opening(Path(path), encoder), encoder=encoder, tokenize=tokenize)
+        return cls(opening(Path(path).absolute(), encoder), encoder=encoder, tokenize=tokenize)
 
     @classmethod
     def rebuild(cls, path: str | Path) -> int:
@@ -105,7 +107,7 @@ class Index:
 
     @property
     def path(self) -> Path:
-        """The index's folder."""
+        """The index's folder, absolute: the process may change its own."""
         return self._opened.path
 
     @property
@@ -257,7 +259,9 @@ class Index:
             self._unflushed = 0
 
     def close(self) -> None:
-        """Close the index; a second call does nothing."""
+        """Close the index; a second call does nothing, nor does one in a process that was forked since."""
+        if self._process != os.getpid():
+            return
         with self._lock:
             if not self._is_closed:
                 self._is_closed = True
@@ -284,6 +288,11 @@ class Index:
     def _check_open(self) -> None:
         if self._is_closed:
             raise StoreError(f"the index {self.path} was closed; open it again")
+        if self._process != os.getpid():  # the engine would wait for ever for threads that a fork lacks
+            raise StoreError(
+                f"the index {self.path} was opened before this process was forked, and cannot be used here: open it in"
+                " each process, not before (no preloading; multiprocessing with 'spawn')"
+            )
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 
 from shortlist.errors import IndexMismatchError, InputError, RateLimitedError, RemoteUnavailableError
+from shortlist.inference.forks import Streams
 from shortlist.retrieval.documents import Manifest
 from shortlist.retrieval.filters import Where
 from shortlist.retrieval.store import Found, Searchable
@@ -38,7 +38,7 @@ class Sharded:
                     f" {first.encoder!r}; their scores cannot be compared"
                 )
         self._shards, self._at_least = tuple(shards), at_least
-        self._pool = ThreadPoolExecutor(len(shards), "shortlist-shard")
+        self._pool = Streams(len(shards), "shortlist-shard")
 
     @property
     def name(self) -> str:
@@ -70,10 +70,10 @@ class Sharded:
 
     def close(self) -> None:
         """End the threads; the shards stay open."""
-        self._pool.shutdown()
+        self._pool.close()
 
     def _search(self, search: Callable[[Searchable], Found], depth: int) -> Found:
-        outcomes = list(self._pool.map(lambda shard: _asked(shard, search), self._shards))
+        outcomes = self._pool.map(lambda shard: _asked(shard, search), self._shards)
         found = [outcome for outcome in outcomes if isinstance(outcome, Found)]
         missing = [outcome for outcome in outcomes if not isinstance(outcome, Found)]
         if len(found) < self._at_least:

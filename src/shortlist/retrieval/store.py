@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -24,7 +23,7 @@ class Found:
     """What one search found: documents with scores, best first, and what the trace says of how."""
 
     hits: tuple[tuple[Document, float], ...]
-    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    facts: Mapping[str, str] = field(default_factory=dict)
     degradations: tuple[str, ...] = ()
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from shortlist.protocols import Group, Scorer
 from shortlist.scorers.asked_of import close, is_at_hand
 from shortlist.scorers.groups import score_groups
+from shortlist.scorers.pointwise import counted
 from shortlist.types import Document, Query, ScoreKind, Scores, Step
 
 
@@ -50,7 +51,10 @@ class Blend:
         began = time.perf_counter()
         read = self._tokenized(groups)
         by_part = [score_groups(scorer, read) for scorer, _ in self._parts]
-        return [self._sum(began, scores) for scores in zip(*by_part, strict=True)]
+        return [
+            self._sum(began, [counted(one, len(documents)) for one in scores])
+            for (_, documents), *scores in zip(groups, *by_part, strict=True)
+        ]
 
     def _tokenized(self, groups: Sequence[Group]) -> Sequence[Group]:
         """Make the documents' token ids once, where every part reads those of the same tokenizer."""

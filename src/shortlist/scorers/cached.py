@@ -9,12 +9,13 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
 from shortlist.errors import InputError, ScoreError, StoreError
+from shortlist.inference.forks import renew_in_forks
 from shortlist.protocols import Group, Scorer
 from shortlist.scorers.groups import score_groups
 from shortlist.scorers.pointwise import counted
@@ -47,8 +48,9 @@ class Cached:
     The key is the scorer's fingerprint (model, weights, engine, precision, limits) with the texts of query and
     document, so a changed model, precision or text is never answered from old scores. Holds the `size` pairs used
     last, about 200 bytes each, and with a `store` more of them in a file that other processes use too. A pair that
-    another thread is having scored is waited for instead of scored again. When the file cannot be used, scores come
-    without it, and the step says so. Safe to call from several threads.
+    another thread is having scored is waited for instead of scored again, unless that thread has more pairs scored than
+    are asked for here, which a budget may not last for. When the file cannot be used, scores come without it, and the
+    step says so. Safe to call from several threads.
     """
 
     def __init__(self, scorer: Scorer, *, size: int = 100_000, store: ScoreStore | None = None) -> None:
@@ -58,9 +60,14 @@ class Cached:
         self._size = size
         self._store = store
         self._known: OrderedDict[bytes, Kept] = OrderedDict()
-        self._coming: dict[bytes, Future[Kept]] = {}
-        self._lock = threading.Lock()
         self._hits = Hits()
+        self.renew()
+        renew_in_forks(self)
+
+    def renew(self) -> None:
+        """Wait for no other call: those that were scoring when this process was forked do not go on in it."""
+        self._coming: dict[bytes, _Coming] = {}
+        self._lock = threading.Lock()
 
     @property
     def fingerprint(self) -> str:
@@ -81,11 +88,11 @@ class Cached:
         """Return each group's scores; what none of them has seen is scored together."""
         began = time.perf_counter()
         keys = [[self._key(query, document) for document in documents] for query, documents in groups]
-        call, coming = self._begun({key for each in keys for key in each})
-        own = call.missing - coming.keys()
+        call, coming, own = self._begun({key for each in keys for key in each})
+        wanted = call.missing - coming.keys()
         try:
-            self._read(call, own)
-            fresh = self._scored(groups, keys, own & call.missing, call)
+            self._read(call, wanted)
+            fresh = self._scored(groups, keys, wanted & call.missing, call)
         except BaseException as error:
             self._hand_over(own, call, error)
             raise
@@ -101,15 +108,18 @@ class Cached:
             for (_, documents), each, one in zip(groups, keys, fresh, strict=True)
         ]
 
-    def _begun(self, keys: set[bytes]) -> tuple[_Call, dict[bytes, Future[Kept]]]:
-        """Return what memory knows, and what other calls will; this call answers for the rest, and others wait."""
+    def _begun(self, keys: set[bytes]) -> tuple[_Call, dict[bytes, Future[Kept]], set[bytes]]:
+        """Return what memory knows, what other calls will, and the rest that others may wait for this call with."""
         call = _Call(keys)
         with self._lock:
             for key in keys & self._known.keys():
                 call.know(key, self._known[key], "memory")
-            coming = {key: self._coming[key] for key in call.missing if key in self._coming}
-            self._coming.update((key, Future()) for key in call.missing - coming.keys())
-        return call, coming
+            begun = {key: self._coming[key] for key in call.missing if key in self._coming}
+            coming = {key: one.kept for key, one in begun.items() if one.pairs <= len(call.missing)}
+            own = call.missing - begun.keys()
+            pairs = len(call.missing) - len(coming)
+            self._coming.update((key, _Coming(pairs)) for key in own)
+        return call, coming, own
 
     def _read(self, call: _Call, keys: set[bytes]) -> None:
         if self._store is None or not keys:
@@ -141,7 +151,7 @@ class Cached:
     def _hand_over(self, keys: Iterable[bytes], call: _Call, error: BaseException | None = None) -> None:
         """Tell those who wait for this call what came of it."""
         with self._lock:
-            waiting = [(key, self._coming.pop(key)) for key in keys]
+            waiting = [(key, self._coming.pop(key).kept) for key in keys]
         for key, future in waiting:
             if key in call.known:
                 future.set_result(call.known[key])
@@ -190,6 +200,14 @@ class Cached:
         notes += tuple(_cut_before(keys, fresh, call))
         latency = (time.perf_counter() - began) * 1000
         return Scores(values, kind, Step(inner.stage, latency, {**inner.counts, **counts}, inner.facts, notes, cut))
+
+
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """A score that a call is having computed, together with so many pairs."""
+
+    pairs: int
+    kept: Future[Kept] = field(default_factory=Future)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 from platformdirs import user_cache_path
 
 from shortlist.errors import InputError, StoreError
+from shortlist.inference.forks import renew_in_forks
 from shortlist.types import ScoreKind
 
 _VERSION = 2
@@ -53,11 +53,20 @@ class ScoreStore:
     ) -> None:
         if pairs < 1:
             raise InputError(f"a score store must hold at least one pair; got pairs={pairs}")
-        self.file = file or user_cache_path("shortlist") / "scores.sqlite"
+        self.file = (file or user_cache_path("shortlist") / "scores.sqlite").absolute()
         self._pairs = pairs
         self._clock = clock
         self._lock = threading.Lock()
-        self._opened: tuple[int, sqlite3.Connection] | None = None
+        self._opened: sqlite3.Connection | None = None
+        self._of_before: list[sqlite3.Connection] = []  # a fork: closing one may wait for a thread that used it
+        renew_in_forks(self)
+
+    def renew(self) -> None:
+        """Leave the connection to the process that this one was forked from."""
+        self._lock = threading.Lock()
+        if self._opened is not None:
+            self._of_before.append(self._opened)
+            self._opened = None
 
     def get(self, keys: Iterable[bytes]) -> dict[bytes, Kept]:
         """Return what is known of these keys, and note that it was used."""
@@ -102,8 +111,8 @@ class ScoreStore:
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            if self._opened is not None and self._opened[0] == os.getpid():
-                self._opened[1].close()
+            if self._opened is not None:
+                self._opened.close()
             self._opened = None
 
     @contextmanager
@@ -111,9 +120,7 @@ class ScoreStore:
         """Give the connection for one transaction."""
         with self._lock:
             try:
-                if self._opened is None or self._opened[0] != os.getpid():
-                    self._opened = (os.getpid(), self._open())
-                connection = self._opened[1]
+                connection = self._opened = self._opened or self._open()
                 with connection:
                     yield connection
             except (sqlite3.Error, OSError, ValueError) as error:  # ValueError: a kind that a later version wrote

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 from shortlist.protocols import Retriever
 from shortlist.types import Query
 
@@ -15,6 +17,7 @@ def check_retriever(retriever: Retriever, *, query: Query, expected: str) -> Non
     scores = [item.score for item in ranking]
     assert scores == sorted(scores, reverse=True), "scores do not descend"
     assert ranking.trace.steps, "nothing was written into the trace"
+    assert pickle.loads(pickle.dumps(ranking)) == ranking, "a ranking does not survive a cache or another process"
     assert retriever.retrieve(query, depth=1).doc_ids == ranking.doc_ids[:1], "a smaller depth is not a prefix"
     for text in ('"', "AND OR NOT", "*", "field:value", "🗼", "\ud800", "word " * 10_000):
         assert len(retriever.retrieve(Query(text), depth=2)) <= 2, f"more than depth for {text!r:.20}"

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Protocol
 
 from shortlist.errors import InputError
@@ -43,7 +44,7 @@ class Deadline:
     @classmethod
     def after(cls, budget_ms: float, *, clock: Clock = monotonic_ms, cancel: Cancel | None = None) -> Deadline:
         """Start now. Raises InputError when the budget is no positive number; infinity is one."""
-        if isinstance(budget_ms, bool) or not isinstance(budget_ms, int | float) or math.isnan(budget_ms):
+        if isinstance(budget_ms, bool) or not isinstance(budget_ms, Real) or math.isnan(budget_ms):
             raise InputError(f"budget_ms must be a number of milliseconds, got {budget_ms!r}")
         if budget_ms <= 0:
             raise InputError(f"budget_ms must be above 0, got {budget_ms}; leave it out for no deadline")

@@ -17,6 +17,8 @@ from shortlist.types.document import Document
 from shortlist.types.query import Query
 from shortlist.types.trace import Step, Trace
 
+GIVEN = "given"  # the stage of documents that no stage has ordered yet
+
 _LINES, _WIDTH = 20, 60  # of what is printed
 
 
@@ -147,7 +149,7 @@ class Ranking:
         return cls(query, _ordered(items, scores, stage, top_k), kind, stage, trace or Trace())
 
     @classmethod
-    def in_order(cls, query: Query, documents: Sequence[Document], *, stage: str = "given") -> Ranking:
+    def in_order(cls, query: Query, documents: Sequence[Document], *, stage: str = GIVEN) -> Ranking:
         """Take documents as they are ordered, with reciprocal ranks for scores."""
         items = tuple(ScoredDocument(d, 1.0 / i, i) for i, d in enumerate(documents, 1))
         return cls(query, items, ScoreKind.RECIPROCAL_RANK, stage)
