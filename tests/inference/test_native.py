@@ -193,7 +193,7 @@ def test_weights_may_be_as_small_as_floats_are(factor: float, precision: str, tm
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({}, "heads of 32 or 64"), ({"hidden_act": "relu"}, "relu"), ({"model_type": "electra"}, "BERT alone")],
+    [({}, "heads of 32 or 64"), ({"hidden_act": "relu"}, "relu"), ({"model_type": "deberta"}, "this model is deberta")],
 )
 def test_auto_leaves_to_others_what_the_kernel_cannot_run(changes: dict[str, Any], said: str, tmp_path: Path) -> None:
     model = str(write_classifier(tmp_path / "model", **changes))  # heads of 8
