@@ -42,7 +42,7 @@ def measured_peaks(graph: Path, inputs: Sequence[ModelInput], *, pad_id: int) ->
     found: dict[str, Floats] = {}
     with TemporaryDirectory() as scratch:
         file = Path(scratch) / "model.onnx"
-        onnx.save(model, str(file))
+        onnx.save(model, str(file), save_as_external_data=True, location="weights")  # they may be over 2 GB
         session = OnnxRuntimeSession.load(file)
     for places in plan_batches([len(one) for one in inputs], token_budget=_TOKENS):
         batch = pad([inputs[place] for place in places], pad_id=pad_id)
