@@ -148,12 +148,27 @@ def test_the_widths_of_published_models_agree_up_to_their_last_position(
     inputs = [ModelInput(rng.integers(4, 90, n).astype(np.int32), n) for n in (3, 63, 180, 257, 511, 512)]
     loaded = load_engine(str(folder), head="classification", engine="native", precision=PRECISIONS[0])
     assert loaded.folder.max_length == 512
-    exact = load_engine(str(folder), head="classification", engine="onnxruntime").engine.run(inputs)
+    exact = load_engine(str(folder), head="classification", engine="onnxruntime", precision="fp32").engine.run(inputs)
     np.testing.assert_allclose(
         loaded.engine.run(inputs), exact, atol=LIMITS[PRECISIONS[0]] * float(np.abs(exact).max())
     )
     with pytest.raises(ValueError, match="513 tokens long; 1 to 512 can be read"):
         loaded.engine.run([ModelInput(np.full(513, 7, np.int32), 513)])
+
+
+@pytest.mark.parametrize("precision", [one for one in PRECISIONS if one != "int8"])
+def test_a_model_of_8192_tokens_reads_them_all(precision: str, tmp_path: Path) -> None:
+    sizes = {"hidden_size": 64, "num_attention_heads": 1, "intermediate_size": 128, "num_hidden_layers": 2}
+    sizes |= {"max_position_embeddings": 8194, "type_vocab_size": 1}
+    folder = classifier("XLMRoberta", xlmr_tokenizer, "<pad>", **sizes, initializer_range=0.2)(tmp_path / "model")
+    rng = np.random.default_rng(0)
+    inputs = [ModelInput(rng.integers(4, 130, n).astype(np.int32), n) for n in (8192, 4099, 7)]
+    exact = load_engine(str(folder), head="classification", engine="onnxruntime", threads=1).engine.run(inputs)
+    loaded = load_engine(str(folder), head="classification", engine="native", precision=precision)
+    assert loaded.folder.max_length == 8192
+    np.testing.assert_allclose(
+        loaded.engine.run(inputs), exact, atol=LIMITS[precision] * max(1, float(np.abs(exact).max()))
+    )
 
 
 REFUSED: dict[str, tuple[Make, str]] = {
