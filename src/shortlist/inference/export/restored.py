@@ -57,7 +57,8 @@ def restored(file: Path, config: Mapping[str, Any]) -> Restored:
         FAMILIES[kind],
     )
     heads, size = _heads(constants)
-    hidden, feed = constants.shape("encoder.layer.0.intermediate.dense.weight")
+    # of a weight in four bits the inputs' side is half as long, and the outputs', which is second, is whole
+    feed, hidden = (constants.shape(f"encoder.layer.0.{part}.dense.weight")[1] for part in ("intermediate", "output"))
     whole = {
         **config,
         "architectures": [family.classifier if has_head else f"{family.stem}Model"],
