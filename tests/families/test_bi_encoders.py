@@ -115,7 +115,7 @@ def test_a_mean_without_the_prompt_is_refused_where_there_is_a_prompt(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "kinds", [{"Pooling": {"pooling_mode": "cls"}}, {"Pooling": {"pooling_mode": "mean"}, "Dense": {}}]
+    "kinds", [{"Pooling": {"pooling_mode": "max"}}, {"Pooling": {"pooling_mode": "mean"}, "Dense": {}}]
 )
 def test_the_kernel_leaves_other_pooling_to_the_libraries(kinds: dict[str, dict[str, Any]]) -> None:
     modules = [Module("Transformer", Path(), {}), *(Module(kind, Path(kind), said) for kind, said in kinds.items())]

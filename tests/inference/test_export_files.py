@@ -464,6 +464,8 @@ def test_4_bit_storage_changes_nothing_of_what_was_in_4_bits(tmp_path: Path) -> 
     np.testing.assert_allclose(logits(packed.path), logits(full.path), atol=2e-3)
     compiled = openvino.Core().compile_model(str(packed.path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     np.testing.assert_allclose(compiled(FEED)[0], logits(full.path), atol=2e-3)
-    again, _ = restored(packed.path, CONFIG)
+    found = restored(packed.path, CONFIG)
+    assert [found.config[name] for name in ("hidden_size", "intermediate_size", "vocab_size")] == [128, 192, 200]
+    again = found.tensors
     for name in (words, QUERY, "bert.encoder.layer.0.output.dense.weight"):
         np.testing.assert_allclose(again[name], wide[name], rtol=2e-3, atol=1e-6)

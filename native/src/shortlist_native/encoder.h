@@ -7,10 +7,14 @@
 
 typedef enum { BF16, INT8, INT16, PRECISIONS } precision;
 
+/* Logits behind a pooler with tanh or GELU, or a vector of length 1: the mean over the tokens, or position 0. */
+typedef enum { TANH, GELU, MEAN, FIRST, OUTCOMES } outcome;
+
 typedef struct {
-    int layers, hidden, heads, feed, labels; /* labels: 0 for a mean over the tokens, scaled to length 1 */
+    int layers, hidden, heads, feed, labels; /* labels: 0 for a vector */
     int vocabulary, positions, types;
     precision kind; /* of qkv and fed; of mixed and out too where it is INT16, else those are in BF16 */
+    outcome gives;
     float epsilon;
     const float *words, *position_rows, *type_rows, *embedding_norm; /* norms: scale, then offset */
     const uint16_t *qkv, *mixed, *fed, *out;                         /* packed, layer by layer; INT8 takes half the room */
@@ -27,6 +31,11 @@ typedef struct {
     int count;
 } sequences;
 
+static inline int columns_of(const model *m) { return m->labels ? m->labels : m->hidden; }
+
+/* Whether the last layer is needed for position 0 alone. */
+static inline int reads_first(const model *m) { return m->gives != MEAN; }
+
 /* Whether the processor has what an encoder needs, and the system lets this process use it. */
 int has_amx(void);
 int has_avx2(void);
@@ -37,7 +46,7 @@ void pack_weight(const float *from, int inputs, int outputs, uint16_t *to);
 /* int8 [inputs][outputs] to panels. */
 void pack_bytes(const int8_t *from, int inputs, int outputs, int8_t *to);
 
-/* `results` is [count][labels or hidden]; BF16 and INT8 need AMX, INT16 needs AVX2. Return 0, or -1 without memory. */
+/* `results` is [count][columns_of(m)]; BF16 and INT8 need AMX, INT16 needs AVX2. Return 0, or -1 without memory. */
 int encode_amx(const model *m, const sequences *s, float *results);
 int encode_avx2(const model *m, const sequences *s, float *results);
 

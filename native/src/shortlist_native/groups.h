@@ -8,7 +8,7 @@ typedef int (*group_encoder)(const model *m, const sequences *group, int tokens,
 
 /* Groups of at most `most` tokens, or of one longer sequence. Returns what the encoder does: 0, or -1 without memory. */
 static int encode_groups(const model *m, const sequences *s, int most, group_encoder encode, float *results) {
-    const int columns = m->labels ? m->labels : m->hidden;
+    const int columns = columns_of(m);
     sequences group = *s;
     int failed = 0;
     for (int done = 0; done < s->count && !failed;) {

@@ -7,6 +7,14 @@
 enum { TENSORS = 24 };
 
 static const char *const NAMES[PRECISIONS] = {[BF16] = "bf16", [INT8] = "int8", [INT16] = "int16"};
+static const char *const GIVEN[OUTCOMES] = {[TANH] = "tanh", [GELU] = "gelu", [MEAN] = "mean", [FIRST] = "first"};
+
+/* The place of a name among some; `count` where it is none of them. */
+static int place_of(const char *name, const char *const *names, int count) {
+    int place = 0;
+    while (place < count && strcmp(names[place], name)) place++;
+    return place;
+}
 
 static int can_encode(precision kind) { return kind == INT16 ? has_avx2() : has_amx(); }
 
@@ -53,6 +61,13 @@ static PyObject *pack(PyObject *self, PyObject *arguments) {
     PyBuffer_Release(&to);
     if (!good) return NULL;
     Py_RETURN_NONE;
+}
+
+static int outcome_fits_labels(const model *m, const char *given) {
+    const int is_vector = m->gives == MEAN || m->gives == FIRST;
+    if (m->gives < OUTCOMES && is_vector == !m->labels) return 1;
+    PyErr_Format(PyExc_ValueError, "the encoder gives labels behind tanh or gelu, or a vector (mean, first); got %s and %d labels", given, m->labels);
+    return 0;
 }
 
 static int sizes_make_sense(const model *m) {
@@ -126,8 +141,7 @@ static int can_be_read(const model *m, const sequences *s, Py_ssize_t tokens) {
 static PyObject *run(const model *m, Py_buffer batch[4]) {
     const sequences s = {batch[0].buf, batch[1].buf, batch[2].buf, (int)(batch[2].len / 4)};
     const Py_ssize_t tokens = batch[0].len / 4;
-    const size_t columns = m->labels ? m->labels : m->hidden;
-    if (!fits(&batch[1], tokens, 1, "types") || !fits(&batch[3], s.count * columns, 4, "results") || !can_be_read(m, &s, tokens))
+    if (!fits(&batch[1], tokens, 1, "types") || !fits(&batch[3], (size_t)s.count * columns_of(m), 4, "results") || !can_be_read(m, &s, tokens))
         return NULL;
     int failed;
     Py_BEGIN_ALLOW_THREADS
@@ -141,11 +155,12 @@ static PyObject *run_encoder(PyObject *self, PyObject *arguments) {
     model m = {0};
     PyObject *tensors, *held;
     Py_buffer batch[4], t[TENSORS];
-    const char *name;
-    if (!PyArg_ParseTuple(arguments, "(iiiiiiiisf)Oy*y*y*w*", &m.layers, &m.hidden, &m.heads, &m.feed, &m.labels, &m.vocabulary,
-                          &m.positions, &m.types, &name, &m.epsilon, &tensors, &batch[0], &batch[1], &batch[2], &batch[3]))
+    const char *name, *given;
+    if (!PyArg_ParseTuple(arguments, "(iiiiiiiissf)Oy*y*y*w*", &m.layers, &m.hidden, &m.heads, &m.feed, &m.labels, &m.vocabulary,
+                          &m.positions, &m.types, &name, &given, &m.epsilon, &tensors, &batch[0], &batch[1], &batch[2], &batch[3]))
         return NULL;
-    while (m.kind < PRECISIONS && strcmp(NAMES[m.kind], name)) m.kind++;
+    m.kind = place_of(name, NAMES, PRECISIONS);
+    m.gives = place_of(given, GIVEN, OUTCOMES);
     int borrowed = 0;
     PyObject *result = NULL;
     held = PySequence_Fast(tensors, "the tensors must be a sequence");
@@ -153,7 +168,7 @@ static PyObject *run_encoder(PyObject *self, PyObject *arguments) {
         PyErr_Format(PyExc_RuntimeError, "this processor, or the system, does not let the kernel compute in %s", name);
     else if (held && PySequence_Fast_GET_SIZE(held) != TENSORS)
         PyErr_Format(PyExc_ValueError, "%d tensors are needed", TENSORS);
-    else if (held && sizes_make_sense(&m)) {
+    else if (held && outcome_fits_labels(&m, given) && sizes_make_sense(&m)) {
         while (borrowed < TENSORS &&
                !PyObject_GetBuffer(PySequence_Fast_GET_ITEM(held, borrowed), &t[borrowed], PyBUF_C_CONTIGUOUS))
             borrowed++;

@@ -8,7 +8,7 @@ from shortlist._optional import require
 from shortlist.errors import MissingExtraError, UnsupportedModelError
 from shortlist.inference.session import Precision
 
-VERSION = "0.2.0"  # of the kernel, which takes a model as `native_weights` packs it
+VERSION = "0.3.0"  # of the kernel, which takes a model as `native_weights` packs it
 
 
 def resolved(precision: Precision) -> Precision:

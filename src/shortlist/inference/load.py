@@ -332,14 +332,15 @@ def _calibrated(folder: ModelFolder, weights: str, head: Head, engine: str, file
 
 
 def _calibration_inputs(folder: ModelFolder, head: Head) -> list[ModelInput]:
-    """Return pairs, or texts alone, of what comes with shortlist, as far as they fit into the model."""
+    """Return pairs, or texts alone, of what comes with shortlist, cut to what the model reads."""
     tokenizer = folder.load_tokenizer()
     queries, passages = map(tokenizer.encode, real_texts())
     if head == "classification":
-        inputs = [tokenizer.pair.build(query, passage) for query in queries for passage in passages]
+        template, pairs = tokenizer.pair, [(query, passage) for query in queries for passage in passages]
     else:
-        inputs = [tokenizer.single.build(text, text[:0]) for text in (*queries, *passages)]
-    return [one for one in inputs if len(one) <= folder.max_length]
+        template, pairs = tokenizer.single, [(text, text[:0]) for text in (*queries, *passages)]
+    room = folder.max_length - template.overhead
+    return [template.build(first[:room], second[: max(0, room - len(first))]) for first, second in pairs]
 
 
 def _exports(weights: str, what: str) -> Path:

@@ -1,4 +1,4 @@
-"""Sessions on our own kernel for BERT encoders: bf16 or int8 with AMX, int16 with AVX2."""
+"""Sessions on our own kernel for encoders like BERT: bf16 or int8 with AMX, int16 with AVX2."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class NativeSession:
         self._kernel = kernel()
         self._sizes, self._tensors = astuple(weights.sizes), weights.tensors
         self._columns = weights.sizes.labels or weights.sizes.hidden
+        self._tells_texts_apart = weights.sizes.types > 1  # a graph of a single token type has no such input either
         self.precision = Precision(weights.sizes.precision)
         self.engine = f"native {self._kernel.__version__}"
         self.streams = streams
@@ -49,7 +50,7 @@ class NativeSession:
         precision: Precision,
         threads: int | None = None,
     ) -> NativeSession:
-        """Open a graph that shortlist exported of a BERT model for `head`; what is packed of it is kept in `cache`.
+        """Open a graph that shortlist exported for `head`; what is packed of it is kept in `cache`.
 
         `config` is the model's, `cache` a folder that need not be there yet, and `graph` is asked for only when nothing
         is kept in it. `precision` is one that `resolved` gave. In int8 are the products that read a norm's output, four
@@ -73,6 +74,8 @@ class NativeSession:
         seen = batch.attention_mask.astype(bool)
         lengths = seen.sum(axis=1, dtype=np.int32)
         ids, types = batch.input_ids[seen].astype(np.int32), batch.token_type_ids[seen].astype(np.uint8)
+        if not self._tells_texts_apart:
+            types[:] = 0
         results = np.empty((len(lengths), self._columns), np.float32)
         self._kernel.encode(self._sizes, self._tensors, ids, types, lengths, results)
         return results

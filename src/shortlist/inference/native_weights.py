@@ -1,11 +1,11 @@
-"""A BERT checkpoint's tensors, stacked layer by layer and packed for the native kernel, in a folder of `.npy` files."""
+"""An encoder's tensors, stacked layer by layer and packed for the native kernel, in a folder of `.npy` files."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,30 @@ import numpy.typing as npt
 
 from shortlist._optional import require
 from shortlist.errors import CorruptModelError, UnsupportedModelError
+from shortlist.inference.export.families import FAMILIES
 from shortlist.inference.export.graph import as_bytes
-from shortlist.inference.export.restored import restored
+from shortlist.inference.export.restored import Restored, restored
 from shortlist.inference.export.safetensors import Floats
 from shortlist.inference.modules import Module
 from shortlist.inference.native_peaks import Peaks
 from shortlist.inference.ready_made import Head
 from shortlist.inference.session import Precision
 
-LAYOUT = 3  # of the folder; raised when what is written below changes
+LAYOUT = 4  # of the folder; raised when what is written below changes
 WIDEST = 1024
 _GELU = {"gelu", "gelu_python"}
+
+# By the family, a classifier's two layers and the activation between them (one of the kernel's names, as below).
+_DENSE = ("classifier.dense", "classifier.out_proj")
+_HEADS = {
+    "bert": ("pooler.dense", "classifier", "tanh"),
+    "camembert": (*_DENSE, "tanh"),
+    "electra": (*_DENSE, "gelu"),
+    "roberta": (*_DENSE, "tanh"),
+    "xlm-roberta": (*_DENSE, "tanh"),
+}
+_COUNTED = {"camembert", "roberta", "xlm-roberta"}  # positions begin behind the padding's
+_VECTORS = {"mean": "mean", "cls": "first"}
 _SIZES = "sizes.json"
 _NOTHING: Floats = np.zeros(0, np.float32)
 _TINY = 1e-6
@@ -45,7 +58,11 @@ _NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What the kernel must know of an encoder; 0 labels stand for a mean over the tokens, of length 1."""
+    """What the kernel must know of an encoder.
+
+    `gives` are logits behind a pooler with "tanh" or "gelu", or a vector of length 1 and 0 labels: the "mean" over the
+    tokens, or the "first" of them.
+    """
 
     layers: int
     hidden: int
@@ -56,6 +73,7 @@ class Sizes:
     positions: int
     types: int
     precision: str
+    gives: str
     epsilon: float
 
     def check(self) -> None:
@@ -110,8 +128,14 @@ def _mapped(file: Path) -> npt.NDArray[Any]:
 
 def check_model(config: Mapping[str, Any], head: Head) -> None:
     """Raise UnsupportedModelError where a model's configuration says already that the kernel cannot run it."""
-    if config.get("model_type") != "bert":
-        raise UnsupportedModelError(f"the native engine runs BERT alone; this model is {config.get('model_type')}")
+    kind, width = config.get("model_type"), config.get("hidden_size")
+    if kind not in _HEADS:
+        raise UnsupportedModelError(f"the native engine runs {', '.join(_HEADS)}; this model is {kind}")
+    if kind == "electra" and config.get("embedding_size", 128) != width:
+        raise UnsupportedModelError(
+            f"the native engine runs ELECTRA with embeddings as wide as its layers; this model has"
+            f" embedding_size={config.get('embedding_size', 128)} and hidden_size={width}"
+        )
     if head == "token_embeddings":
         raise UnsupportedModelError(
             "the native engine gives one vector or the logits of a sequence, not one of each token"
@@ -126,78 +150,94 @@ def check_model(config: Mapping[str, Any], head: Head) -> None:
 def check_modules(modules: Sequence[Module], head: Head) -> None:
     """Raise UnsupportedModelError where modules of sentence-transformers make something else of the hidden states."""
     behind = [module.pooling or module.kind for module in modules[1:]]
-    if behind and (head != "mean_pooling" or set(behind) - {"mean", "Normalize"}):
+    if behind and (head != "mean_pooling" or set(behind) - {*_VECTORS, "Normalize"}):
         raise UnsupportedModelError(
-            "the native engine gives a BERT classifier's logits or the mean over the tokens; this model has"
-            f" {', '.join(behind)} behind the encoder"
+            "the native engine gives a classifier's logits, the mean over the tokens or the first of them; this model"
+            f" has {', '.join(behind)} behind the encoder"
         )
 
 
 def packed(
     graph: Path, config: Mapping[str, Any], head: Head, precision: Precision, peaks: Peaks | None = None
 ) -> NativeWeights:
-    """Pack a graph that shortlist exported of a BERT classifier or bi-encoder; `config` stands beside it.
+    """Pack a graph that shortlist exported of a classifier or bi-encoder; `config` stands beside it.
 
     `precision` is bf16, int16, or int8 for the products that read `peaks`, which it needs, and bf16 for the others.
     Raises UnsupportedModelError for another graph or size, MissingExtraError without onnx.
     """
-    tensors, whole = restored(graph, config)
-    read = _Reader(tensors)
-    sizes = _sizes(read, whole, head, precision)
+    found = restored(graph, config)
+    read = _Reader(found.tensors, FAMILIES[found.config["model_type"]].prefix)
+    sizes = _sizes(read, found, head, precision)
     sizes.check()
-    return NativeWeights(sizes, (*_embeddings(read), *_layers(read, sizes, peaks), *_head(read, sizes)))
+    return NativeWeights(
+        sizes, (*_embeddings(read, found.config), *_layers(read, sizes, peaks), *_head(read, found, sizes))
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
     tensors: Mapping[str, Floats]
+    prefix: str
 
     def __call__(self, name: str) -> Floats:
-        found = self.tensors.get(name, self.tensors.get(f"bert.{name}"))
-        if found is None:
+        if not self.has(name):
             raise UnsupportedModelError(f"the native engine needs the tensor {name}, which the model has not")
-        return found
+        return self.tensors[name if name in self.tensors else self.prefix + name]
 
     def has(self, name: str) -> bool:
-        return name in self.tensors or f"bert.{name}" in self.tensors
+        return name in self.tensors or self.prefix + name in self.tensors
 
 
-def _sizes(read: _Reader, config: Mapping[str, Any], head: Head, precision: Precision) -> Sizes:
-    layers = 0
+def _sizes(read: _Reader, found: Restored, head: Head, precision: Precision) -> Sizes:
+    config, layers = found.config, 0
     while read.has(f"encoder.layer.{layers}.output.dense.weight"):
         layers += 1
-    vocabulary, hidden = read("embeddings.word_embeddings.weight").shape
+    _, out, activation = _HEADS[config["model_type"]]
+    has_labels = head == "classification"
+    if not has_labels and found.pooling not in _VECTORS:
+        raise UnsupportedModelError(
+            "the native engine gives the mean over the tokens or the first of them; this graph gives something else"
+        )
     return Sizes(
         layers=layers,
-        hidden=hidden,
+        hidden=int(config["hidden_size"]),
         heads=int(config["num_attention_heads"]),
         feed=int(config["intermediate_size"]),
-        labels=len(read("classifier.bias")) if head == "classification" else 0,
-        vocabulary=vocabulary,
-        positions=len(read("embeddings.position_embeddings.weight")),
-        types=len(read("embeddings.token_type_embeddings.weight")),
+        labels=len(read(f"{out}.bias")) if has_labels else 0,
+        vocabulary=int(config["vocab_size"]),
+        positions=int(config["max_position_embeddings"]) - _first_position(config),
+        types=int(config["type_vocab_size"]),
         precision=precision.value,
+        gives=activation if has_labels else _VECTORS[found.pooling],
         epsilon=float(config.get("layer_norm_eps", 1e-12)),
     )
 
 
-def _embeddings(read: _Reader) -> list[npt.NDArray[Any]]:
-    tables = [read(f"embeddings.{kind}_embeddings.weight") for kind in ("word", "position", "token_type")]
-    return [*tables, np.stack([read(f"embeddings.LayerNorm.{part}") for part in ("weight", "bias")])]
+def _first_position(config: Mapping[str, Any]) -> int:
+    padding = config.get("pad_token_id")
+    return (1 if padding is None else int(padding)) + 1 if config["model_type"] in _COUNTED else 0
+
+
+def _embeddings(read: _Reader, config: Mapping[str, Any]) -> list[npt.NDArray[Any]]:
+    words, positions, types = (
+        read(f"embeddings.{kind}_embeddings.weight") for kind in ("word", "position", "token_type")
+    )
+    norm = np.stack([read(f"embeddings.LayerNorm.{part}") for part in ("weight", "bias")])
+    return [words, positions[_first_position(config) :], types, norm]
 
 
 def _layers(read: _Reader, sizes: Sizes, peaks: Peaks | None) -> list[npt.NDArray[Any]]:
     stems = [f"encoder.layer.{layer}." for layer in range(sizes.layers)]
 
-    def products(weights: Sequence[Floats], peaks: Sequence[Floats] | None = None) -> _Products:
+    def products(weights: Iterable[Floats], peaks: Sequence[Floats] | None = None) -> _Products:
         if sizes.precision == Precision.INT16.value:
             return _Products.of([_in_shorts(weight) for weight in weights])
         if peaks:
             return _Products.of([_in_bytes(weight, peak) for weight, peak in zip(weights, peaks, strict=True)])
         return _Products.of([_in_bf16(weight) for weight in weights])
 
-    def weights(name: str) -> list[Floats]:
-        return [read(f"{stem}{name}.weight") for stem in stems]
+    def weights(name: str) -> Iterator[Floats]:  # one at a time, since all of them are as large as the model
+        return (read(f"{stem}{name}.weight") for stem in stems)
 
     def biases(name: str) -> npt.NDArray[Any]:
         return np.stack([read(f"{stem}{name}.bias") for stem in stems])
@@ -205,13 +245,15 @@ def _layers(read: _Reader, sizes: Sizes, peaks: Peaks | None) -> list[npt.NDArra
     def norms(name: str) -> npt.NDArray[Any]:
         return np.stack([read(f"{stem}{name}.LayerNorm.{part}") for stem in stems for part in ("weight", "bias")])
 
-    projections = [_qkv(read, f"{stem}attention.self.", sizes) for stem in stems]
-    qkv = products([weight for weight, _ in projections], peaks.qkv if peaks else None)
+    def projections(part: str) -> Iterator[Floats]:
+        return (_qkv(read, f"{stem}attention.self.", part, sizes) for stem in stems)
+
+    qkv = products(projections("weight"), peaks.qkv if peaks else None)
     mixed = products(weights("attention.output.dense"))
     fed = products(weights("intermediate.dense"), peaks.fed if peaks else None)
     out = products(weights("output.dense"))
     return [
-        *(qkv.weights, np.stack([bias for _, bias in projections])),
+        *(qkv.weights, np.stack([*projections("bias")])),
         *(mixed.weights, biases("attention.output.dense"), norms("attention.output")),
         *(fed.weights, biases("intermediate.dense")),
         *(out.weights, biases("output.dense"), norms("output")),
@@ -264,14 +306,11 @@ def _in_bytes(weight: Floats, peak: Floats) -> tuple[npt.NDArray[np.int8], Float
     return out, scales[0], (1 / reach).astype(np.float32)
 
 
-def _qkv(read: _Reader, stem: str, sizes: Sizes) -> tuple[Floats, Floats]:
+def _qkv(read: _Reader, stem: str, part: str, sizes: Sizes) -> Floats:
     """Put queries, keys and values on top of each other; the queries' scale turns scores into powers of two."""
     scale = np.float32(np.log2(np.e) / np.sqrt(sizes.hidden // sizes.heads))
-    weight = np.concatenate([read(f"{stem}{name}.weight") for name in ("query", "key", "value")])
-    bias = np.concatenate([read(f"{stem}{name}.bias") for name in ("query", "key", "value")])
-    weight[: sizes.hidden] *= scale
-    bias[: sizes.hidden] *= scale
-    return weight, bias
+    queries, keys, values = (read(f"{stem}{name}.{part}") for name in ("query", "key", "value"))
+    return np.concatenate([queries * scale, keys, values])
 
 
 def _in_bf16(weight: Floats) -> tuple[npt.NDArray[np.uint16], Floats, Floats]:
@@ -282,7 +321,8 @@ def _in_bf16(weight: Floats) -> tuple[npt.NDArray[np.uint16], Floats, Floats]:
     return out, _NOTHING, _NOTHING
 
 
-def _head(read: _Reader, sizes: Sizes) -> Sequence[npt.NDArray[Any]]:
+def _head(read: _Reader, found: Restored, sizes: Sizes) -> Sequence[npt.NDArray[Any]]:
     if not sizes.labels:
         return [_NOTHING] * 4
-    return [read(name) for name in ("pooler.dense.weight", "pooler.dense.bias", "classifier.weight", "classifier.bias")]
+    dense, out, _ = _HEADS[found.config["model_type"]]
+    return [read(f"{name}.{part}") for name in (dense, out) for part in ("weight", "bias")]

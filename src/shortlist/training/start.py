@@ -32,9 +32,9 @@ def _restored(model: ModelFolder, out: Path) -> Path:
     file = model.ready_made
     if file is None or file.suffix != ".onnx":
         raise UnsupportedModelError(f"{model.path} holds no safetensors to start from; name a folder that does")
-    tensors, config = restored(file, model.config)
+    found = restored(file, model.config)
     out.mkdir(parents=True, exist_ok=True)
-    require("safetensors.numpy", extra="train").save_file(tensors, out / "model.safetensors")
-    (out / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    require("safetensors.numpy", extra="train").save_file(dict(found.tensors), out / "model.safetensors")
+    (out / "config.json").write_text(json.dumps(found.config, indent=1) + "\n", encoding="utf-8")
     shutil.copyfile(model.path / "tokenizer.json", out / "tokenizer.json")
     return out

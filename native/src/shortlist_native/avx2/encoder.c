@@ -7,6 +7,7 @@
 
 #include "../groups.h"
 #include "../memory.h"
+#include "../outcomes.h"
 #include "attention.h"
 #include "rows.h"
 
@@ -140,7 +141,7 @@ static void classify(const model *m, const workspace *w, int count, float *resul
     float *pooled = w->sums.at;
     for (int one = 0; one < count; one++, results += m->labels) {
         dense(m->pooler, m->pooler_bias, w->first.at + one * w->first.stride, m->hidden, m->hidden, pooled);
-        for (int i = 0; i < m->hidden; i++) pooled[i] = tanhf(pooled[i]);
+        activate(pooled, m->hidden, m->gives);
         dense(m->classifier, m->classifier_bias, pooled, m->hidden, m->labels, results);
     }
 }
@@ -148,13 +149,17 @@ static void classify(const model *m, const workspace *w, int count, float *resul
 static void average(const model *m, const sequences *s, const workspace *w, float *results) {
     const float *row = w->x.at;
     for (int one = 0; one < s->count; one++, results += m->hidden) {
-        double squares = 0;
         for (int i = 0; i < m->hidden; i++) results[i] = 0;
         for (int token = 0; token < s->lengths[one]; token++, row += w->x.stride)
             for (int i = 0; i < m->hidden; i++) results[i] += row[i];
-        for (int i = 0; i < m->hidden; i++) squares += (double)results[i] * results[i];
-        const float over = 1.0f / (float)fmax(sqrt(squares), 1e-12);
-        for (int i = 0; i < m->hidden; i++) results[i] *= over;
+        scale_to_one(results, m->hidden);
+    }
+}
+
+static void take_first(const model *m, const workspace *w, int count, float *results) {
+    for (int one = 0; one < count; one++, results += m->hidden) {
+        memcpy(results, w->first.at + one * w->first.stride, m->hidden * sizeof(float));
+        scale_to_one(results, m->hidden);
     }
 }
 
@@ -168,15 +173,17 @@ static int encode_group(const model *m, const sequences *s, int tokens, int long
     to_short_rows(w.x, tokens, w.rounded);
     for (int place = 0; place < m->layers; place++) {
         const layer l = layer_at(m, place);
-        if (m->labels && place == m->layers - 1)
+        if (reads_first(m) && place == m->layers - 1)
             run_last(m, &l, s, &w, tokens);
         else
             run_layer(m, &l, s, &w, tokens);
     }
-    if (m->labels)
-        classify(m, &w, s->count, results);
-    else
+    if (m->gives == MEAN)
         average(m, s, &w, results);
+    else if (m->gives == FIRST)
+        take_first(m, &w, s->count, results);
+    else
+        classify(m, &w, s->count, results);
     return 0;
 }
 
