@@ -78,6 +78,16 @@ class Named:
         chosen: int | None = {**self.defaults, **self.options}.get("threads")
         return chosen
 
+    @property
+    def remedy(self) -> str:
+        """What to do where scores of single documents are needed and this orders all candidates at once."""
+        if self.exits != "none":
+            return "leave its exits out"
+        return (
+            f"cap what a language model is asked instead, as {self}[budget.calls=20] does, or take a model that scores"
+            " pairs"
+        )
+
     def load(self) -> protocols.Reranker:
         """Load the model, with its exits and behind its cache; raises as `load_second_stage` and `load_exits` do."""
         if self.exits != "none":

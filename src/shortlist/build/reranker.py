@@ -377,14 +377,8 @@ class Reranker:
             raise InputError(
                 "a fallback chain keeps no deadline and has no calibration; name `faster` models for a budget instead"
             )
-        remedy = "leave its exits out"
-        if named.exits == "none":
-            remedy = (
-                f"cap what a language model is asked instead, as {named}[budget.calls=20] does, or take a model that"
-                " scores pairs"
-            )
         raise InputError(
-            f"{named} gets all candidates at once: it keeps no deadline and takes no calibration; {remedy}"
+            f"{named} gets all candidates at once: it keeps no deadline and takes no calibration; {named.remedy}"
         )
 
     def _timed(self, *, may_probe: bool = False) -> Budgeted | CheapFirst:
