@@ -44,3 +44,8 @@ def test_settings_that_are_of_many_documents_do_not_count(tmp_path: Path, monkey
 def test_nothing_is_not_explained() -> None:
     outcome = run("explain", "how tall is it?", " ")
     assert (outcome.code, "no text to explain" in outcome.err) == (2, True)
+
+
+def test_a_reranker_of_all_candidates_at_once_is_not_loaded_to_be_refused() -> None:
+    outcome = run("explain", "tall", "tall", "--model", "llm-pointwise:missing.gguf")
+    assert (outcome.code, "gets all candidates at once" in outcome.err) == (2, True)

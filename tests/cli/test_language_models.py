@@ -129,6 +129,7 @@ def test_a_server_without_that_model_is_told_apart() -> None:
             2,
             "llm-setwise:m gets all candidates at once: it keeps no deadline",
         ),
+        (["-m", "lexical:words", "--estimate", "--budget-ms", "9"], 2, "--budget-ms has no meaning with --estimate"),
         (["-m", "lexical:words", "--estimate"], 2, "only rerankers that prompt a language model have an estimate"),
     ],
 )

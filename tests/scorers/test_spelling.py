@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +46,18 @@ def test_what_ends_in_no_options_is_a_name(text: str) -> None:
 def test_what_cannot_be_read_is_shown(text: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         split_options(text)
+
+
+def test_brackets_of_a_name_are_its_own_and_those_within_options_are_not_read() -> None:
+    assert split_options("tei:http://[::1]:80[a=1]") == ("tei:http://[::1]:80", {"a": 1})
+    with pytest.raises(InputError, match="without brackets inside"):
+        split_options("llm-listwise:a[body.stop=[1]]")
+
+
+def test_a_path_that_is_there_is_no_name_with_options(tmp_path: Path) -> None:
+    folder = tmp_path / "m[v=2]"
+    folder.mkdir()
+    assert split_name(str(folder)) == (None, str(folder), {})
 
 
 def test_a_kind_is_one_that_is_registered() -> None:

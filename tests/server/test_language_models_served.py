@@ -25,9 +25,11 @@ TEXTS = ["iron", "a tall tower", "cats"]
 
 
 @contextmanager
-def serving(address: str, *, fallback: tuple[str, ...] = ()) -> Iterator[Running]:
-    """Serve a lexical model and a language model on a server of theirs."""
-    serve, metrics = ServeSettings(models=("lexical:words", LISTWISE)), Metrics()
+def serving(
+    address: str, *, models: tuple[str, ...] = ("lexical:words", LISTWISE), fallback: tuple[str, ...] = ()
+) -> Iterator[Running]:
+    """Serve models, language models on a server of theirs."""
+    serve, metrics = ServeSettings(models=models), Metrics()
     settings = Settings(llm_server=address, fallback=fallback)
     with running(State(serve, pool_of(settings, serve, metrics), metrics, fallback=fallback)) as server:
         yield server
@@ -67,3 +69,11 @@ def test_a_language_model_that_fails_hands_over_to_the_fallback() -> None:
     assert answer.json["results"][0]["index"] == 1
     assert answer.headers["x-shortlist-model"] == "lexical:words"
     assert "GenerationError" in answer.headers["x-shortlist-degraded"]
+
+
+def test_an_order_gives_pairs_no_scores_and_cannot_be_explained() -> None:
+    with listening(Loopback(lambda _: ok("[1] > [2]"))) as address, serving(address, models=(LISTWISE,)) as server:
+        predicted = server.ask("/predict", {"inputs": [["tall tower", "iron"], ["tall tower", "a tall tower"]]})
+        explained = server.ask("/shortlist/v1/explain", {"query": "tall tower", "documents": ["a tall tower"]})
+    assert (predicted.status, "gives an order" in predicted.json["error"]) == (422, True)
+    assert (explained.status, "gives an order" in str(explained.json)) == (400, True)

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from server.fakes import Overlap
 from server.running import Running, running, state_with
+from shortlist.build.models import load_model
 from shortlist.server.keys import new_key, read_keys
+from shortlist.server.scheduling.queue import Bounds
 from shortlist.server.settings import ServeSettings
 
 PAIRS = [["iron tower", "x"], ["tall tower", "a tall tower"], ["iron tower", "an iron thing"], ["iron tower", "x"]]
@@ -59,6 +62,24 @@ def test_limits_hold_for_all_pairs_of_a_request() -> None:
         assert (many.status, "4 documents are more than the 3" in many.json["error"]) == (413, True)
         long = started.ask("/predict", {"inputs": [["q", "d" * 15], ["r", "e" * 15]]})
         assert (long.status, "more than 20 characters together" in long.json["error"]) == (413, True)
+
+
+def test_many_queries_are_let_in_as_one_request_is() -> None:
+    with running(state_with(bounds=Bounds(pairs=10))) as started:
+        many = started.ask("/predict", {"inputs": [[f"tower {i}", "a tower"] for i in range(80)], "raw_scores": True})
+        assert [one[0]["score"] for one in many.json] == [0.5] * 80
+
+
+def test_notes_of_several_queries_are_counted_together() -> None:
+    with running(state_with({"words": load_model("shortlist-minilm-l6")})) as words:
+        empty = words.ask("/predict", {"inputs": [["q", ""], ["r", ""], ["s", "s"]]})
+        assert "2 documents are empty" in empty.headers["x-shortlist-degraded"]
+
+
+def test_no_other_model_stands_in_for_one_that_fails() -> None:
+    with running(state_with({"overlap": Overlap(), "other": Overlap()}, fallback=("other",))) as started:
+        failed = started.ask("/predict", {"inputs": [["q", "POISON"], ["tall tower", "a tall tower"]]})
+        assert (failed.status, failed.json["error_type"]) == (424, "Backend")
 
 
 def test_a_pair_that_fails_fails_the_request_and_nobody_without_a_key_is_answered(tmp_path: Path) -> None:

@@ -34,11 +34,12 @@ def load_generator(
 def run_by(defaults: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """Return where a language model runs that is named as a reranker: on the defaults' server with its key, or here.
 
-    The key is for that server alone: an `options` of its own server has an `api_key` of its own, or none.
+    The key is for that server alone: an `options` of its own server has an `api_key` of its own, or none. One of None
+    is here.
     """
-    if "server" in options:
+    if options.get("server"):
         return {}
-    if "server" in defaults:
+    if "server" in defaults and "server" not in options:
         return {"server": defaults["server"], "api_key": _key()}
     return {"threads": defaults["threads"]} if defaults.get("threads") else {}
 

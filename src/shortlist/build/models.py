@@ -65,6 +65,8 @@ def split_name(text: str) -> tuple[str | None, str, dict[str, Any]]:
 
     The kind may be an option, too. Raises InputError for what is no path and begins with a kind misspelt.
     """
+    if os.path.exists(text):  # which a name too long for a file is not, either
+        return None, text, {}
     whole, options = split_options(text)
     if wrong := _BESIDE_A_NAME & set(options):
         raise InputError(

@@ -27,6 +27,7 @@ from shortlist.pipeline.pipeline import due
 from shortlist.scorers.asked_of import innermost
 from shortlist.scorers.calibrated import Calibrated
 from shortlist.scorers.occlusion import WHOLE, Explanation, explained
+from shortlist.scorers.registry import reranker_kinds
 from shortlist.settings import DEFAULT_MODEL, Settings
 from shortlist.types import Cancel, Deadline, Document, Query, Ranking, ScoreKind
 from shortlist.types.document import documents_of
@@ -275,9 +276,12 @@ class Reranker:
         That takes as long as ranking some 33 such documents, and nothing is calibrated. Raises InputError for a
         reranker that gives an order only, and for a fallback chain.
         """
-        reading = pointwise_of(self._ready())
+        asks = self._first.kind in reranker_kinds()  # and is not loaded for nothing
+        reading = None if asks or self._fallback is not None else pointwise_of(self._ready())
         if reading is None:
-            what = "a fallback chain" if self._fallback is not None else f"{self._first}, which gives an order only,"
+            what = (
+                f"{self._first}, which gets all candidates at once," if self._fallback is None else "a fallback chain"
+            )
             raise InputError(f"{what} cannot be explained; take one model that scores each document by itself")
         return explained(reading.scorer, Query.of(query), Document.of(document, doc_id=WHOLE))
 

@@ -139,6 +139,9 @@ def rerank(
     check_needs(faster=faster, budget_ms=budget_ms, score_kind=score_kind, min_score=min_score)
     asked, given = Query(query), _given(documents, file)
     if estimate:
+        alone = "with --estimate, which is of one model that ranks without more"
+        refuse(alone, budget_ms=budget_ms, faster=faster, calibration=calibration, diversity=diversity)
+        refuse(alone, min_score=min_score, score_kind=score_kind, fallback=fallback)
         return _print_estimate(chosen, asked, given, top_k, as_json=as_json)
     how: dict[str, Any] = {"faster": faster or (), "calibration": calibration}
     limits: dict[str, Any] = {"budget_ms": budget_ms, "min_score": min_score, "min_score_kind": score_kind}

@@ -66,14 +66,12 @@ def rerank_pairs(
     console().print(shown(f"{out}: {done.pairs} pairs scored by {done.scorer}{resumed}"), soft_wrap=True)
 
 
-def refuse(**given: object) -> None:
-    """Raise InputError for an option that has no meaning where pairs are scored."""
+def refuse(where: str = "with --pairs and --run, which score every pair once", /, **given: object) -> None:
+    """Raise InputError for an option that has no meaning there."""
     for name, value in given.items():
         if value is not None:
             option = name if name.isupper() else _option(name)
-            raise InputError(
-                f"{option} has no meaning with --pairs and --run, which score every pair once; leave it out"
-            )
+            raise InputError(f"{option} has no meaning {where}; leave it out")
 
 
 def refuse_alone(

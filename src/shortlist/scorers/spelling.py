@@ -9,13 +9,17 @@ from typing import Any
 
 from shortlist.errors import InputError
 
-_WITH_OPTIONS = re.compile(r"(?P<name>[^\[\]]+)\[(?P<options>[^\[\]]*=[^\[\]]*)\]")
+_WITH_OPTIONS = re.compile(r"(?P<name>.+)\[(?P<options>[^\[\]]*=[^\[\]]*)\]", re.DOTALL)
 
 
 def split_options(text: str) -> tuple[str, dict[str, Any]]:
     """Return the name and the options' values; a text that ends in no `[option=value]` is a name alone."""
     found = _WITH_OPTIONS.fullmatch(text)
     if found is None:
+        if text.endswith("]") and "=" in text.partition("[")[2]:
+            raise InputError(
+                f"{text!r}: cannot read the options; write name[option=value,...], without brackets inside"
+            )
         return text, {}
     return found["name"].strip(), _values(read_options(found["options"], text))
 

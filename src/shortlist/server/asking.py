@@ -124,6 +124,13 @@ async def ranked(
     return ranking
 
 
+async def ranked_alone(state: State, name: str, ask: Ask, notes: Notes) -> Ranking:
+    """Ask a served model, for which no other stands in: scores of two models have no common scale."""
+    ranking = await _Awaited(state, name, ask, notes).arerank(ask.candidates, top_k=ask.top_k)
+    notes.take(ranking)
+    return ranking
+
+
 @dataclass(frozen=True, slots=True)
 class _Awaited:
     """A served model as a reranker that a fallback chain can await; once it has answered the notes name it."""

@@ -30,7 +30,7 @@ class Ask:
 
     The candidates' doc_ids must differ. `priority` is 0 for the most urgent. `max_tokens` of all pairs together, as
     far as the model reads them, are let in; 0 is no limit. With `in_given_order` a deadline finds the first ones first,
-    whatever is known of the others.
+    whatever is known of the others. A part of a request that was let in already `is_let_in` whatever waits.
     """
 
     candidates: Ranking
@@ -42,6 +42,7 @@ class Ask:
     progress: Callable[[Ranking], None] | None = None
     max_tokens: int = 0
     in_given_order: bool = False
+    is_let_in: bool = False
 
     def unscored(self) -> Ranking:
         """Return the candidates as they were given, for when there was no time to score any."""

@@ -88,7 +88,8 @@ class QueuedModel:
 
     async def rank(self, ask: Ask) -> Ranking:
         """Rerank the candidates with those of all other requests; see `Served`."""
-        self._admit(ask)
+        if not ask.is_let_in:
+            self._admit(ask)
         try:
             with self._expected(ask):
                 ready = await within(ask.deadline, self._read(ask))

@@ -46,7 +46,7 @@ class WholeModel:
         if ask.max_tokens:  # counting pieces of megabytes would hold everybody else up
             lengths = await asyncio.to_thread(pair_lengths, ask.candidates.query, ask.candidates.documents)
             check_tokens(lengths, ask.max_tokens)
-        if self._asked >= self._most:
+        if self._asked >= self._most and not ask.is_let_in:
             raise OverloadedError(f"too much to do: {self._asked} requests wait already; try again later")
         place = object()
         self._waiting.add(place)

@@ -28,7 +28,7 @@ from shortlist.server.replies import (
     until_gone,
 )
 from shortlist.server.state import State
-from shortlist.types import Document, Ranking
+from shortlist.types import Document, Ranking, ScoreKind
 from shortlist.wire import Fault
 from shortlist.wire.own import OwnRequest, decode_request, encode_ranking
 
@@ -100,6 +100,8 @@ async def _explanation(state: State, ask: Ask, document: Document, notes: Notes)
     apart = Notes(notes.request_id, model=notes.model)  # its copies' truncations and cache hits are not the answer's
     ranking = await ranked(state, notes.model, again, apart)
     notes.tokens, notes.fallback = notes.tokens + apart.tokens, notes.fallback or apart.fallback
+    if ranking.score_kind is ScoreKind.RECIPROCAL_RANK and any(item.is_scored for item in ranking):
+        raise RefusedError(Fault.INVALID, f"{apart.model} gives an order of documents only, which cannot be explained")
     told = [f"{s.stage}: {note}" for s in ranking.trace.steps if s.stage == "fallback" for note in s.degradations]
     if ranking.is_partial:
         told.append(f"explanation: {ranking.unscored} of {len(ranking)} readings have no score, so parts lack weights")

@@ -9,18 +9,25 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shortlist.server.asking import candidates_of, check_size, check_whole, ranked, served_name
+from shortlist.server.asking import candidates_of, check_size, check_whole, ranked_alone, served_name
 from shortlist.server.bodies import read_json
+from shortlist.server.faults import RefusedError
 from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.published import shown_scores
 from shortlist.server.replies import budget_of, json_reply, notes_of, state_of, tei_headers, until_gone
 from shortlist.server.settings import ServeSettings
-from shortlist.types import Document, Ranking
+from shortlist.types import Document, Ranking, ScoreKind, Step, Trace
+from shortlist.wire import Fault
 from shortlist.wire.tei_predict import PredictRequest, decode_request, encode_response
+
+_AT_ONCE = 32  # queries of one request: enough for full batches, and few of the places that others may wait in
 
 
 async def predict(request: Request) -> Response:
-    """Score each pair by the default model; those of one query are asked for together, and all of them at once."""
+    """Score each pair by the default model alone; those of one query are asked for together.
+
+    The request is let in as a whole, and a few queries are asked for at a time.
+    """
     state, notes = state_of(request), notes_of(request)
     notes.dialect = "tei"
     limits = state.settings.of(notes.dialect)
@@ -29,12 +36,17 @@ async def predict(request: Request) -> Response:
     name = served_name(state, "", notes)
     deadline = budget_of(request, None, state.clock)
     cuts = Cuts(keeps_end=asked.truncation_side == "left")
-    asks = [Ask(one, None, deadline, notes.client, cuts=cuts, max_tokens=limits.max_tokens) for one in many]
-    rankings = await until_gone(request, _all_of([ranked(state, name, ask, notes) for ask in asks]))
+    notes.documents = len(asked.pairs)
+    asks = [
+        Ask(one, None, deadline, notes.client, cuts=cuts, max_tokens=limits.max_tokens, is_let_in=place > 0)
+        for place, one in enumerate(many)
+    ]
+    told = list(notes.degradations)
+    rankings = await until_gone(request, _all_of([ranked_alone(state, name, ask, notes) for ask in asks]))
     slowest = max(rankings, key=lambda ranking: ranking.trace.latency_ms)  # they ran beside each other
     notes.stages = {step.stage: step.latency_ms for step in slowest.trace.steps}
-    notes.documents, notes.unscored = len(asked.pairs), sum(ranking.unscored for ranking in rankings)
-    notes.degradations = list(dict.fromkeys(notes.degradations))
+    notes.unscored = sum(ranking.unscored for ranking in rankings)
+    notes.degradations = [*told, *_joined(rankings).degradations]
     if asked.truncate is False:
         for ranking in rankings:
             check_whole(ranking)
@@ -59,8 +71,14 @@ def _by_query(limits: ServeSettings, asked: PredictRequest) -> list[Ranking]:
 
 
 async def _all_of(works: Sequence[Coroutine[Any, Any, Ranking]]) -> list[Ranking]:
-    """Await all at once; when one fails the others are not scored any more."""
-    doing = [asyncio.ensure_future(work) for work in works]
+    """Await all, some at a time; when one fails the others are not scored any more."""
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def in_turn(work: Coroutine[Any, Any, Ranking]) -> Ranking:
+        async with turns:
+            return await work
+
+    doing = [asyncio.ensure_future(in_turn(work)) for work in works]
     try:
         return await asyncio.gather(*doing)
     finally:
@@ -68,8 +86,19 @@ async def _all_of(works: Sequence[Coroutine[Any, Any, Ranking]]) -> list[Ranking
             one.cancel()
 
 
+def _joined(rankings: Sequence[Ranking]) -> Trace:
+    """Return one step for each stage of all queries."""
+    stages: dict[str, list[Step]] = {}
+    for step in (step for ranking in rankings for step in ranking.trace.steps):
+        stages.setdefault(step.stage, []).append(step)
+    return Trace(tuple(map(Step.joined, stages.values())))
+
+
 def _scores(rankings: Sequence[Ranking], *, is_raw: bool) -> list[float]:
-    """Return one score a pair, in the order in which the pairs came."""
+    """Return one score a pair, in the order in which the pairs came; a place in an order is none."""
+    scored = (ranking for ranking in rankings if any(item.is_scored for item in ranking))
+    if any(ranking.score_kind is ScoreKind.RECIPROCAL_RANK for ranking in scored):
+        raise RefusedError(Fault.INVALID, "the model served gives an order of documents only, no scores of pairs")
     found = {
         int(item.doc_id): score
         for ranking in rankings
