@@ -11,6 +11,7 @@ import pytest
 
 onnx = pytest.importorskip("onnx", reason="needs the extra 'hub'")
 
+from shortlist.errors import UnsupportedModelError
 from shortlist.evaluation.agreement import agreement
 from shortlist.inference.batches import Batch, pad
 from shortlist.inference.models import find_model
@@ -84,6 +85,30 @@ def test_what_reaches_far_stays_exact(tmp_path: Path) -> None:
     assert np.abs(found - exact).max() < 1  # a hundredth of them would be more, at one range for all
 
 
+def test_one_product_may_read_another_and_what_is_in_fp32_no_more_is_left_out(tmp_path: Path) -> None:
+    file = linear(tmp_path, products=2)
+    exact = OnnxRuntimeSession.load(file).infer(batch())
+    made = save(file, tmp_path)
+    found = OnnxRuntimeSession.load(made, precision=Precision.INT8).infer(batch())
+    assert np.abs(found - exact).max() < 0.03 * np.abs(exact).max()
+    written = onnx.load(str(made))
+    read = {name for node in written.graph.node for name in node.input}
+    assert {constant.name for constant in written.graph.initializer} <= read
+
+
+def test_a_graph_that_cannot_be_in_int8_is_refused_and_nothing_is_kept(tmp_path: Path) -> None:
+    file = linear(tmp_path, opset=9)
+    with pytest.raises(UnsupportedModelError, match="opset 10"):
+        save(file, tmp_path)
+    assert not (tmp_path / QUANTISED).exists()
+
+
+def test_a_cache_that_cannot_be_written_costs_a_calibration_at_every_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = scorer("int8").score(QUERY, documents()[:3]).values
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    assert scorer("int8").score(QUERY, documents()[:3]).values == pytest.approx(expected, abs=1e-4)
+
+
 def save(file: Path, folder: Path) -> Path:
     out = folder / QUANTISED
     save_quantised(file, [batch()], out)
@@ -94,26 +119,29 @@ def batch() -> Batch:
     return pad([ModelInput(np.arange(1, 60, dtype=np.int32), 9)], pad_id=0)
 
 
-def linear(folder: Path) -> Path:
-    """Write a table of 64 words, 128 wide with OUTLIERS channels of a thousand times the others, and a product."""
+def linear(folder: Path, *, products: int = 1, opset: int = 17) -> Path:
+    """Write a table of 64 words, 128 wide with OUTLIERS channels of a thousand times the others, and products."""
     rng = np.random.default_rng(0)
     table = rng.normal(size=(64, 128)).astype(np.float32)
     table[:, :OUTLIERS] *= 1000
-    weight = rng.normal(size=(128, 64)).astype(np.float32)
+    weights = [rng.normal(size=(128, 128)).astype(np.float32) for _ in range(products)]
     value, helper = onnx.numpy_helper.from_array, onnx.helper
     nodes = [
         helper.make_node("Gather", ["table", "input_ids"], ["rows"]),
-        helper.make_node("MatMul", ["rows", "weight"], ["product"]),
-        helper.make_node("Add", ["product", "bias"], ["logits"]),
+        *(
+            helper.make_node("MatMul", [f"product {i - 1}" if i else "rows", f"weight {i}"], [f"product {i}"])
+            for i in range(products)
+        ),
+        helper.make_node("Add", [f"product {products - 1}", "bias"], ["logits"]),
     ]
     ports = [
         helper.make_tensor_value_info(name, onnx.TensorProto.INT64 if place == 0 else onnx.TensorProto.FLOAT, None)
         for place, name in enumerate(("input_ids", "logits"))
     ]
-    constants = [value(table, "table"), value(weight, "weight"), value(np.ones(64, np.float32), "bias")]
-    model = helper.make_model(
-        helper.make_graph(nodes, "linear", ports[:1], ports[1:], constants), opset_imports=[helper.make_opsetid("", 17)]
-    )
+    constants = [value(table, "table"), value(np.ones(128, np.float32), "bias")]
+    constants += [value(weight, f"weight {i}") for i, weight in enumerate(weights)]
+    graph = helper.make_graph(nodes, "linear", ports[:1], ports[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     model.ir_version = 9
     onnx.save(model, str(folder / "model.onnx"))
     return folder / "model.onnx"

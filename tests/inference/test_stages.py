@@ -226,7 +226,7 @@ def test_a_reranker_takes_the_margins_that_were_fitted_for_its_model(folder: Pat
     assert np.isfinite(made.by_top_k[5]).tolist() == [False, True, True]
     made.save(tmp_path / "exits.json")
     reranker = Reranker.of(replace(settings, exits=str(tmp_path / "exits.json")))
-    with pytest.raises(InputError, match=r"orders candidates together.*; leave its exits out"):
+    with pytest.raises(InputError, match=r"gets all candidates at once.*; leave its exits out"):
         reranker.rank(QUERY, texts, budget_ms=60_000)
     ranking = reranker.rank(QUERY, texts, top_k=5)
     assert ranking.trace.steps[-1].counts["stage_0"] == 30

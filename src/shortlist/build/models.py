@@ -95,6 +95,8 @@ def load_second_stage(
     """Load a reranker: one of `reranker_kinds` by its own factory, else a scorer that `load_model` finds."""
     if kind in reranker_kinds():
         taken = accepted(kind, run_by(defaults or {}, options))
+        if "server" not in taken:
+            taken.pop("api_key", None)  # which is that server's
         _check_exact(str(model), kind, defaults, taken)
         return load_reranker(kind, model, **{**taken, **options})
     if not isinstance(model, str | os.PathLike):

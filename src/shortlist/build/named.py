@@ -46,13 +46,15 @@ class Named:
     encoder: BiEncoder | None = None
     score_cache: str = "none"
     exits: str = "none"
+    label: str = ""
 
     @classmethod
     def of(cls, name: str, settings: Settings, encoder: BiEncoder | None = None) -> Named:
         """Take `name` or `kind:name[option=value]`, run as the settings say; exits are only of their model's own."""
         kind, rest, options = split_name(name)
         exits = settings.exits if name == settings.model else "none"
-        return cls(rest, kind, options, options_of(settings, kind), encoder, settings.score_cache, exits)
+        defaults = options_of(settings, kind)
+        return cls(rest, kind, options, defaults, encoder, settings.score_cache, exits, label=name)
 
     @classmethod
     def given(
@@ -66,9 +68,11 @@ class Named:
         if kind is not None or not isinstance(model, str):
             return cls(os.fspath(model) if isinstance(model, os.PathLike) else model, kind, options, **how)
         kind, name, own = split_name(model)
-        return cls(name, kind, {**own, **options}, **how)
+        return cls(name, kind, {**own, **options}, label=model, **how)
 
     def __str__(self) -> str:
+        if self.label:
+            return self.label
         model = self.model if isinstance(self.model, str) else self.model.fingerprint
         return f"{self.kind}:{model}" if self.kind else model
 
@@ -84,8 +88,8 @@ class Named:
         if self.exits != "none":
             return "leave its exits out"
         return (
-            f"cap what a language model is asked instead, as {self}[budget.calls=20] does, or take a model that scores"
-            " pairs"
+            "cap what a language model is asked instead, as [budget.calls=20] behind its name does, or take a model"
+            " that scores pairs"
         )
 
     def load(self) -> protocols.Reranker:

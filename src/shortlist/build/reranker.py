@@ -63,7 +63,7 @@ class Reranker:
     ) -> None:
         chain = None if fallback is None else [Named.of(name, Settings()) for name in names_of(fallback, of="fallback")]
         how: dict[str, Any] = {"encoder": encoder, "score_cache": score_cache}
-        others = [Named.given(name, None, options, **how) for name in names_of(faster, of="faster")]
+        others = [Named.given(name, None, {}, defaults=options, **how) for name in names_of(faster, of="faster")]
         self._store(Named.given(model, kind, options, exits=exits, **how), others, chain, calibration)
 
     def _store(

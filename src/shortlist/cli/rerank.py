@@ -129,26 +129,24 @@ def rerank(
     machine: dict[str, Any] = {"engine": engine, "precision": precision, "device": device, "threads": threads}
     machine |= {"long_documents": long_documents, "score_cache": score_cache, "exact": exact, "exits": exits}
     chosen = settings(model=model, llm_server=llm_server, fallback=fallback, diversity=diversity, **machine)
+    how: dict[str, Any] = {"faster": faster, "calibration": calibration}
+    limits: dict[str, Any] = {"budget_ms": budget_ms, "min_score": min_score, "score_kind": score_kind}
     if query is None or pairs is not None or run is not None:
-        refuse(QUERY=query, file=file, top_k=top_k, fallback=fallback, faster=faster, calibration=calibration)
-        refuse(budget_ms=budget_ms, min_score=min_score, score_kind=score_kind, score_cache=score_cache, exits=exits)
-        refuse(diversity=diversity, estimate=estimate)
+        refuse(QUERY=query, file=file, top_k=top_k, fallback=fallback, **how, **limits, score_cache=score_cache)
+        refuse(exits=exits, diversity=diversity, estimate=estimate)
         files: dict[str, Any] = {"pairs": pairs, "run": run, "queries": queries, "corpus": corpus, "out": out}
         return rerank_pairs(chosen, **files, ray=ray, workers=workers, cores=cores, as_json=as_json)
     refuse_alone(queries=queries, corpus=corpus, out=out, ray=ray, workers=workers, cores=cores)
     check_needs(faster=faster, budget_ms=budget_ms, score_kind=score_kind, min_score=min_score)
     asked, given = Query(query), _given(documents, file)
     if estimate:
-        alone = "with --estimate, which is of one model that ranks without more"
-        refuse(alone, budget_ms=budget_ms, faster=faster, calibration=calibration, diversity=diversity)
-        refuse(alone, min_score=min_score, score_kind=score_kind, fallback=fallback)
+        refuse("with --estimate, which is of one model that ranks without more", **how, **limits, fallback=fallback)
         return _print_estimate(chosen, asked, given, top_k, as_json=as_json)
-    how: dict[str, Any] = {"faster": faster or (), "calibration": calibration}
-    limits: dict[str, Any] = {"budget_ms": budget_ms, "min_score": min_score, "min_score_kind": score_kind}
     return _print(_ranked(chosen, asked, given, top_k, how, limits), as_json=as_json)
 
 
 def _print_estimate(chosen: Settings, query: Query, given: list[Any], top_k: int | None, *, as_json: bool) -> None:
+    top_k = None if chosen.diversity else top_k  # what stands behind the first ones counts then
     found = Reranker.of(replace(chosen, fallback=())).estimate(query, given, top_k=top_k)
     if as_json:
         return print_json(asdict(found))
@@ -164,8 +162,11 @@ def _ranked(
     chosen: Settings, query: Query, given: list[Any], top_k: int | None, how: dict[str, Any], limits: dict[str, Any]
 ) -> Ranking:
     """Rank as the settings say; for diversity with vectors, which a blend takes for its own cosine as well."""
+    how = {**how, "faster": how["faster"] or ()}
     if not chosen.diversity:
-        return Reranker.of(chosen, **how).rank(query, given, top_k=top_k, **limits)
+        budget_ms, least, kind = limits.values()
+        ranked = Reranker.of(chosen, **how)
+        return ranked.rank(query, given, top_k=top_k, budget_ms=budget_ms, min_score=least, min_score_kind=kind)
     if limits["budget_ms"] is not None:
         raise InputError(
             "--diversity encodes every document, which no --budget-ms counts; leave one out (--diversity 0)"
@@ -174,7 +175,7 @@ def _ranked(
     candidates = with_vectors(Ranking.in_order(query, documents_of(given)), encoder)
     ranking = Reranker.of(chosen, encoder=encoder, **how).rerank(candidates)
     if limits["min_score"] is not None:
-        ranking = ranking.at_least(limits["min_score"], kind=limits["min_score_kind"], given=candidates.stage)
+        ranking = ranking.at_least(limits["min_score"], kind=limits["score_kind"], given=candidates.stage)
     return diversified(ranking, chosen.diversity, top_k=top_k)
 
 

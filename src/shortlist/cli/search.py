@@ -108,17 +108,8 @@ def search(
     second |= {"first_stage_weight": first_stage_weight, "llm_server": llm_server}
     check_reranks(rerank, **second, budget_ms=budget_ms, gate=gate, log_reranks=log_reranks)
     counts: dict[str, Any] = {"top_k": top_k, "depth": depth, "diversity": diversity}
-    chosen = settings(
-        **second,
-        **counts,
-        encoder=encoder,
-        engine=engine,
-        precision=precision,
-        device=device,
-        threads=threads,
-        long_documents=long_documents,
-        exact=exact,
-    )
+    machine: dict[str, Any] = {"engine": engine, "precision": precision, "device": device, "threads": threads}
+    chosen = settings(**second, **counts, **machine, encoder=encoder, long_documents=long_documents, exact=exact)
     how: dict[str, Any] = {"first_stage": first_stage, "rerank": rerank, "faster": faster or ()}
     how |= {"budgets": budget_ms is not None, "log": log_reranks}
     how |= {"where": {**_where(where), **within(path)}, "gate": None if gate is None else load_gate(gate)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -44,6 +45,24 @@ _KNOWN: WeakSet[Renewed] = WeakSet()
 def renew_in_forks(one: Renewed) -> None:
     """Have something renewed in every process that is forked, before anything else runs there."""
     _KNOWN.add(one)
+
+
+class ForkLock:
+    """A lock that nobody holds in a forked process."""
+
+    def __init__(self) -> None:
+        self.renew()
+        renew_in_forks(self)
+
+    def renew(self) -> None:
+        """Have nobody hold it."""
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 def _renew() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
-import threading
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from shortlist._optional import require
 from shortlist.errors import InputError, MissingExtraError, UnsupportedModelError
 from shortlist.inference.calibrating import CALIBRATED, write_calibrated
 from shortlist.inference.engine import TOKEN_BUDGET, Engine
+from shortlist.inference.forks import ForkLock
 from shortlist.inference.kernel import resolved
 from shortlist.inference.models import ModelFolder, find_model
 from shortlist.inference.needs import check_needs
@@ -45,7 +46,7 @@ _LENGTH_STEP = 16
 # A GPU idles on batches that keep a core busy. Not measured: no GPU was at hand. What does not fit is halved.
 _GPU_TOKEN_BUDGET = 16 * TOKEN_BUDGET
 
-_EXPORTING = threading.Lock()  # whoever asks for the same model meanwhile finds the file
+_EXPORTING = ForkLock()  # whoever asks for the same model meanwhile finds the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +217,7 @@ def _open(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Se
         with suppress(MissingExtraError, UnsupportedModelError):
             return _on_native(runtime, folder, weights, head)
     try:
-        calibrate = partial(_calibrated, folder, weights, head)
+        calibrate = functools.partial(_calibrated, folder, weights, head)
         ready_made = _on_ready_made(runtime, folder, head, calibrate)
         return ready_made or _on_graph_runtime(runtime, _exported(folder, weights, head), calibrate)
     except UnsupportedModelError as error:
@@ -246,7 +247,7 @@ def _on_native(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) 
         _exports(weights, f"{head}-native-{chosen.value}-{LAYOUT}"),
         config=folder.config,
         head=head,
-        calibration=partial(_calibration_inputs, folder, head),
+        calibration=functools.partial(_calibration_inputs, folder, head),
         precision=chosen,
         threads=runtime.threads,
     )
@@ -328,7 +329,17 @@ def _calibrated(folder: ModelFolder, weights: str, head: Head, engine: str, file
         out = _exports(weights, f"{head}-int{8 if is_exact else 7}-onnxruntime") / QUANTISED
     if out.is_file():
         return out
-    return write_calibrated(file, _calibration_inputs(folder, head), out, pad_id=folder.pad_id)
+    inputs = _calibration_inputs(folder, head)
+    try:
+        return write_calibrated(file, inputs, out, pad_id=folder.pad_id)
+    except OSError:  # a cache that cannot be written: the next start calibrates again
+        return write_calibrated(file, inputs, Path(_scratch().name) / out.parent.name / out.name, pad_id=folder.pad_id)
+
+
+@functools.cache
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder that goes when this process ends."""
+    return tempfile.TemporaryDirectory(prefix="shortlist-")
 
 
 def _calibration_inputs(folder: ModelFolder, head: Head) -> list[ModelInput]:

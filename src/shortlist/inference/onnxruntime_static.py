@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from shortlist._optional import require
+from shortlist.errors import UnsupportedModelError
 from shortlist.inference.batches import Batch
+from shortlist.inference.onnxruntime import OnnxRuntimeSession
 from shortlist.inference.onnxruntime_int8 import with_plain_weights
 from shortlist.inference.processor import sums_bytes_in_32_bits
-from shortlist.inference.smoothing import SAMPLED, Floats, Seen, best_factor, columns, peak
+from shortlist.inference.smoothing import LEAST, SAMPLED, Floats, Seen, best_factor, columns, peak
 from shortlist.inference.watching import watched
 
 OUTLIERS = 8
@@ -23,7 +25,7 @@ OUTLIERS = 8
 MARGIN = 1.5
 """How much further than on the texts it was measured on a channel may reach before it is cut."""
 
-_LEAST = 4096  # numbers in a weight; below that int8 saves nothing
+_OPSET = 10  # the first with bytes
 _ZERO = 128  # of bytes without a sign
 
 
@@ -43,6 +45,10 @@ def save_quantised(file: Path, batches: Sequence[Batch], out: Path) -> None:
     """
     onnx = require("onnx", extra="hub")
     model = with_plain_weights(file)
+    if any(one.domain in {"", "ai.onnx"} and one.version < _OPSET for one in model.opset_import):
+        raise UnsupportedModelError(
+            f"int8 on ONNX Runtime needs a graph of opset {_OPSET} or later; export {file} anew"
+        )
     products = _by_source(model)
     seen = _watch(file, list(products), batches)
     steps = 127 if sums_bytes_in_32_bits() else 63
@@ -61,7 +67,18 @@ def save_quantised(file: Path, batches: Sequence[Batch], out: Path) -> None:
             weights = np.concatenate([one.weight for one in products[source]], axis=1)
             written[source] = _Source.write(graph, source, weights, seen[source], steps)
         written[source].multiply(graph, product, steps)
-    onnx.save(model, str(out))
+    _drop_unused(model.graph)
+    # a file holds 2 GB at most
+    onnx.save(model, str(out), save_as_external_data=True, location=out.with_suffix(".bin").name)
+    OnnxRuntimeSession.load(out)  # raises for what cannot be read, which is not to be kept
+
+
+def _drop_unused(graph: Any) -> None:
+    """Leave out the weights that were in fp32 before."""
+    used = {name for node in graph.node for name in node.input}
+    kept = [constant for constant in graph.initializer if constant.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
 
 
 class _Graph:
@@ -96,10 +113,12 @@ class _Source:
         rest = Seen(seen.largest * inside, seen.tokens * inside)
         _, factor = best_factor(weights * inside[:, None], rest, steps=steps)
         step = np.float32(MARGIN * peak(rest, factor) / (_ZERO - 1))
-        scaled = graph.node("Mul", [name, graph.constant(f"{name}/factors", inside / factor)], f"{name}/scaled")
-        zero = graph.constant(f"{name}/zero", np.uint8(_ZERO))
-        graph.node("QuantizeLinear", [scaled, graph.constant(f"{name}/step", step), zero], f"{name}/bytes")
-        graph.node("Gather", [name, graph.constant(f"{name}/places", outliers)], f"{name}/outliers", axis=-1)
+        scaled = graph.node(
+            "Mul", [name, graph.constant(f"{name}/read/factors", inside / factor)], f"{name}/read/scaled"
+        )
+        zero = graph.constant(f"{name}/read/zero", np.uint8(_ZERO))
+        graph.node("QuantizeLinear", [scaled, graph.constant(f"{name}/read/step", step), zero], f"{name}/read/bytes")
+        graph.node("Gather", [name, graph.constant(f"{name}/read/places", outliers)], f"{name}/read/outliers", axis=-1)
         return cls(name, factor * inside, outliers, step)
 
     def multiply(self, graph: _Graph, product: _Product, steps: int) -> None:
@@ -107,12 +126,14 @@ class _Source:
         weight = product.weight * self.factor[:, None]
         unit = columns(weight) / steps
         rounded = graph.constant(f"{name}/weights", np.round(weight / unit).astype(np.int8))
-        whole = graph.node("MatMulInteger", [f"{self.name}/bytes", rounded, f"{self.name}/zero"], f"{name}/whole")
+        whole = graph.node(
+            "MatMulInteger", [f"{self.name}/read/bytes", rounded, f"{self.name}/read/zero"], f"{name}/whole"
+        )
         floats = graph.node("Cast", [whole], f"{name}/floats", to=1)
         units = graph.constant(f"{name}/units", (unit[0] * self.step).astype(np.float32))
         scaled = graph.node("Mul", [floats, units], f"{name}/scaled")
         exact = graph.constant(f"{name}/exact", np.ascontiguousarray(product.weight[self.outliers]))
-        far = graph.node("MatMul", [f"{self.name}/outliers", exact], f"{name}/far")
+        far = graph.node("MatMul", [f"{self.name}/read/outliers", exact], f"{name}/far")
         total = graph.node("Add", [scaled, far], f"{name}/total" if product.bias else name)
         if product.bias:
             graph.node("Add", [total, product.bias], name)
@@ -142,8 +163,10 @@ def _products(model: Any) -> Iterator[_Product]:
     constants = {one.name: one for one in model.graph.initializer}
     for node in model.graph.node:
         held = constants.get(node.input[1]) if node.op_type in {"MatMul", "Gemm"} else None
-        if held is None or len(held.dims) != 2 or held.dims[0] * held.dims[1] < _LEAST or node.input[0] in constants:
+        if held is None or len(held.dims) != 2 or held.dims[0] * held.dims[1] < LEAST or node.input[0] in constants:
             continue
+        if held.data_type != onnx.TensorProto.FLOAT:
+            raise UnsupportedModelError("int8 on ONNX Runtime is made of weights in fp32; take the model's fp32 file")
         options = {one.name: onnx.helper.get_attribute_value(one) for one in node.attribute}
         turned = options.pop("transB", 0)
         if any(value != (0 if name == "transA" else 1) for name, value in options.items()):

@@ -11,12 +11,12 @@ import numpy as np
 
 from shortlist._optional import require
 from shortlist.inference.batches import Batch
-from shortlist.inference.smoothing import SAMPLED, Floats, Seen, best_factor, columns, peak
+from shortlist.inference.smoothing import LEAST, SAMPLED, Floats, Seen, best_factor, columns, peak
+from shortlist.inference.watching import real_tokens
 
 LARGEST_ERROR = 2.5e-4
 """Of a product's mean square, what rounding may cost it; those beyond stay in bf16 or fp32 (docs/speed.md)."""
 
-_LEAST = 4096  # numbers in a weight; below that int8 saves nothing
 _TINY = 1e-6
 
 
@@ -84,17 +84,11 @@ def _watch(core: Any, model: Any, batches: Sequence[Batch]) -> list[Seen]:
     for batch in batches:
         outputs = list(request.infer({name: getattr(batch, name) for name in names}).values())[first:]
         for place, values in enumerate(outputs):
-            tokens = _real(np.asarray(values), batch)
+            tokens = real_tokens(np.asarray(values), batch)
             peaks = np.abs(tokens).max(axis=0)
             largest[place] = np.maximum(largest[place], peaks) if largest[place].size else peaks
             found[place].append(tokens[:: max(1, len(tokens) // each)].copy())
     return [Seen(peaks, np.concatenate(tokens)) for peaks, tokens in zip(largest, found, strict=True)]
-
-
-def _real(values: Floats, batch: Batch) -> Floats:
-    """Leave padding out: `[rows, length, width]` to `[tokens, width]`."""
-    mask = batch.attention_mask.astype(bool)
-    return values[mask] if values.shape[:2] == mask.shape else values.reshape(-1, values.shape[-1])
 
 
 def _quantise(model: Any, seen: Sequence[Seen]) -> int:
@@ -140,7 +134,7 @@ def _products(model: Any) -> list[_Product]:
         if node.get_type_name() != "MatMul":
             continue
         weight = _constant(node.input_value(1))
-        if weight is not None and weight.ndim == 2 and weight.size >= _LEAST:
+        if weight is not None and weight.ndim == 2 and weight.size >= LEAST:
             is_turned = bool(node.get_attributes().get("transpose_b"))
             found.append(_Product(node, np.ascontiguousarray(weight.T if is_turned else weight)))
     return found

@@ -13,6 +13,9 @@ SMOOTHINGS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 SAMPLED = 512
 """Tokens on which smoothings are compared."""
 
+LEAST = 4096
+"""Numbers in a weight; below that int8 saves nothing."""
+
 _TINY = 1e-6
 Floats = npt.NDArray[np.float32]
 

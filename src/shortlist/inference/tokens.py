@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer as RawTokenizer
 
 from shortlist.errors import CorruptModelError, ModelNotFoundError, UnsupportedModelError
+from shortlist.inference.forks import ForkLock
 from shortlist.types import Document, TokenIds
 
 Ids = npt.NDArray[np.int32]
@@ -173,7 +173,7 @@ class Tokenizer:
 
 
 _IN_USE: WeakValueDictionary[tuple[str, int, bool], Tokenizer] = WeakValueDictionary()
-_LOADING = threading.Lock()
+_LOADING = ForkLock()
 
 
 def _spelled_out(raw: RawTokenizer) -> dict[int, Ids]:

@@ -30,10 +30,11 @@ def watched(graph: Path, names: Sequence[str], batches: Sequence[Batch]) -> Iter
     for batch in batches:
         feeds = {name: getattr(batch, name) for name in session.inputs}
         values = dict(zip(session.outputs, session.run(feeds), strict=True))
-        yield {name: _real(values[name], batch) for name in names}
+        yield {name: real_tokens(values[name], batch) for name in names}
 
 
-def _real(values: Floats, batch: Batch) -> Floats:
+def real_tokens(values: Floats, batch: Batch) -> Floats:
     """Leave padding out: `[rows, length, width]` to `[tokens, width]`; what is of one position each has none."""
     mask = batch.attention_mask.astype(bool)
-    return values[mask] if values.shape[:2] == mask.shape else values.reshape(-1, values.shape[-1])
+    has_padding = values.ndim == 3 and values.shape[:2] == mask.shape
+    return values[mask] if has_padding else values.reshape(-1, values.shape[-1])

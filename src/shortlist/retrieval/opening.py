@@ -164,7 +164,9 @@ def _is_made(path: Path) -> bool:
 def _check_made(path: Path) -> None:
     if not (path / _DOCUMENTS).is_file():
         hint = "" if path.exists() else ", nor a folder of that name: check the spelling, or"
-        raise IndexNotFoundError(f"there is no index in {path}{hint or ';'} make one with `shortlist index`")
+        here = Path.cwd()
+        named = path.relative_to(here) if path.is_relative_to(here) else path
+        raise IndexNotFoundError(f"there is no index in {named}{hint or ';'} make one with `shortlist index`")
 
 
 def _writer_lock(path: Path) -> ProcessLock:

@@ -24,8 +24,11 @@ class Scores:
     step: Step
 
     def __post_init__(self) -> None:
-        with np.errstate(over="ignore"):  # infinity then, which whoever sorts refuses
-            values = np.asarray(self.values, np.float32)
+        try:
+            with np.errstate(over="ignore"):  # infinity then, which whoever sorts refuses
+                values = np.asarray(self.values, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ScoreError(f"{self.step.stage} gave scores that are not one row of numbers: {error}") from error
         if values.ndim != 1:
             raise ScoreError(f"{self.step.stage} gave scores of shape {values.shape}; give one row, a score a document")
         object.__setattr__(self, "values", values)
