@@ -77,5 +77,5 @@ def test_an_order_is_not_explained() -> None:
         def generate(self, prompt: object) -> object:
             raise AssertionError("nothing is asked")
 
-    with pytest.raises(InputError, match="llm-listwise:silent, which gives an order only, cannot be explained"):
+    with pytest.raises(InputError, match="llm-listwise:silent, which gets all candidates at once, cannot be explained"):
         Reranker(Silent(), kind="llm-listwise").explain("x", "y")  # type: ignore[arg-type]
