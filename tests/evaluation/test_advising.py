@@ -18,6 +18,15 @@ def answers(*order: str) -> dict[str, Answered]:
     return dict.fromkeys(QUERIES, one)
 
 
+@pytest.mark.parametrize("score_kind", ["reciprocal rank", "negative mean rank"])
+def test_places_in_an_order_are_not_sorted_again_at_smaller_depths(score_kind: str) -> None:
+    twelve = tuple("abcdefghijkl")
+    answer = Answered(twelve, scores=tuple(range(12, 0, -1)), candidates=twelve, stage_ms=(1.0, 2.0))
+    deep = dict.fromkeys(QUERIES, answer)
+    assert Candidate.of("m", deep, score_kind=score_kind, share_of=lambda depth, full: depth / full).depths == (12,)
+    assert len(Candidate.of("m", deep, score_kind="logit", share_of=lambda depth, full: depth / full).depths) > 1
+
+
 @pytest.mark.parametrize(("values", "notes"), [(1.0, 2), (0.6309, 1)])
 def test_a_sum_that_helps_comes_with_the_options_that_make_it(values: float, notes: int) -> None:
     model = Candidate.of("m", answers("a", "c", "b"), score_kind="logit", share_of=lambda depth, full: depth / full)

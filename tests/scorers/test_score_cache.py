@@ -239,7 +239,8 @@ def test_who_waits_scores_himself_when_the_other_fails() -> None:
 def test_a_process_that_is_forked_while_pairs_are_scored_and_read_waits_for_no_thread_of_the_other(
     tmp_path: Path,
 ) -> None:
-    scoring, store, reads = Counting(), ScoreStore(tmp_path / "scores.sqlite"), threading.Event()
+    scoring, store = Counting(), ScoreStore(tmp_path / "scores.sqlite")
+    reads, loads = threading.Event(), threading.Event()
     cached, reranker = Cached(scoring, store=store), Reranker("lexical", kind="lexical")
     store.put({b"known": Kept(0.5, ScoreKind.LOGIT)})
 
@@ -248,15 +249,21 @@ def test_a_process_that_is_forked_while_pairs_are_scored_and_read_waits_for_no_t
         yield b"known"
         assert scoring.may_go.wait(100)
 
+    def load() -> None:
+        with reranker._lock:
+            loads.set()
+            assert scoring.may_go.wait(100)
+
     scoring.may_go.clear()
     threads = [threading.Thread(target=lambda: cached.score(QUERY, documents("a")))]
     threads[0].start()
     assert scoring.began.wait(10)
-    threads.append(threading.Thread(target=lambda: store.get(slowly())))
-    threads[1].start()
+    threads += [threading.Thread(target=lambda: store.get(slowly())), threading.Thread(target=load)]
+    for thread in threads[1:]:
+        thread.start()
     assert reads.wait(10)
-    with reranker._lock:  # as while it is loaded
-        child = os.fork()
+    assert loads.wait(10)
+    child = os.fork()
     if not child:
         signal.alarm(60)
         scoring.may_go = threading.Event()

@@ -71,8 +71,9 @@ def test_a_language_model_that_fails_hands_over_to_the_fallback() -> None:
     assert "GenerationError" in answer.headers["x-shortlist-degraded"]
 
 
-def test_an_order_gives_pairs_no_scores_and_cannot_be_explained() -> None:
-    with listening(Loopback(lambda _: ok("[1] > [2]"))) as address, serving(address, models=(LISTWISE,)) as server:
+@pytest.mark.parametrize("of_an_order", [LISTWISE, "llm-listwise:m[permutations=2]"])
+def test_an_order_gives_pairs_no_scores_and_cannot_be_explained(of_an_order: str) -> None:
+    with listening(Loopback(lambda _: ok("[1] > [2]"))) as address, serving(address, models=(of_an_order,)) as server:
         predicted = server.ask("/predict", {"inputs": [["tall tower", "iron"], ["tall tower", "a tall tower"]]})
         explained = server.ask("/shortlist/v1/explain", {"query": "tall tower", "documents": ["a tall tower"]})
     assert (predicted.status, "gives an order" in predicted.json["error"]) == (422, True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from shortlist.build.named import Estimating, Named, is_remote, loaded, pointwis
 from shortlist.calibration.fitted import ScoreCalibration
 from shortlist.errors import InputError
 from shortlist.inference.biencoder import BiEncoder
-from shortlist.inference.forks import renew_in_forks
+from shortlist.inference.forks import ForkLock
 from shortlist.pipeline import Budgeted, CheapFirst
 from shortlist.pipeline.awaiting import arerank, cancellable
 from shortlist.pipeline.pipeline import due
@@ -78,15 +77,10 @@ class Reranker:
         self._fallback = fallback
         self._calibration = calibration
         self._keeps_order = False
-        self.renew()
-        renew_in_forks(self)
+        self._lock = ForkLock()
         self._loaded: protocols.Reranker | None = None
         self._made: ScoreCalibration | None = None
         self._budgeted: Budgeted | CheapFirst | None = None
-
-    def renew(self) -> None:
-        """Let this process load the model, if it was forked while another thread was loading it."""
-        self._lock = threading.Lock()
 
     def __getstate__(self) -> tuple[object, ...]:
         faster, chain = (

@@ -142,7 +142,7 @@ def rerank(
     if estimate:
         refuse("with --estimate, which is of one model that ranks without more", **how, **limits, fallback=fallback)
         return _print_estimate(chosen, asked, given, top_k, as_json=as_json)
-    return _print(_ranked(chosen, asked, given, top_k, how, limits), as_json=as_json)
+    return _print(_ranked(chosen, asked, given, top_k, how, **limits), as_json=as_json)
 
 
 def _print_estimate(chosen: Settings, query: Query, given: list[Any], top_k: int | None, *, as_json: bool) -> None:
@@ -159,23 +159,30 @@ def _print_estimate(chosen: Settings, query: Query, given: list[Any], top_k: int
 
 
 def _ranked(
-    chosen: Settings, query: Query, given: list[Any], top_k: int | None, how: dict[str, Any], limits: dict[str, Any]
+    chosen: Settings,
+    query: Query,
+    given: list[Any],
+    top_k: int | None,
+    how: dict[str, Any],
+    *,
+    budget_ms: float | None,
+    min_score: float | None,
+    score_kind: str | None,
 ) -> Ranking:
     """Rank as the settings say; for diversity with vectors, which a blend takes for its own cosine as well."""
     how = {**how, "faster": how["faster"] or ()}
     if not chosen.diversity:
-        budget_ms, least, kind = limits.values()
-        ranked = Reranker.of(chosen, **how)
-        return ranked.rank(query, given, top_k=top_k, budget_ms=budget_ms, min_score=least, min_score_kind=kind)
-    if limits["budget_ms"] is not None:
+        limits: dict[str, Any] = {"budget_ms": budget_ms, "min_score": min_score, "min_score_kind": score_kind}
+        return Reranker.of(chosen, **how).rank(query, given, top_k=top_k, **limits)
+    if budget_ms is not None:
         raise InputError(
             "--diversity encodes every document, which no --budget-ms counts; leave one out (--diversity 0)"
         )
     encoder = load_encoder(chosen)
     candidates = with_vectors(Ranking.in_order(query, documents_of(given)), encoder)
     ranking = Reranker.of(chosen, encoder=encoder, **how).rerank(candidates)
-    if limits["min_score"] is not None:
-        ranking = ranking.at_least(limits["min_score"], kind=limits["score_kind"], given=candidates.stage)
+    if min_score is not None:
+        ranking = ranking.at_least(min_score, kind=score_kind, given=candidates.stage)
     return diversified(ranking, chosen.diversity, top_k=top_k)
 
 

@@ -16,7 +16,7 @@ from shortlist.types import Document, Query, Ranking, ScoreKind, Step, Trace
 Clock = Callable[[], float]
 
 # kinds whose scores come from the pair alone, so that they can be sorted again at a smaller depth
-POINTWISE = {kind.value for kind in ScoreKind} - {ScoreKind.RECIPROCAL_RANK.value, ScoreKind.UNKNOWN.value}
+POINTWISE = {kind.value for kind in ScoreKind if not kind.is_order} - {ScoreKind.UNKNOWN.value}
 
 
 @dataclass(frozen=True, slots=True)

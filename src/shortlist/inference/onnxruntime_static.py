@@ -16,7 +16,7 @@ from shortlist.inference.batches import Batch
 from shortlist.inference.onnxruntime import OnnxRuntimeSession
 from shortlist.inference.onnxruntime_int8 import with_plain_weights
 from shortlist.inference.processor import sums_bytes_in_32_bits
-from shortlist.inference.smoothing import LEAST, SAMPLED, Floats, Seen, best_factor, columns, peak
+from shortlist.inference.smoothing import LEAST, Floats, Seen, best_factor, columns, peak, seen_in
 from shortlist.inference.watching import watched
 
 OUTLIERS = 8
@@ -50,7 +50,7 @@ def save_quantised(file: Path, batches: Sequence[Batch], out: Path) -> None:
             f"int8 on ONNX Runtime needs a graph of opset {_OPSET} or later; export {file} anew"
         )
     products = _by_source(model)
-    seen = _watch(file, list(products), batches)
+    seen = seen_in(watched(file, list(products), batches), len(batches))
     steps = 127 if sums_bytes_in_32_bits() else 63
     graph = _Graph(model.graph)
     nodes = list(model.graph.node)
@@ -137,18 +137,6 @@ class _Source:
         total = graph.node("Add", [scaled, far], f"{name}/total" if product.bias else name)
         if product.bias:
             graph.node("Add", [total, product.bias], name)
-
-
-def _watch(file: Path, sources: Sequence[str], batches: Sequence[Batch]) -> dict[str, Seen]:
-    each = -(-SAMPLED // max(1, len(batches)))
-    tokens: dict[str, list[Floats]] = {name: [] for name in sources}
-    largest: dict[str, Floats] = {}
-    for values in watched(file, sources, batches):
-        for name, seen in values.items():
-            reach = np.abs(seen).max(axis=0)
-            largest[name] = np.maximum(largest[name], reach) if name in largest else reach
-            tokens[name].append(seen[:: max(1, len(seen) // each)].copy())
-    return {name: Seen(largest[name], np.concatenate(tokens[name])) for name in sources}
 
 
 def _by_source(model: Any) -> Mapping[str, list[_Product]]:

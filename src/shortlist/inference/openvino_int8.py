@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,14 @@ import numpy as np
 
 from shortlist._optional import require
 from shortlist.inference.batches import Batch
-from shortlist.inference.smoothing import LEAST, SAMPLED, Floats, Seen, best_factor, columns, peak
+from shortlist.inference.smoothing import LEAST, Floats, Seen, best_factor, columns, peak, seen_in
 from shortlist.inference.watching import real_tokens
 
 LARGEST_ERROR = 2.5e-4
 """Of a product's mean square, what rounding may cost it; those beyond stay in bf16 or fp32 (docs/speed.md)."""
 
 _TINY = 1e-6
+_Port = tuple[str, int]  # a node's name, and which of its outputs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +29,7 @@ class _Product:
     weight: Floats
 
     @property
-    def source(self) -> tuple[str, int]:
+    def source(self) -> _Port:
         """What is multiplied: query, key and value share it."""
         output = self.node.input_value(0)
         return output.get_node().get_friendly_name(), output.get_index()
@@ -59,7 +60,7 @@ def save_quantised(file: Path, batches: Sequence[Batch], out: Path) -> int:
     """
     openvino = require("openvino", extra="openvino")
     core = openvino.Core()
-    seen = _watch(core, core.read_model(str(file)), batches)
+    seen = seen_in(_watched(core, core.read_model(str(file)), batches), len(batches))
     model = core.read_model(str(file))
     left = _quantise(model, seen)
     openvino.save_model(model, str(out), compress_to_fp16=False)
@@ -71,27 +72,19 @@ def is_quantised(model: Any) -> bool:
     return any(node.get_type_name() == "FakeQuantize" for node in model.get_ops())
 
 
-def _watch(core: Any, model: Any, batches: Sequence[Batch]) -> list[Seen]:
-    """Run batches in fp32 and return what each source of `_by_source` was."""
-    added = [products[0].node.input_value(0) for products in _by_source(model)]
+def _watched(core: Any, model: Any, batches: Sequence[Batch]) -> Iterator[dict[_Port, Floats]]:
+    """Yield, a batch at a time, what each source of `_by_source` was in fp32: `[tokens, width]`, padding left out."""
+    sources = _by_source(model)
     first = len(model.outputs)
-    model.add_outputs(added)
+    model.add_outputs([products[0].node.input_value(0) for products in sources.values()])
     request = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).create_infer_request()
     names = [port.get_any_name() for port in model.inputs]
-    each = -(-SAMPLED // len(batches))
-    found: list[list[Floats]] = [[] for _ in added]
-    largest: list[Floats] = [np.zeros(0, dtype=np.float32) for _ in added]
     for batch in batches:
         outputs = list(request.infer({name: getattr(batch, name) for name in names}).values())[first:]
-        for place, values in enumerate(outputs):
-            tokens = real_tokens(np.asarray(values), batch)
-            peaks = np.abs(tokens).max(axis=0)
-            largest[place] = np.maximum(largest[place], peaks) if largest[place].size else peaks
-            found[place].append(tokens[:: max(1, len(tokens) // each)].copy())
-    return [Seen(peaks, np.concatenate(tokens)) for peaks, tokens in zip(largest, found, strict=True)]
+        yield {source: real_tokens(np.asarray(values), batch) for source, values in zip(sources, outputs, strict=True)}
 
 
-def _quantise(model: Any, seen: Sequence[Seen]) -> int:
+def _quantise(model: Any, seen: Mapping[_Port, Seen]) -> int:
     """Put fake quantisation before products, which OpenVINO turns into products of int8; returns how many it left.
 
     Activations have one range a tensor. So that a few outlying channels do not take it up, each channel is divided
@@ -99,13 +92,13 @@ def _quantise(model: Any, seen: Sequence[Seen]) -> int:
     """
     ops = require("openvino", extra="openvino").opset13
     left = 0
-    for products, source in zip(_by_source(model), seen, strict=True):
-        error, factor = best_factor(np.concatenate([one.weight for one in products], axis=1), source)
+    for source, products in _by_source(model).items():
+        error, factor = best_factor(np.concatenate([one.weight for one in products], axis=1), seen[source])
         if error > LARGEST_ERROR:
             left += len(products)
             continue
         smooth = ops.multiply(products[0].node.input_value(0), ops.constant((1 / factor).reshape(1, -1)))
-        activations = _rounded(ops, smooth, peak(source, factor), levels=256)
+        activations = _rounded(ops, smooth, peak(seen[source], factor), levels=256)
         for one in products:
             weight = one.weight * factor[:, None]
             rounded = _rounded(ops, ops.constant(weight), columns(weight), levels=255)
@@ -121,11 +114,11 @@ def _rounded(ops: Any, values: Any, largest: Any, *, levels: int) -> Any:
     return ops.fake_quantize(values, *ends, levels)
 
 
-def _by_source(model: Any) -> list[list[_Product]]:
-    found: dict[tuple[str, int], list[_Product]] = {}
+def _by_source(model: Any) -> dict[_Port, list[_Product]]:
+    found: dict[_Port, list[_Product]] = {}
     for one in _products(model):
         found.setdefault(one.source, []).append(one)
-    return list(found.values())
+    return found
 
 
 def _products(model: Any) -> list[_Product]:

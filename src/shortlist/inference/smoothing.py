@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,7 @@ LEAST = 4096
 
 _TINY = 1e-6
 Floats = npt.NDArray[np.float32]
+_Source = TypeVar("_Source", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +29,19 @@ class Seen:
 
     largest: Floats
     tokens: Floats
+
+
+def seen_in(batches: Iterable[Mapping[_Source, Floats]], count: int) -> dict[_Source, Seen]:
+    """Return what each source was; a batch gives the tokens `[tokens, in]` of every source, and there are `count`."""
+    each = -(-SAMPLED // max(1, count))
+    tokens: dict[_Source, list[Floats]] = {}
+    largest: dict[_Source, Floats] = {}
+    for batch in batches:
+        for source, values in batch.items():
+            reach = np.abs(values).max(axis=0)
+            largest[source] = np.maximum(largest.get(source, reach), reach)
+            tokens.setdefault(source, []).append(values[:: max(1, len(values) // each)].copy())
+    return {source: Seen(largest[source], np.concatenate(sampled)) for source, sampled in tokens.items()}
 
 
 def best_factor(weight: Floats, source: Seen, *, steps: int = 127) -> tuple[float, Floats]:

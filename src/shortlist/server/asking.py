@@ -84,6 +84,12 @@ def check_whole(ranking: Ranking) -> None:
         )
 
 
+def check_scored(ranking: Ranking) -> None:
+    """Raise RefusedError for an order of documents where scores of pairs are needed."""
+    if ranking.score_kind.is_order and any(item.is_scored for item in ranking):
+        raise RefusedError(Fault.INVALID, "the model served gives an order of documents only, no scores of pairs")
+
+
 def served_name(state: State, asked: str, notes: Notes) -> str:
     """Return the model that answers for a name; an unknown one is refused, or answered by the default and noted."""
     name = state.pool.find(asked)

@@ -37,6 +37,11 @@ class ScoreKind(str, Enum):
     NEGATIVE_MEAN_RANK = "negative mean rank"
     UNKNOWN = "unknown"
 
+    @property
+    def is_order(self) -> bool:
+        """Whether a score only says where a document stands among the others, and nothing of the pair alone."""
+        return self in {ScoreKind.RECIPROCAL_RANK, ScoreKind.NEGATIVE_MEAN_RANK}
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:

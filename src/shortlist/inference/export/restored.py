@@ -52,10 +52,8 @@ def restored(file: Path, config: Mapping[str, Any]) -> Restored:
     kind, has_head = notes.get("shortlist.model_type"), notes.get("shortlist.head") == "classification"
     if kind not in BERT_LIKE:
         raise UnsupportedModelError(f"{file} is no graph that shortlist exported of a {', '.join(BERT_LIKE)} model")
-    constants, family = (
-        _Constants(onnx, file.parent, {one.name: one for one in model.graph.initializer}),
-        FAMILIES[kind],
-    )
+    constants = _Constants(onnx, file.parent, {one.name: one for one in model.graph.initializer})
+    family = FAMILIES[kind]
     heads, size = _heads(constants)
     # of a weight in four bits the inputs' side is half as long, and the outputs', which is second, is whole
     feed, hidden = (constants.shape(f"encoder.layer.0.{part}.dense.weight")[1] for part in ("intermediate", "output"))
@@ -103,10 +101,8 @@ class _Constants:
         if proto.data_location != proto.EXTERNAL:
             return np.asarray(self.onnx.numpy_helper.to_array(proto))
         said = {entry.key: entry.value for entry in proto.external_data}
-        file, dtype = (
-            self.folder / Path(said["location"]).name,
-            self.onnx.helper.tensor_dtype_to_np_dtype(proto.data_type),
-        )
+        file = self.folder / Path(said["location"]).name
+        dtype = self.onnx.helper.tensor_dtype_to_np_dtype(proto.data_type)
         try:
             return np.memmap(file, dtype, "r", int(said["offset"]), tuple(proto.dims))
         except (OSError, ValueError) as error:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from shortlist.scorers.occlusion import METHOD, parts_of, weighed, without_each
-from shortlist.server.asking import candidates_of, check_whole, ranked, served_name
+from shortlist.server.asking import candidates_of, check_scored, check_whole, ranked, served_name
 from shortlist.server.bodies import read_json
 from shortlist.server.faults import RefusedError, reason_of
 from shortlist.server.models.asked import Ask, Cuts
@@ -28,7 +28,7 @@ from shortlist.server.replies import (
     until_gone,
 )
 from shortlist.server.state import State
-from shortlist.types import Document, Ranking, ScoreKind
+from shortlist.types import Document, Ranking
 from shortlist.wire import Fault
 from shortlist.wire.own import OwnRequest, decode_request, encode_ranking
 
@@ -100,8 +100,7 @@ async def _explanation(state: State, ask: Ask, document: Document, notes: Notes)
     apart = Notes(notes.request_id, model=notes.model)  # its copies' truncations and cache hits are not the answer's
     ranking = await ranked(state, notes.model, again, apart)
     notes.tokens, notes.fallback = notes.tokens + apart.tokens, notes.fallback or apart.fallback
-    if ranking.score_kind is ScoreKind.RECIPROCAL_RANK and any(item.is_scored for item in ranking):
-        raise RefusedError(Fault.INVALID, f"{apart.model} gives an order of documents only, which cannot be explained")
+    check_scored(ranking)
     told = [f"{s.stage}: {note}" for s in ranking.trace.steps if s.stage == "fallback" for note in s.degradations]
     if ranking.is_partial:
         told.append(f"explanation: {ranking.unscored} of {len(ranking)} readings have no score, so parts lack weights")

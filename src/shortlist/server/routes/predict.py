@@ -9,15 +9,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shortlist.server.asking import candidates_of, check_size, check_whole, ranked_alone, served_name
+from shortlist.server.asking import candidates_of, check_scored, check_size, check_whole, ranked_alone, served_name
 from shortlist.server.bodies import read_json
-from shortlist.server.faults import RefusedError
 from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.published import shown_scores
 from shortlist.server.replies import budget_of, json_reply, notes_of, state_of, tei_headers, until_gone
 from shortlist.server.settings import ServeSettings
-from shortlist.types import Document, Ranking, ScoreKind, Step, Trace
-from shortlist.wire import Fault
+from shortlist.types import Document, Ranking, Step, Trace
 from shortlist.wire.tei_predict import PredictRequest, decode_request, encode_response
 
 _AT_ONCE = 32  # queries of one request: enough for full batches, and few of the places that others may wait in
@@ -96,9 +94,8 @@ def _joined(rankings: Sequence[Ranking]) -> Trace:
 
 def _scores(rankings: Sequence[Ranking], *, is_raw: bool) -> list[float]:
     """Return one score a pair, in the order in which the pairs came; a place in an order is none."""
-    scored = (ranking for ranking in rankings if any(item.is_scored for item in ranking))
-    if any(ranking.score_kind is ScoreKind.RECIPROCAL_RANK for ranking in scored):
-        raise RefusedError(Fault.INVALID, "the model served gives an order of documents only, no scores of pairs")
+    for ranking in rankings:
+        check_scored(ranking)
     found = {
         int(item.doc_id): score
         for ranking in rankings
