@@ -10,8 +10,10 @@ from contextlib import AbstractContextManager
 import pytest
 
 from shortlist.errors import (
+    GenerationError,
     InputError,
     MissingExtraError,
+    PromptRefusedError,
     RateLimitedError,
     RemoteError,
     RemoteRequestError,
@@ -19,7 +21,7 @@ from shortlist.errors import (
     ScoreError,
     SettingsError,
 )
-from shortlist.pipeline import Breaker, Circuit, Fallback, Pipeline
+from shortlist.pipeline import Breaker, Circuit, Fallback, Pipeline, PlainBreaker
 from shortlist.protocols import AsyncReranker, Reranker
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
@@ -122,6 +124,7 @@ def test_chains_and_breakers_keep_the_rerankers_contract() -> None:
     check_reranker(Fallback([("lexical", lexical)]))
     check_reranker(Fallback([("failing", Failing(*down())), ("lexical", lexical)]))
     check_reranker(Breaker(lexical, name="lexical"))
+    check_reranker(PlainBreaker(lexical, name="lexical"))
 
 
 def test_a_pipeline_takes_a_chain() -> None:
@@ -173,6 +176,18 @@ def test_only_failures_in_a_row_and_of_the_server_count() -> None:
             breaker.rerank(CANDIDATES)
     assert circuit.state.value == "closed"  # the refusal in between was an answer
     assert breaker.rerank(CANDIDATES).trace.steps[-1].counts == {"failures_before": 2}
+
+
+def test_a_language_model_that_does_not_answer_counts_and_a_prompt_that_it_refuses_does_not() -> None:
+    errors = [GenerationError("down"), PromptRefusedError("no"), GenerationError("down"), GenerationError("down")]
+    failing = Failing(*errors)
+    breaker = PlainBreaker(failing, name="llm", circuit=Circuit(failures=2))
+    for error in errors:
+        with pytest.raises(type(error)):
+            breaker.rerank(CANDIDATES)
+    with pytest.raises(RemoteUnavailableError, match="llm failed 2 times in a row and is not asked"):
+        breaker.rerank(CANDIDATES)
+    assert failing.calls == len(errors)
 
 
 def test_of_many_threads_one_tries_a_half_open_circuit() -> None:
