@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from shortlist.errors import (
     RemoteRequestError,
     RemoteUnavailableError,
 )
+from shortlist.inference.forks import ForkLock
 from shortlist.pipeline.awaiting import arerank
 from shortlist.protocols import Reranker
 from shortlist.types import Ranking, Step
@@ -48,7 +48,7 @@ class Circuit:
         self._most = failures
         self._pause_s = pause_ms / 1000
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._in_a_row = 0
         self._opened = 0.0
         self._reason = ""
