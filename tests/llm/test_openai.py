@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from shortlist import Reranker
-from shortlist.errors import GenerationError, PromptRefusedError, PromptTooLongError
+from shortlist.errors import GenerationError, InputError, PromptRefusedError, PromptTooLongError
 from shortlist.generators.load import load_language_model
 from shortlist.generators.model import LanguageModel
 from shortlist.types import Message, Prompt
@@ -90,6 +90,12 @@ def test_a_process_that_is_forked_while_others_are_answered_has_turns_and_connec
         may_go.set()
         assert waiting.result().text == "first"
         closed(model)
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, 1e300, float("inf"), float("nan")])
+def test_a_time_that_no_socket_waits_is_refused(timeout_s: float) -> None:
+    with pytest.raises(InputError, match="needs timeout_s above 0 and up to 1000000"):
+        load_language_model("m", server="http://127.0.0.1:9/v1", timeout_s=timeout_s)
 
 
 def test_a_refusal_is_not_repeated_and_says_why() -> None:

@@ -13,6 +13,7 @@ from shortlist._optional import require
 from shortlist.errors import GenerationError, InputError
 from shortlist.generators.chat import Json, Receive, token_ids, unanswered
 
+_LONGEST_S = 1_000_000  # a socket's time ends somewhere
 _NO_KEY = "none"  # the client insists on one; servers of one's own mostly do not look at it
 
 
@@ -49,9 +50,9 @@ class OpenAIEndpoint:
     ) -> None:
         if not server.startswith(("http://", "https://")):
             raise InputError(f"server must be a URL such as http://localhost:8000/v1; got {server!r}")
-        if timeout_s <= 0 or retries < 0 or concurrency < 1:
+        if not 0 < timeout_s <= _LONGEST_S or retries < 0 or concurrency < 1:
             raise InputError(
-                "a server needs timeout_s above 0, retries from 0 and concurrency from 1;"
+                f"a server needs timeout_s above 0 and up to {_LONGEST_S}, retries from 0 and concurrency from 1;"
                 f" got {timeout_s}, {retries}, {concurrency}"
             )
         self._openai = require("openai", extra="llm")
