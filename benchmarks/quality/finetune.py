@@ -217,7 +217,7 @@ def _mined(
     collection: Collection, index: Index, encoder: BiEncoder, keep: Filter | None, setting: Setting
 ) -> dict[str, list[Group]]:
     windows = [Window(BM25(index), 1, DEPTH, NEGATIVES // 2), Window(Dense(index, encoder), 1, DEPTH, NEGATIVES // 2)]
-    miner = Miner(windows, keep=keep, encode=lambda texts: encoder.encode(list(texts), role=Role.DOCUMENT))
+    miner = Miner(windows, keep=keep, encoder=encoder)
     groups: dict[str, list[Group]] = {}
     for query in collection.queries:
         relevant = [doc_id for doc_id, grade in collection.qrels[query.query_id].items() if grade > 0]

@@ -145,10 +145,14 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class CuttingEncoder(Encoder, Protocol):
-    """An encoder that reads so much of a query and no more, and says so."""
+    """An encoder that reads so much of a text and no more, and says so."""
 
     def query_cut(self, text: str) -> Truncation | None:
         """Return what is left out of a query, in tokens; None when it is read to its end."""
+        ...
+
+    def document_cuts(self, documents: Sequence[Document]) -> list[Truncation]:
+        """Return what is left out of those documents that are not read to their end, in tokens."""
         ...
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from shortlist import Place, ScoreKind, index_paths, open_pipeline
+from shortlist import Place, Reranker, ScoreKind, index_paths, open_pipeline
+from shortlist.build.models import load_encoder
 from shortlist.errors import IndexMismatchError, IndexNotFoundError, InputError, ModelNotFoundError
 from shortlist.ingest import Event, FileRead, FilesFound, RowFields, SkipReason, formats
 from shortlist.ingest.sync import PART
@@ -81,6 +84,21 @@ def test_the_second_stage_reorders_what_the_first_found(folder: Path) -> None:
         item.document.place for item in ranking if item.document.title == "Cats" or "Cats" in item.document.text
     } == {Place("cats.md", 3, 3, "Cats")}
     assert ranking.trace.degradations == ()
+
+
+def test_pipelines_share_an_encoder_and_a_reranker_that_are_given_and_leave_them_open(folder: Path) -> None:
+    with contextlib.closing(load_encoder(SETTINGS)) as encoder:
+        second = Reranker.of(SETTINGS, encoder=encoder)
+        shared = partial(open_pipeline, folder / "index", settings=SETTINGS, encoder=encoder, reranker=second)
+        rankings = []
+        for _ in range(2):
+            with shared() as pipeline:
+                rankings.append(pipeline.search(QUESTION, top_k=2))
+        found = [item.document for item in rankings[0]]
+        assert second.rank(QUESTION, found).doc_ids == rankings[0].doc_ids == rankings[1].doc_ids
+        for refused in ({"faster": ["lexical:words"]}, {"rerank": False}):
+            with pytest.raises(InputError, match="leave it out"), shared(**refused):
+                pass
 
 
 def test_a_filter_holds_in_every_arm(folder: Path) -> None:

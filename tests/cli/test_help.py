@@ -187,3 +187,22 @@ def test_every_shell_has_its_script_and_others_are_refused() -> None:
     outcome = run("completion", "tcsh")
     assert outcome.code == 2
     assert "there is a script for bash, zsh, fish; got 'tcsh'" in outcome.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "plan --p95 inf",
+        "plan --p95 200 --fleet --qps 1e400",
+        "search tower . --depth 1000000000000000000000",
+        "search tower . --budget-ms inf",
+        "search tower . --min-score -inf",
+        "evaluate -c nowhere --seed 1000000000000000000000",
+        "rerank a b --top-k 1000000000000000000000",
+    ],
+)
+def test_a_number_that_cannot_be_counted_with_is_refused_by_its_option(command: str) -> None:
+    outcome = run(*command.split())
+    option, value = command.split()[-2:]
+    said = value if value.isdecimal() else str(float(value))
+    assert (outcome.code, outcome.err) == (2, f"error: {option} must be a number up to 1e+12; got {said}\n")

@@ -144,3 +144,23 @@ def test_a_server_is_named_by_kind_and_its_failure_falls_back_with_a_note() -> N
     outcome = run("rerank", QUESTION, "iron", "the tower", *nowhere, "--fallback", "lexical:words")
     assert outcome.texts() == ["the tower", "iron"]
     assert "note: fallback: tei:http://127.0.0.1:9 failed, so lexical:words was asked: Remote" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("SHORTLIST_MODLE", "SHORTLIST_MODEL"),
+        ("SHORTLIST_SERVER", "SHORTLIST_LLM_SERVER"),
+        ("SHORTLIST_SERVE_PROT", "SHORTLIST_SERVE_PORT"),
+        ("SHORTLIST_MODEL", ""),
+        ("SHORTLIST_MODELS", ""),
+        ("SHORTLIST_SERVE_PORT", ""),
+        ("SHORTLIST_DATA", ""),
+        ("SHORTLIST_SERVICE_HOST", ""),
+    ],
+)
+def test_a_variable_that_is_nearly_a_settings_is_noted(name: str, meant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "lexical:words")
+    outcome = run("rerank", "tower", "cats", "a tower", "--model", "lexical:words", "--json")
+    assert outcome.texts() == ["a tower", "cats"]
+    assert outcome.err == (f"note: {name} is read by nothing; did you mean {meant}?\n" if meant else "")

@@ -156,6 +156,27 @@ def test_a_language_model_judges_by_yes_or_no() -> None:
     assert not judge.supports("q", "330", [Document("cats")])
 
 
+@pytest.mark.parametrize(
+    "thought", ["<think>\nThe passage says 330 m.\n</think>\n\n", "Well, 330 m, I see.\n</think>", ""]
+)
+def test_a_language_model_that_thinks_first_gets_room_for_it(thought: str) -> None:
+    class Thinks:
+        fingerprint = "thinks"
+
+        def __init__(self) -> None:
+            self.asked: list[int] = []
+
+        def generate(self, prompt: Prompt) -> Completion:
+            self.asked.append(prompt.max_tokens)
+            said = thought + ("Yes" if "330" in prompt.messages[-1].text.partition("Answer:")[0] else "No")
+            return Completion(said[: 4 * prompt.max_tokens], is_cut=len(said) > 4 * prompt.max_tokens)
+
+    model = Thinks()
+    assert GeneratorJudge(model).supports("q", "330", [Document("it is 330 m")])
+    assert len(model.asked) == (2 if thought else 1)
+    assert not GeneratorJudge(model).supports("q", "330", [Document("cats")])
+
+
 RUN = Run("given", dict.fromkeys("12345", ("hostile", "rain", "cats", "iron", "tower", "git", "ada")))
 
 
@@ -230,6 +251,26 @@ def test_passages_that_the_context_does_not_hold_are_left_out_from_the_end_and_t
     for name in study.systems:  # every measure is of the passages that were shown
         assert study.values(IN_CONTEXT, name, 7) == study.values(IN_CONTEXT, name, 3)
     assert "7 passages: of 10 of 10 prompts the last ones did not fit and were left out" in answers_report(study)
+
+
+def test_answers_of_a_model_that_thinks_first_are_those_behind_its_thought(
+    parts: tuple[list[System], dict[str, tuple[str, ...]], Scripted], tmp_path: Path
+) -> None:
+    systems, gold, generator = parts
+
+    class Thinks:
+        fingerprint = "thinks"
+
+        def generate(self, prompt: Prompt) -> Completion:
+            text = f"<think>{' let me see' * 40}</think> {generator.generate(prompt).text}"
+            return Completion(text[: 4 * prompt.max_tokens], is_cut=len(text) > 4 * prompt.max_tokens)
+
+    asked = [query for query in read_beir(tmp_path).queries if query.query_id in gold]
+    plain, thought = (
+        study_answers(asked, gold, systems, plan=Plan((1,), permutations=100), desk=Desk(one))
+        for one in (generator, Thinks())
+    )
+    assert [reply.text for reply in thought.replies] == [reply.text for reply in plain.replies]
 
 
 def test_a_generator_that_fails_for_another_reason_ends_the_study(

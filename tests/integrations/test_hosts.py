@@ -86,9 +86,26 @@ def test_llama_index(pipeline: Pipeline) -> None:
         rerank.postprocess_nodes(nodes)
     with pytest.raises(ValueError, match="Extra inputs are not permitted"):
         ShortlistRerank(top_k=1)
+    with pytest.raises(ValueError, match="a model or a reranker, not both"):
+        ShortlistRerank(reranker=RERANKER, model="lexical:words")
     retriever = ShortlistRetriever(pipeline, top_k=1)
     assert retriever.retrieve("tower")[0].node.metadata["place"].startswith("tower.md:")
     assert len(asyncio.run(retriever.aretrieve("tower"))) == 1
+
+
+def test_a_stored_postprocessor_of_llama_index_has_its_model_and_options_again() -> None:
+    pytest.importorskip("llama_index.core.schema")
+    from shortlist.integrations.llama_index import ShortlistRerank
+
+    for given in ({"model": "shortlist-minilm-l6[precision=fp32]", "top_n": 2}, {"top_n": 2}):
+        rerank = ShortlistRerank(**given)
+        for again in (ShortlistRerank.from_dict(rerank.to_dict()), ShortlistRerank.from_json(rerank.to_json())):
+            assert again.to_dict() == rerank.to_dict()
+            assert (again.top_n, again.reranker._first) == (2, rerank.reranker._first)
+    unnamed = ShortlistRerank(reranker=RERANKER).to_dict()
+    assert ShortlistRerank.from_dict({**unnamed}, reranker=RERANKER).reranker is RERANKER
+    with pytest.raises(ValueError, match="stored without its name"):
+        ShortlistRerank.from_dict(unnamed)
 
 
 def test_haystack(pipeline: Pipeline) -> None:

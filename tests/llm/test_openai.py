@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,7 +13,7 @@ from typing import Any
 import pytest
 
 from shortlist import Reranker
-from shortlist.errors import GenerationError, PromptRefusedError, PromptTooLongError
+from shortlist.errors import GenerationError, InputError, PromptRefusedError, PromptTooLongError
 from shortlist.generators.load import load_language_model
 from shortlist.generators.model import LanguageModel
 from shortlist.types import Message, Prompt
@@ -57,6 +60,42 @@ def test_it_is_asked_again_only_as_often_as_allowed() -> None:
     assert len(loopback.bodies) == 2
     assert "m@http://127.0.0.1" in str(answer)
     assert "overloaded" in str(answer)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Python warns of forks with threads: that is the point
+def test_a_process_that_is_forked_while_others_are_answered_has_turns_and_connections_of_its_own() -> None:
+    asked_first, may_go = threading.Event(), threading.Event()
+
+    def reply(number: int) -> Reply:
+        if number:
+            return ok("second")
+        asked_first.set()
+        assert may_go.wait(100)
+        return ok("first")
+
+    with listening(Loopback(reply)) as server, ThreadPoolExecutor(1) as pool:
+        model = load_language_model("m", server=server, concurrency=1)
+        waiting = pool.submit(model.generate, PROMPT)
+        assert asked_first.wait(10)
+        child = os.fork()
+        if not child:
+            signal.alarm(60)
+            code = 1
+            try:
+                code = int(model.generate(PROMPT).text != "second")
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        may_go.set()
+        assert waiting.result().text == "first"
+        closed(model)
+
+
+@pytest.mark.parametrize("timeout_s", [0, -1, 1e300, float("inf"), float("nan")])
+def test_a_time_that_no_socket_waits_is_refused(timeout_s: float) -> None:
+    with pytest.raises(InputError, match="needs timeout_s above 0 and up to 1000000"):
+        load_language_model("m", server="http://127.0.0.1:9/v1", timeout_s=timeout_s)
 
 
 def test_a_refusal_is_not_repeated_and_says_why() -> None:

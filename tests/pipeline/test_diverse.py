@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 
@@ -12,13 +13,14 @@ from hypothesis import strategies as st
 
 from shortlist.errors import InputError, ScoreError
 from shortlist.gating.rules import Rules
+from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline import Pipeline, diversified, with_vectors
 from shortlist.pipeline.diverse import by_marginal_relevance
 from shortlist.protocols import Role, Vectors
 from shortlist.retrieval.fusion import min_max
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
-from shortlist.types import Document, DocumentVector, Query, Ranking, ScoreKind
+from shortlist.types import Document, DocumentVector, Query, Ranking, ScoreKind, Truncation
 
 # by angle: "a" and "b" are nearly the same, "c" is square to both, "d" is the same as "c"
 ANGLES = {"a": 0.0, "b": 0.01, "c": math.pi / 2, "d": math.pi / 2}
@@ -151,6 +153,15 @@ def test_documents_get_the_vectors_that_they_lack_and_the_trace_counts_them() ->
     assert (step.stage, step.counts) == ("vectors", {"documents": 3, "encoded": 2})
     assert diversified(given_vectors, 0.9).doc_ids == ("a", "c", "b")
     assert len(with_vectors(Ranking.in_order(Query("x"), []), encoder)) == 0
+
+
+def test_texts_that_the_encoder_does_not_read_to_their_end_are_told() -> None:
+    documents = [Document("tall " * 300, "long"), Document("tall", "short")]
+    with contextlib.closing(BiEncoder.load("all-minilm-l6-v2", engine="onnxruntime")) as encoder:
+        step = with_vectors(Ranking.in_order(Query("x"), documents), encoder).trace.steps[-1]
+        assert with_vectors(Ranking.in_order(Query("x"), documents[1:]), encoder).trace.degradations == ()
+    assert step.degradations == ("1 texts cut by the bi-encoder at 254 tokens",)
+    assert step.truncations == (Truncation("long", 254, 300),)
 
 
 def test_a_vector_that_is_none_is_refused() -> None:

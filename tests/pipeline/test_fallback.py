@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -10,8 +12,10 @@ from contextlib import AbstractContextManager
 import pytest
 
 from shortlist.errors import (
+    GenerationError,
     InputError,
     MissingExtraError,
+    PromptRefusedError,
     RateLimitedError,
     RemoteError,
     RemoteRequestError,
@@ -19,12 +23,12 @@ from shortlist.errors import (
     ScoreError,
     SettingsError,
 )
-from shortlist.pipeline import Breaker, Circuit, Fallback, Pipeline
+from shortlist.pipeline import Breaker, Budgeted, Circuit, Fallback, Level, Pipeline, PlainBreaker
 from shortlist.protocols import AsyncReranker, Reranker
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.testing import check_reranker
-from shortlist.types import Document, Query, Ranking, ScoreKind
+from shortlist.types import Deadline, Document, Query, Ranking, ScoreKind
 
 CANDIDATES = Ranking.in_order(Query("tall tower"), [Document("iron", "a"), Document("tall tower", "b")], stage="bm25")
 
@@ -122,6 +126,7 @@ def test_chains_and_breakers_keep_the_rerankers_contract() -> None:
     check_reranker(Fallback([("lexical", lexical)]))
     check_reranker(Fallback([("failing", Failing(*down())), ("lexical", lexical)]))
     check_reranker(Breaker(lexical, name="lexical"))
+    check_reranker(PlainBreaker(lexical, name="lexical"))
 
 
 def test_a_pipeline_takes_a_chain() -> None:
@@ -175,6 +180,18 @@ def test_only_failures_in_a_row_and_of_the_server_count() -> None:
     assert breaker.rerank(CANDIDATES).trace.steps[-1].counts == {"failures_before": 2}
 
 
+def test_a_language_model_that_does_not_answer_counts_and_a_prompt_that_it_refuses_does_not() -> None:
+    errors = [GenerationError("down"), PromptRefusedError("no"), GenerationError("down"), GenerationError("down")]
+    failing = Failing(*errors)
+    breaker = PlainBreaker(failing, name="llm", circuit=Circuit(failures=2))
+    for error in errors:
+        with pytest.raises(type(error)):
+            breaker.rerank(CANDIDATES)
+    with pytest.raises(RemoteUnavailableError, match="llm failed 2 times in a row and is not asked"):
+        breaker.rerank(CANDIDATES)
+    assert failing.calls == len(errors)
+
+
 def test_of_many_threads_one_tries_a_half_open_circuit() -> None:
     clock = Clock()
     circuit = Circuit(failures=1, pause_ms=1_000, clock=clock)
@@ -216,6 +233,34 @@ def test_a_try_that_is_cancelled_leaves_the_circuit_half_open() -> None:
         breaker.rerank(CANDIDATES)
     assert circuit.state.value == "half-open"
     assert breaker.rerank(CANDIDATES).doc_ids == ("b", "a")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Python warns of forks with threads: that is the point
+def test_a_process_that_is_forked_while_others_rerank_waits_for_none_of_them() -> None:
+    circuit, budgeted = Circuit(), Budgeted([Level(Lexical())])
+    deadline, are_held, may_go = Deadline.after(1e9), threading.Event(), threading.Event()
+
+    def hold() -> None:  # as a thread does that begins or ends a call
+        with circuit._lock, budgeted._lock:
+            are_held.set()
+            assert may_go.wait(100)
+
+    holding = threading.Thread(target=hold)
+    holding.start()
+    assert are_held.wait(10)
+    child = os.fork()
+    if not child:
+        signal.alarm(60)
+        code = 1
+        try:
+            ranking = Breaker(Pointwise(Lexical()), name="x", circuit=circuit).rerank(CANDIDATES)
+            code = int(budgeted.rerank_within(CANDIDATES, deadline=deadline).doc_ids != ranking.doc_ids)
+        finally:
+            os._exit(code)
+    may_go.set()
+    holding.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def refused(circuit: Circuit) -> bool:

@@ -271,6 +271,13 @@ def test_an_index_by_a_relative_path_stays_where_it_is_when_the_process_changes_
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
+def test_a_depth_beyond_every_engines_numbers_gives_all(tmp_path: Path) -> None:
+    with Index.create(tmp_path / "i", encoder=HashingEncoder(dimension=64)) as index:
+        index.upsert([Document("tower", "a"), Document("a tower", "b")])
+        for retriever in (BM25(index), Dense(index, HashingEncoder(dimension=64))):
+            assert len(retriever.retrieve(Query("tower"), depth=10**30)) == 2
+
+
 def test_an_index_optimized_after_changes_scores_words_as_a_fresh_one(tmp_path: Path) -> None:
     documents = [Document(f"word{i % 7} word{i % 5} number{i}", str(i)) for i in range(2000)]
     kept = [Document("word3 " * (1 + i % 9), str(i)) for i in range(200)] + documents[400:]

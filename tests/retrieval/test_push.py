@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +135,24 @@ def test_an_interrupted_push_goes_on_where_it_was(remote: tuple[Server, Address]
         assert (pushed.resumed_at, pushed.documents, seen[0]) == (512, 700, 512)
         assert RemoteIndex(server, address.name).count() == 700
     assert list(folder.glob("push-*")) == []
+
+
+def test_an_interrupted_push_begins_anew_when_the_index_was_made_anew(
+    remote: tuple[Server, Address], tmp_path: Path
+) -> None:
+    server, address = remote
+    folder, file = make(tmp_path / "i", 700), tmp_path / "checkpoint.json"
+    with Index.open(folder, read_only=True) as index, pytest.raises(CutError):
+        push(index, CutOffServer(server, after=2), address, retrying=PATIENTLY, checkpoint=file)
+    shutil.rmtree(folder)
+    with Index.create(folder, encoder=HashingEncoder()) as index:  # of as many documents and commits, and other texts
+        index.upsert([replace(document, text="other") for document in documents(700)])
+        index.upsert([Document(" ", "blank"), Document("other", "d1")])
+        index.delete(["d2"])
+    with Index.open(folder, read_only=True) as index:
+        pushed = push(index, server, address, retrying=PATIENTLY, checkpoint=file)
+    assert (pushed.resumed_at, pushed.documents) == (0, 700)
+    assert RemoteIndex(server, address.name).get("d0").text == "other"
 
 
 def test_a_second_push_takes_the_place_of_the_first_in_one_step(remote: tuple[Server, Address], tmp_path: Path) -> None:

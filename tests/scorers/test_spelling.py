@@ -21,7 +21,7 @@ from shortlist.scorers.spelling import split_options
         ("[ a = 0.5 , b=true,c=null]", {"a": 0.5, "b": True, "c": None}),
         ('[a=text,b="20",c=cuda:1]', {"a": "text", "b": "20", "c": "cuda:1"}),
         ("[budget.calls=20,budget.cost=1,body.n=x]", {"budget": {"calls": 20, "cost": 1}, "body": {"n": "x"}}),
-        ("[a=NaN,b=-1,c=1e3]", {"a": "NaN", "b": -1, "c": 1000.0}),
+        ("[a=NaN,b=-1,c=1e3,d=-1e400]", {"a": "NaN", "b": -1, "c": 1000.0, "d": "-1e400"}),
     ],
 )
 def test_values_are_those_of_json_and_else_texts(text: str, options: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from server.running import Running, running
 from shortlist import index_paths
 from shortlist.build.search import open_pipeline
 from shortlist.errors import InputError
+from shortlist.retrieval import Index
 from shortlist.server.run import state_of
 from shortlist.server.settings import ServeSettings
 from shortlist.settings import Settings
@@ -235,3 +236,16 @@ def test_diversity_is_what_the_library_gives_by_request_and_by_setting(server: R
         assert "diversity: not applied: no document was scored" in late["degradations"]
     with pytest.raises(InputError, match=r"diversity must be within 0\.\.1, got 3"):
         state_of(Settings(diversity=3), serve)
+
+
+def test_a_writable_index_is_optimized_when_a_server_starts_with_much_that_is_new(tmp_path: Path) -> None:
+    serve = ServeSettings(models=("lexical:words",), index=str(tmp_path / "index"), writable_index=True)
+    with running_from(serve) as first:
+        documents = [{"id": str(n), "text": f"text {n}"} for n in range(20)]
+        assert first.ask("/v1/index", {"documents": documents}).json["documents"] == 20
+    with Index.open(tmp_path / "index", read_only=True) as index:
+        assert index.needs_optimizing
+    with running_from(serve) as second:
+        assert second.ask("/v1/index", {"documents": [{"id": "x", "text": "one more"}]}).json["documents"] == 21
+    with Index.open(tmp_path / "index", read_only=True) as index:
+        assert (index.unoptimized, index.needs_optimizing) == (1, False)

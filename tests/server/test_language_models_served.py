@@ -71,6 +71,15 @@ def test_a_language_model_that_fails_hands_over_to_the_fallback() -> None:
     assert "GenerationError" in answer.headers["x-shortlist-degraded"]
 
 
+def test_a_language_model_that_keeps_failing_is_left_alone_for_a_while() -> None:
+    loopback = Loopback(lambda _: (401, {}, b"{}"))
+    with listening(loopback) as address, serving(address, fallback=("lexical:words",)) as server:
+        answers = [server.ask("/v1/rerank", asked(LISTWISE)) for _ in range(7)]
+    assert all(answer.headers["x-shortlist-model"] == "lexical:words" for answer in answers)
+    assert "is not asked" in answers[-1].headers["x-shortlist-degraded"]
+    assert len(loopback.bodies) == 5
+
+
 @pytest.mark.parametrize("of_an_order", [LISTWISE, "llm-listwise:m[permutations=2]"])
 def test_an_order_gives_pairs_no_scores_and_cannot_be_explained(of_an_order: str) -> None:
     with listening(Loopback(lambda _: ok("[1] > [2]"))) as address, serving(address, models=(of_an_order,)) as server:

@@ -23,6 +23,7 @@ from shortlist.errors import ScoreError
 from shortlist.planning.cost import CostModel
 from shortlist.scorers.occlusion import explained
 from shortlist.server.keys import new_key, read_keys
+from shortlist.server.loading import pool_of
 from shortlist.server.metrics import Metrics
 from shortlist.server.models.asked import Served
 from shortlist.server.models.pool import ModelPool
@@ -30,6 +31,7 @@ from shortlist.server.models.queued import QueuedModel
 from shortlist.server.scheduling.queue import Bounds
 from shortlist.server.settings import ServeSettings
 from shortlist.server.state import State
+from shortlist.settings import Settings
 from shortlist.types import Document, Query
 
 OWN = "/shortlist/v1/rerank"
@@ -499,6 +501,16 @@ def test_an_explanation_is_that_of_the_library(server: Running) -> None:
     found = explained(Overlap(), Query("tall tower"), Document("a tall red tower"))
     assert answer["parts"] == [asdict(part) for part in found.parts]
     assert max(part["weight"] for part in answer["parts"]) > 0
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp32"])
+def test_a_plan_says_that_figures_are_not_of_int8_where_a_model_runs_in_it(precision: str) -> None:
+    settings, serve, metrics = Settings(engine="onnxruntime", precision=precision), ServeSettings(), Metrics()
+    with running(State(serve, pool_of(settings, serve, metrics), metrics)) as server:
+        assert server.ask("/v1/rerank", {"query": "tower", "documents": ["a"]}).status == 200
+        answer = server.ask("/v1/plan", {"budget_ms": 10_000, "candidates": 2}).json
+    assert answer["chosen"]["stages"][0]["model"] == "shortlist-l6"
+    assert any("runs in int8" in note for note in answer["notes"]) == (precision == "int8")
 
 
 def test_a_plan_is_made_beside_the_event_loop() -> None:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from shortlist.errors import InputError
+from shortlist.protocols import Role, Vectors
 from shortlist.training.blending import with_offset
 from shortlist.training.building import Building, groups_of
 from shortlist.training.examples import Asked, Examples, Judged, read_examples
 from shortlist.training.groups import Group
 from shortlist.training.negatives import Filter, Miner, Window
 from shortlist.training.teaching import taught_by
-from shortlist.types import Document, Query, Ranking, ScoreKind, Scores, Step
+from shortlist.types import Document, DocumentVector, Query, Ranking, ScoreKind, Scores, Step, TokenIds
 
 
 def file(folder: Path, *rows: Any, name: str = "pairs.jsonl") -> Path:
@@ -163,10 +165,24 @@ class Listed:
     """A retriever that always finds the same."""
 
     def __init__(self, *texts: str) -> None:
-        self._documents = [Document(text, text) for text in texts]
+        self.documents = [Document(text, text) for text in texts]
 
     def retrieve(self, query: Query, *, depth: int) -> Ranking:
-        return Ranking.in_order(query, self._documents[:depth])
+        return Ranking.in_order(query, self.documents[:depth])
+
+
+class Known:
+    """An encoder of three texts."""
+
+    fingerprint, dimension = "known", 2
+    vectors: ClassVar = {"copy 1": [1.0, 0.0], "good 10": [0.99, 0.1], "other 2": [0.0, 1.0]}
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def encode(self, texts: Sequence[str], *, role: Role) -> Vectors:
+        self.read += texts
+        return np.asarray([self.vectors[text] for text in texts], np.float32)
 
 
 class Numbers:
@@ -184,32 +200,45 @@ ASKED = Asked("q", [Judged("good 10", 1.0, None, 1)])
 
 def test_negatives_come_from_their_ranks_and_not_from_what_is_probably_relevant() -> None:
     found = Listed("easy 0", "good 10", "likely 9.8", "hard 5", "harder 6", "late 1")
-    miner = Miner([Window(found, 2, 5, 2)], keep=Filter(Numbers(), 0.9), encode=None)
+    miner = Miner([Window(found, 2, 5, 2)], keep=Filter(Numbers(), 0.9), encoder=None)
     assert sorted(miner.negatives(ASKED)) == ["hard 5", "harder 6"]
     assert (miner.mined.candidates, miner.mined.duplicates, miner.mined.filtered) == (4, 1, 1)
 
 
 def test_the_current_model_adds_those_that_it_finds_hardest() -> None:
     found = Listed(*(f"text {n}" for n in range(9)))
-    miner = Miner([Window(found, 1, 9, 0)], keep=Filter(Numbers(), 1.0, hardest=2), encode=None)
+    miner = Miner([Window(found, 1, 9, 0)], keep=Filter(Numbers(), 1.0, hardest=2), encoder=None)
     assert miner.negatives(ASKED) == ["text 8", "text 7"]
 
 
 def test_the_same_seed_draws_the_same_negatives() -> None:
     found = Listed(*(f"text {n}" for n in range(30)))
-    drawn = [Miner([Window(found, 1, 30, 4)], keep=None, encode=None).negatives(ASKED) for _ in range(2)]
+    drawn = [Miner([Window(found, 1, 30, 4)], keep=None, encoder=None).negatives(ASKED) for _ in range(2)]
     assert drawn[0] == drawn[1]
     assert len(drawn[0]) == 4
 
 
 def test_a_near_copy_of_the_positive_is_no_negative() -> None:
-    vectors = {"copy 1": [1.0, 0.0], "good 10": [0.99, 0.1], "other 2": [0.0, 1.0]}
-    miner = Miner(
-        [Window(Listed("copy 1", "other 2"), 1, 2, 2)],
-        keep=None,
-        encode=lambda texts: np.asarray([vectors[text] for text in texts], np.float32),
-    )
+    miner = Miner([Window(Listed("copy 1", "other 2"), 1, 2, 2)], keep=None, encoder=Known())
     assert miner.negatives(ASKED) == ["other 2"]
+
+
+def test_what_an_index_holds_of_a_candidate_is_not_computed_again() -> None:
+    class Watched(Numbers):
+        seen: Sequence[Document] = ()
+
+        def score(self, query: Query, documents: Any) -> Scores:
+            self.seen = documents
+            return super().score(query, documents)
+
+    encoder, scorer, found = Known(), Watched(), Listed("copy 1", "other 2")
+    vectors = [DocumentVector("known", np.asarray(encoder.vectors[d.text], np.float32)) for d in found.documents]
+    tokens = TokenIds("words", np.asarray([7], np.int32))
+    found.documents = [replace(d, vector=v, tokens=tokens) for d, v in zip(found.documents, vectors, strict=True)]
+    miner = Miner([Window(found, 1, 2, 2)], keep=Filter(scorer), encoder=encoder)
+    assert miner.negatives(ASKED) == ["other 2"]
+    assert encoder.read == ["good 10"]
+    assert [document.tokens is tokens for document in scorer.seen] == [False, True]
 
 
 def test_each_positive_is_alone_among_negatives_or_all_stand_together() -> None:
@@ -236,7 +265,7 @@ def test_without_irrelevant_passages_those_of_a_lower_grade_stand_beside_a_posit
 
 def test_scores_of_a_teacher_stay_where_it_has_not_scored_all() -> None:
     asked = Asked("q", [Judged("good 10", 1, 3.0, 1), Judged("bad", 0, -1.0, 1), Judged("new", 0, None, 2)])
-    miner = Miner([Window(Listed("mined"), 1, 1, 1)], keep=None, encode=None)
+    miner = Miner([Window(Listed("mined"), 1, 1, 1)], keep=None, encoder=None)
     (group,) = groups_of(Examples([asked, ASKED], 2, []), Building(), miner=None)
     assert group.teacher == (3.0, -1.0, None)
     both = list(groups_of(Examples([asked, ASKED], 2, []), Building(), miner))

@@ -32,16 +32,17 @@ def load_generator(
 
 
 def run_by(defaults: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return where a language model runs that is named as a reranker: on the defaults' server with its key, or here.
+    """Return how a model runs that is named as a reranker: on the defaults' server with its key, or here.
 
     The key is for that server alone: an `options` of its own server has an `api_key` of its own, or none. One of None
-    is here.
+    is here. What is elsewhere has no threads of ours.
     """
-    if options.get("server"):
-        return {}
-    if "server" in defaults and "server" not in options:
-        return {"server": defaults["server"], "api_key": _key()}
-    return {"threads": defaults["threads"]} if defaults.get("threads") else {}
+    here = {name: value for name, value in defaults.items() if name != "server" and value is not None}
+    server = options["server"] if "server" in options else defaults.get("server")
+    if not server:
+        return here
+    here.pop("threads", None)
+    return here if "server" in options else {**here, "server": server, "api_key": _key()}
 
 
 def _key() -> str | None:

@@ -85,7 +85,7 @@ def index_paths(
             if watch is not None:
                 watch(event)
         report.passages = index.count()
-        if index.unoptimized * 10 >= report.passages > 0:  # slow to open, and BM25 counts what left
+        if index.needs_optimizing:
             _optimize(index, report)
     return report
 

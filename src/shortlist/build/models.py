@@ -51,13 +51,11 @@ def load_encoder(settings: Settings) -> BiEncoder:
 
 def options_of(settings: Settings, kind: str | None = None) -> dict[str, Any]:
     """Return what the settings say of how a model of a kind runs; what they leave to the model is left out."""
-    if kind in reranker_kinds():
-        server = {} if settings.llm_server == "none" else {"server": settings.llm_server}
-        return {**server, "threads": settings.threads or None, "exact": settings.exact}
+    server = {"server": settings.llm_server} if kind in reranker_kinds() and settings.llm_server != "none" else {}
     options = {"engine": settings.engine, "precision": settings.precision, "threads": settings.threads or None}
     chosen = {"device": settings.device, "long_documents": settings.long_documents}
     exact = {"exact": True} if settings.exact else {}
-    return options | {name: value for name, value in chosen.items() if value != "auto"} | exact
+    return options | {name: value for name, value in chosen.items() if value != "auto"} | exact | server
 
 
 def split_name(text: str) -> tuple[str | None, str, dict[str, Any]]:
@@ -94,9 +92,7 @@ def load_second_stage(
 ) -> Reranker:
     """Load a reranker: one of `reranker_kinds` by its own factory, else a scorer that `load_model` finds."""
     if kind in reranker_kinds():
-        taken = accepted(kind, run_by(defaults or {}, options))
-        if "server" not in taken:
-            taken.pop("api_key", None)  # which is that server's
+        taken = accepted(kind, run_by(accepted(kind, defaults or {}), options))  # not all that take a server take a key
         _check_exact(str(model), kind, defaults, taken)
         return load_reranker(kind, model, **{**taken, **options})
     if not isinstance(model, str | os.PathLike):

@@ -13,7 +13,7 @@ from shortlist.build.exits import load_exits
 from shortlist.build.models import LanguageModel, load_second_stage, options_of, split_name
 from shortlist.errors import UnsupportedModelError
 from shortlist.inference.biencoder import BiEncoder
-from shortlist.pipeline import Breaker, CheapFirst, Fallback
+from shortlist.pipeline import Breaker, CheapFirst, Fallback, PlainBreaker
 from shortlist.protocols import AsyncScorer
 from shortlist.scorers.cached import Cached
 from shortlist.scorers.licensed import Licensed
@@ -112,9 +112,11 @@ class Named:
         return reranker.over(_remembering(reranker.reranker, self.score_cache))
 
     def guarded(self) -> protocols.Reranker:
-        """Load the model; one that is elsewhere stands behind a circuit breaker."""
+        """Load the model; one that is elsewhere, or prompts a language model, stands behind a circuit breaker."""
         reranker = self.load()
-        return Breaker(reranker, name=str(self)) if is_remote(reranker) else reranker
+        if is_remote(reranker):
+            return Breaker(reranker, name=str(self))
+        return PlainBreaker(reranker, name=str(self)) if isinstance(reranker, Estimating) else reranker
 
 
 def _remembering(reranker: protocols.Reranker, where: str) -> protocols.Reranker:

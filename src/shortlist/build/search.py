@@ -47,6 +47,8 @@ def open_pipeline(
     gate: Gate | None = None,
     budgets: bool = False,
     log: Path | str | None = None,
+    encoder: BiEncoder | None = None,
+    reranker: Reranker | None = None,
 ) -> Iterator[Pipeline]:
     """Open an index for searching, with its models loaded; close all of it at the end.
 
@@ -58,21 +60,27 @@ def open_pipeline(
     the models are is found out now, so that the first search's budget is not spent on it. The settings'
     `first_stage_weight` keeps that share of the first stage's scores in the order, and their `diversity` puts what
     repeats less before what repeats more (`diversified`), by the vectors of the index. Into the file `log` goes of
-    every query what a gate could see and whether reranking changed the settings' first `top_k`.
+    every query what a gate could see and whether reranking changed the settings' first `top_k`. An open `encoder` and a
+    `reranker` are used in place of the settings' own, so that several pipelines share them, and are left open.
     Raises IndexNotFoundError, IndexMismatchError, CorruptIndexError; for an address also RemoteError.
     """
     chosen = settings or Settings()
     if first_stage not in FIRST_STAGES:
         raise InputError(f"first_stage must be one of {', '.join(FIRST_STAGES)}; got {first_stage!r}")
+    if reranker is not None and (faster or not rerank):
+        raise InputError("a reranker that is given has its own faster ones, and reranks; leave it out, or these")
     with ExitStack() as opened:
-        encoder = None if first_stage == "bm25" else opened.enter_context(closing(load_encoder(chosen)))
+        if first_stage == "bm25":
+            encoder = None
+        elif encoder is None:
+            encoder = opened.enter_context(closing(load_encoder(chosen)))
         index = opened.enter_context(closing(open_index(index_path, encoder)))
-        reranker = _reranker(chosen, encoder, faster) if rerank else None
-        if budgets and reranker is not None:
-            reranker.expect_budgets()
+        second = reranker or Reranker.of(chosen, encoder=encoder, faster=faster) if rerank else None
+        if second is not None:
+            second.expect_budgets() if budgets else second.ready()
         yield Pipeline(
             retriever_of(first_stage, index, encoder, where),
-            _second_stage(reranker, chosen, log),
+            _second_stage(second, chosen, log),
             gate=gate,
             diversity=chosen.diversity,
         )
@@ -108,7 +116,3 @@ def _second_stage(reranker: Reranker | None, settings: Settings, log: Path | str
     file = Path(log).absolute()  # the process may change its folder
     make_ready(file)
     return Watched(chosen, lambda before, after: append(file, logged(before, after, top_k=settings.top_k)))
-
-
-def _reranker(settings: Settings, encoder: BiEncoder | None, faster: Sequence[str]) -> Reranker:
-    return Reranker.of(settings, encoder=encoder, faster=faster).ready()

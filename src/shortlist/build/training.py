@@ -18,7 +18,7 @@ from shortlist.build.query_map import FILE as MAP
 from shortlist.build.query_map import train_map
 from shortlist.errors import InputError
 from shortlist.inference.processor import processor_features
-from shortlist.protocols import Role, Scorer
+from shortlist.protocols import Scorer
 from shortlist.retrieval import BM25, Dense, Index
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.settings import Settings
@@ -212,7 +212,7 @@ def _miner(wanted: Wanted, settings: Settings, trained: str, opened: ExitStack) 
     keep = None
     if wanted.kind == "cross-encoder":
         keep = Filter(load_model(trained, kind="cross-encoder"), wanted.filter_share, hardest=each)
-    return Miner(windows, keep=keep, encode=lambda texts: encoder.encode(texts, role=Role.DOCUMENT))
+    return Miner(windows, keep=keep, encoder=encoder)
 
 
 def _teacher(name: str, settings: Settings) -> Teacher:

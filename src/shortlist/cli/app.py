@@ -35,6 +35,7 @@ from shortlist.cli import (
     unpack,
     verify,
 )
+from shortlist.cli.numbers import Command
 from shortlist.cli.output import errors_console, print_text
 from shortlist.errors import InputError, ShortlistError
 
@@ -88,7 +89,7 @@ def _summary(command: Callable[..., None]) -> str:
 
 
 for _name, _run in _COMMANDS.items():
-    app.command(_name, short_help=_summary(_run))(_run)
+    app.command(_name, cls=Command, short_help=_summary(_run))(_run)
 app.add_typer(evaluate.app, name="evaluate", short_help=_summary(evaluate.evaluate))
 
 

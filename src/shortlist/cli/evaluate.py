@@ -29,6 +29,7 @@ from shortlist.cli.evaluating import (
     check_places,
     request_of,
 )
+from shortlist.cli.numbers import Command, Group
 from shortlist.cli.options import Device, Encoder, Engine, Json, LlmServer, Precision, Threads
 from shortlist.cli.output import console, errors_console, print_json, print_text, shown
 from shortlist.cli.progress import CountingProgress
@@ -40,8 +41,8 @@ from shortlist.evaluation.results import Evaluation
 from shortlist.evaluation.runs import Run, write_run
 from shortlist.evaluation.saved import load, replayed, save
 
-app = typer.Typer(rich_markup_mode=None)
-app.command("answers")(answers)
+app = typer.Typer(cls=Group, rich_markup_mode=None)
+app.command("answers", cls=Command)(answers)
 
 _DEFAULT_SYSTEMS = ("bm25@100", "hybrid@100", "hybrid@100 > shortlist-l6")
 

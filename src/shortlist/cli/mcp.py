@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from shortlist.build.generators import load_generator
+from shortlist.build.models import load_encoder
 from shortlist.build.reranker import Reranker
 from shortlist.build.search import open_pipeline
 from shortlist.cli.options import Engine, LlmServer, Model, Precision, Threads, settings
@@ -46,5 +48,8 @@ def mcp(
     named = chosen.generator != "none"
     answering = load_generator(chosen.generator, server=chosen.llm_server) if named else None
     how: dict[str, Any] = {"transport": "streamable-http", "host": host, "port": port} if http else {}
-    with open_pipeline(ready_index(path, chosen), settings=chosen, where=within(path)) as pipeline:
-        mcp_server(pipeline, reranker=Reranker.of(chosen), generator=answering, settings=chosen).run(**how)
+    index = ready_index(path, chosen)
+    with closing(load_encoder(chosen)) as encoder:
+        second = Reranker.of(chosen, encoder=encoder)  # one for both tools: a model may be large
+        with open_pipeline(index, settings=chosen, where=within(path), encoder=encoder, reranker=second) as pipeline:
+            mcp_server(pipeline, reranker=second, generator=answering, settings=chosen).run(**how)

@@ -11,6 +11,8 @@ import typer
 
 from shortlist.build.generators import KEY
 from shortlist.cli.completion import model_names
+from shortlist.cli.environment import strays
+from shortlist.cli.output import errors_console, print_text
 from shortlist.errors import InputError
 from shortlist.settings import FILE_NAME, Settings
 
@@ -135,7 +137,12 @@ def check_reranks(rerank: bool, **given: object) -> None:
 
 
 def settings(**given: Any) -> Settings:
-    """Return the settings of `shortlist.toml` here (if any), the environment, and what was given, the last winning."""
+    """Return the settings of `shortlist.toml` here (if any), the environment, and what was given, the last winning.
+
+    A variable that is nearly a setting's is noted on stderr.
+    """
+    for sentence in strays(os.environ):
+        print_text(errors_console(), f"note: {sentence}")
     file = Path(FILE_NAME)
     loaded = Settings.load(file=file if file.is_file() else None, environ=os.environ)
     return replace(loaded, **{name: _fixed(value) for name, value in given.items() if value is not None})

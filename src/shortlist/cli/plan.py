@@ -21,7 +21,7 @@ from shortlist.planning.quality import read_table
 
 def plan(
     p95: Annotated[float, typer.Option("--p95", min=1, help="Budget: 95 of 100 queries are reranked in so many ms.")],
-    candidates: Annotated[int, typer.Option(min=1, help="How many documents the first stage gives.")] = 50,
+    candidates: Annotated[int, typer.Option(min=1, max=10_000, help="How many documents the first stage gives.")] = 50,
     tokens: Annotated[int, typer.Option(min=1, help="How long a document is.")] = 180,
     query_tokens: Annotated[int, typer.Option(min=1, help="How long a query is.")] = 12,
     models: Annotated[

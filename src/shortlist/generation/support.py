@@ -9,8 +9,9 @@ from typing import Protocol
 import numpy as np
 
 from shortlist.errors import InputError
+from shortlist.generators.reasoning import short_answer, without_reasoning
 from shortlist.protocols import Generator, Scorer
-from shortlist.types import Document, Message, Prompt, Query
+from shortlist.types import Completion, Document, Message, Prompt, Query
 
 
 class Judge(Protocol):
@@ -92,8 +93,13 @@ class GeneratorJudge:
             f"Passages:\n\n{texts}\n\nQuestion: {question}\nAnswer: {sentence}\n\n"
             "Do the passages support this answer? Reply with yes or no."
         )
-        said = self.generator.generate(Prompt((Message("user", asked),), max_tokens=4)).text
+        prompt = Prompt((Message("user", asked),), max_tokens=4)
+        said = without_reasoning(short_answer(self.generator.generate, prompt, is_said=_is_verdict).text)
         return said.strip().lower().startswith("yes")
+
+
+def _is_verdict(said: Completion) -> bool:
+    return not said.is_cut or without_reasoning(said.text).strip().lower().startswith(("yes", "no"))
 
 
 def _score(scorer: Scorer, question: str, sentence: str, passages: Sequence[Document]) -> float:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from shortlist._optional import require
 from shortlist.errors import GenerationError, InputError
 from shortlist.generators.chat import Json, Receive, token_ids, unanswered
 
+_LONGEST_S = 1_000_000  # a socket's time ends somewhere
 _NO_KEY = "none"  # the client insists on one; servers of one's own mostly do not look at it
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """The connections of one process, and how many may be used at once."""
+
+    process: int
+    client: Any
+    turns: threading.BoundedSemaphore
 
 
 class OpenAIEndpoint:
@@ -37,29 +50,40 @@ class OpenAIEndpoint:
     ) -> None:
         if not server.startswith(("http://", "https://")):
             raise InputError(f"server must be a URL such as http://localhost:8000/v1; got {server!r}")
-        if timeout_s <= 0 or retries < 0 or concurrency < 1:
+        if not 0 < timeout_s <= _LONGEST_S or retries < 0 or concurrency < 1:
             raise InputError(
-                "a server needs timeout_s above 0, retries from 0 and concurrency from 1;"
+                f"a server needs timeout_s above 0 and up to {_LONGEST_S}, retries from 0 and concurrency from 1;"
                 f" got {timeout_s}, {retries}, {concurrency}"
             )
         self._openai = require("openai", extra="llm")
-        self._client = self._openai.OpenAI(
-            base_url=server, api_key=api_key or _NO_KEY, timeout=timeout_s, max_retries=retries
-        )
         self._model, self._server = model, server
-        self._turns = threading.BoundedSemaphore(concurrency)
+        self._how = {"api_key": api_key or _NO_KEY, "timeout": timeout_s, "max_retries": retries}
+        self._concurrency = concurrency
+        self._line = self._connected()
         self._body = dict(body or {})
         self.fingerprint = f"{model}@{server}"
 
+    def _connected(self) -> _Line:
+        client = self._openai.OpenAI(base_url=self._server, **self._how)
+        return _Line(os.getpid(), client, threading.BoundedSemaphore(self._concurrency))
+
+    @contextmanager
+    def _turn(self) -> Iterator[Any]:
+        """Wait for a turn and give the client; a forked process has its own of both."""
+        if self._line.process != os.getpid():
+            self._line = self._connected()
+        with self._line.turns:
+            yield self._line.client
+
     def chat(self, request: Json) -> Json:
         """Send a chat-completion request; raises GenerationError with what the server said."""
-        return self._send(self._client.chat.completions, "messages", request)
+        return self._send(lambda client: client.chat.completions, "messages", request)
 
     def stream(self, request: Json, receive: Receive) -> None:
         """Send a chat-completion request and hand over its chunks; raises GenerationError with what the server said."""
-        with self._turns:
+        with self._turn() as client:
             try:
-                with self._create(self._client.chat.completions, "messages", request) as chunks:
+                with self._create(client.chat.completions, "messages", request) as chunks:
                     for chunk in chunks:
                         if receive(chunk.to_dict()):
                             return
@@ -68,20 +92,20 @@ class OpenAIEndpoint:
 
     def complete(self, request: Json) -> Json:
         """Send a text-completion request; raises GenerationError with what the server said."""
-        return self._send(self._client.completions, "prompt", request)
+        return self._send(lambda client: client.completions, "prompt", request)
 
     def tokenize(self, text: str) -> list[int]:
         """Ask llama.cpp's own `/tokenize`, which lies beside `/v1`; raises GenerationError for other servers."""
         url = self._server.rstrip("/").removesuffix("/v1") + "/tokenize"
-        told = self._told(lambda: self._client.post(url, body={"content": text}, cast_to=object))
+        told = self._told(lambda client: client.post(url, body={"content": text}, cast_to=object))
         return token_ids(told, self.fingerprint)
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._line.client.close()
 
-    def _send(self, resource: Any, key: str, request: Json) -> Json:
-        answer = self._told(lambda: self._create(resource, key, request))
+    def _send(self, resource: Callable[[Any], Any], key: str, request: Json) -> Json:
+        answer = self._told(lambda client: self._create(resource(client), key, request))
         if not hasattr(answer, "to_dict"):
             raise GenerationError(f"{self.fingerprint} answered what is no JSON object: {answer!r:.200}")
         told: Json = answer.to_dict(warnings=False)
@@ -93,10 +117,10 @@ class OpenAIEndpoint:
         rest = {name: value for name, value in rest.items() if value is not None}
         return resource.create(model=self._model, **named, extra_body=rest)
 
-    def _told(self, send: Callable[[], Any]) -> Any:
-        with self._turns:
+    def _told(self, send: Callable[[Any], Any]) -> Any:
+        with self._turn() as client:
             try:
-                return send()
+                return send(client)
             except (self._openai.OpenAIError, ValueError) as error:  # ValueError: the body is no JSON
                 raise self._unanswered(error) from error
 

@@ -18,7 +18,7 @@ from shortlist.inference.session import Precision
 from shortlist.inference.static import CARD, StaticEngine
 from shortlist.inference.tokens import Ids, ModelInput, Tokenizer
 from shortlist.protocols import Role, Vectors
-from shortlist.types import QUERY_CUT, TokenIds, Truncation
+from shortlist.types import QUERY_CUT, Document, TokenIds, Truncation
 
 _NOTHING = np.empty(0, np.int32)
 _STATIC_LENGTH = 2048  # tokens; more hardly move a mean, and a bound keeps memory bounded
@@ -159,6 +159,12 @@ class BiEncoder:
         """Return what is left out of a query, in tokens; None when it is read to its end."""
         total, room = len(self._engine.tokenizer.encode([text])[0]), self._room_for(Role.QUERY)
         return Truncation(QUERY_CUT, room, total) if total > room else None
+
+    def document_cuts(self, documents: Sequence[Document]) -> list[Truncation]:
+        """Return what is left out of those documents that are not read to their end, in tokens."""
+        lengths = map(len, self._engine.tokenizer.encode([document.full_text for document in documents]))
+        room = self.room
+        return [Truncation(d.doc_id, room, n) for d, n in zip(documents, lengths, strict=True) if n > room]
 
     def _room_for(self, role: Role) -> int:
         room = self._max_length - self._engine.tokenizer.single.overhead - len(self._prompts.get(role, _NOTHING))

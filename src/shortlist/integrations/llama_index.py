@@ -9,6 +9,7 @@ https://developers.llamaindex.ai/python/framework/module_guides/querying/node_po
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 from pydantic import ConfigDict, Field, model_validator
@@ -16,8 +17,9 @@ from pydantic import ConfigDict, Field, model_validator
 from shortlist._optional import require
 from shortlist.build.reranker import Reranker
 from shortlist.errors import InputError
-from shortlist.integrations.rows import Rows, about, areranked, named, reranked
+from shortlist.integrations.rows import Rows, about, areranked, reranked
 from shortlist.pipeline import Pipeline
+from shortlist.settings import DEFAULT_MODEL
 
 _core = require("llama_index.core.retrievers", extra="llama-index")
 _schema = require("llama_index.core.schema", extra="llama-index")
@@ -29,15 +31,30 @@ _BaseRetriever: Any = _core.BaseRetriever
 class ShortlistRerank(_BaseNodePostprocessor):
     """Keeps the best `top_n` nodes, best first; nodes are the very ones that came, with the reranker's score.
 
-    A `model` by its name may be given for the `reranker`.
+    It is made of a `model` by its name, with options as in `name[precision=fp32]`, which `to_dict` stores, or of
+    a `reranker`, which has to be given to `from_dict` again.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    reranker: Any = Field(default_factory=Reranker, exclude=True)
+    model: str | None = None
+    reranker: Any = Field(exclude=True)
     top_n: int | None = 5
 
-    _named = model_validator(mode="before")(named)
+    @model_validator(mode="before")
+    @classmethod
+    def _with_reranker(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        model = given.get("model")
+        if given.get("reranker") is not None:
+            if model is not None:
+                raise InputError("give a model or a reranker, not both")
+            return given
+        if "model" in given and model is None:
+            raise InputError("the reranker was stored without its name; give it again: from_dict(data, reranker=...)")
+        model = os.fspath(given.get("model", DEFAULT_MODEL))
+        return {**given, "model": model, "reranker": Reranker(model)}
 
     def _postprocess_nodes(self, nodes: list[Any], query_bundle: Any = None) -> list[Any]:
         return _kept(nodes, reranked(self.reranker, _query(query_bundle), _texts(nodes), top_k=self.top_n))

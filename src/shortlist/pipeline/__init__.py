@@ -1,6 +1,6 @@
 """A query's way: retrieve wide, rerank, keep the few; and what stands when a stage fails."""
 
-from shortlist.pipeline.breaker import Breaker, Circuit
+from shortlist.pipeline.breaker import Breaker, Circuit, PlainBreaker
 from shortlist.pipeline.budgeted import Budgeted, Level
 from shortlist.pipeline.cascade import Cascade
 from shortlist.pipeline.cheap_first import CheapFirst
@@ -17,6 +17,7 @@ __all__ = [
     "Fallback",
     "Level",
     "Pipeline",
+    "PlainBreaker",
     "diversified",
     "with_vectors",
 ]

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 
-from shortlist.errors import InputError, RemoteError, RemoteRequestError, RemoteUnavailableError
+from shortlist.errors import (
+    GenerationError,
+    InputError,
+    PromptRefusedError,
+    RemoteError,
+    RemoteRequestError,
+    RemoteUnavailableError,
+)
+from shortlist.inference.forks import ForkLock
 from shortlist.pipeline.awaiting import arerank
 from shortlist.protocols import Reranker
 from shortlist.types import Ranking, Step
+
+_FAILURES = (RemoteError, GenerationError)
+_REFUSALS = (RemoteRequestError, PromptRefusedError)  # what answers so is there
 
 
 class State(str, Enum):
@@ -38,7 +48,7 @@ class Circuit:
         self._most = failures
         self._pause_s = pause_ms / 1000
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._in_a_row = 0
         self._opened = 0.0
         self._reason = ""
@@ -55,16 +65,16 @@ class Circuit:
     def call(self, name: str) -> Iterator[tuple[State, int]]:
         """Let a call of `name` through; gives the state and the failures in a row before it.
 
-        A RemoteError counts as a failure, unless it only refuses the request. Raises
+        A RemoteError or a GenerationError counts as a failure, unless it only refuses the request. Raises
         RemoteUnavailableError while the circuit is open, or another call is trying.
         """
         before, era = self._enter(name)
         try:
             yield before
-        except RemoteRequestError:
+        except _REFUSALS:
             self._leave(era, None, is_settled=True)
             raise
-        except RemoteError as error:
+        except _FAILURES as error:
             self._leave(era, error, is_settled=True)
             raise
         except BaseException:
@@ -92,7 +102,7 @@ class Circuit:
                 self._era += 1
             return (state, self._in_a_row), self._era
 
-    def _leave(self, era: int, error: RemoteError | None, *, is_settled: bool) -> None:
+    def _leave(self, era: int, error: RemoteError | GenerationError | None, *, is_settled: bool) -> None:
         """Count a call that ended; one that is not settled (cancelled, or never sent) says nothing of the server."""
         with self._lock:
             if era != self._era:
@@ -108,7 +118,7 @@ class Circuit:
                 self._in_a_row = 0
 
 
-class Breaker:
+class PlainBreaker:
     """A reranker behind a circuit; the circuit's state is in the trace of every ranking, or in the error's words."""
 
     def __init__(self, reranker: Reranker, *, name: str, circuit: Circuit | None = None) -> None:
@@ -121,6 +131,10 @@ class Breaker:
         with self._circuit.call(self._name) as before:
             ranking = self._reranker.rerank(candidates, top_k=top_k)
         return ranking.traced(_step(*before))
+
+
+class Breaker(PlainBreaker):
+    """The same, to be awaited: for a reranker that waits for a server and may stop waiting at any time."""
 
     async def arerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return what `rerank` returns, without blocking the event loop."""

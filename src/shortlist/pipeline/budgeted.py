@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shortlist.errors import InputError
+from shortlist.inference.forks import ForkLock
 from shortlist.planning.choice import first_in_time
 from shortlist.planning.cost import CostModel
 from shortlist.planning.lengths import sampled_lengths
@@ -63,7 +63,7 @@ class Budgeted:
         self._levels = tuple(levels)
         plain, stored = ([level.cost for level in levels], [level.stored or level.cost for level in levels])
         self._paces = {False: list(map(Pace, plain)), True: list(map(Pace, stored))}  # by whether documents are stored
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Rerank with the first level, without a deadline."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from shortlist.errors import InputError, ScoreError
-from shortlist.protocols import Encoder, Role, Vectors
+from shortlist.protocols import CuttingEncoder, Encoder, Role, Vectors
 from shortlist.retrieval.fusion import min_max
 from shortlist.scorers.cosine import cosines
 from shortlist.types import Document, DocumentVector, Ranking, Step
@@ -67,7 +67,8 @@ def by_marginal_relevance(
 def with_vectors(candidates: Ranking, encoder: Encoder) -> Ranking:
     """Give the documents vectors of `encoder` where they have none of its own; a blend with that encoder takes these.
 
-    The trace counts what was encoded. Raises ScoreError for a vector that is not finite.
+    The trace counts what was encoded, and says what the encoder did not read to its end.
+    Raises ScoreError for a vector that is not finite.
     """
     began = time.perf_counter()
     known = encoder.fingerprint
@@ -81,7 +82,9 @@ def with_vectors(candidates: Ranking, encoder: Encoder) -> Ranking:
     }
     items = tuple(replace(item, document=fresh.get(id(item.document), item.document)) for item in candidates)
     counts = {"documents": len(candidates), "encoded": len(missing)}
-    step = Step("vectors", (time.perf_counter() - began) * 1000, counts, {"encoder": known})
+    cut = encoder.document_cuts(missing) if isinstance(encoder, CuttingEncoder) else []
+    notes = (f"{len(cut)} texts cut by the bi-encoder at {cut[0].seen} tokens",) if cut else ()
+    step = Step("vectors", (time.perf_counter() - began) * 1000, counts, {"encoder": known}, notes, tuple(cut))
     return replace(candidates, items=items, trace=candidates.trace.then(step))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +25,7 @@ from shortlist.retrieval.rows import Row, decoded, document_of, encoded, row_of,
 from shortlist.types import Document
 
 SCHEMA_VERSION = 3
+IDENTITY = "identity"  # a note that no other index has, whatever is in it; a copy's is the same
 
 _SCHEMA = """
 CREATE TABLE manifest (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -119,6 +121,7 @@ class DocumentStore:
                     "created_by": manifest.created_by,
                     "next_point": 1,
                     "revision": 0,
+                    f"note {IDENTITY}": secrets.token_hex(8),
                 }
                 cursor.executemany("INSERT INTO manifest VALUES (?, ?)", [(k, str(v)) for k, v in pairs.items()])
         return store

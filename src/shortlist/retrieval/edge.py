@@ -160,10 +160,7 @@ class Shard:
         return self._vector_search
 
     def optimize(self, vector_search: VectorSearch) -> None:
-        """Write full segments in their immutable form, for this way of finding vectors; blocks until done.
-
-        Other threads search meanwhile, but for the moment in which the shard is opened in its new form.
-        """
+        """Write full segments in their immutable form, for this way of finding vectors; blocks every thread."""
         _check_space(self._path, folder_bytes(self._path))
         if vector_search is not self.vector_search:
             with self._lock.exclusive(), _translated(self._path):

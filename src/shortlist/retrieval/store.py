@@ -14,6 +14,7 @@ from shortlist.retrieval.filters import Where
 from shortlist.types import Document
 
 _TIES_AT_MOST = 4096
+_MOST = 2**31  # engines' numbers end somewhere, and none has so many documents
 
 AnyHit = TypeVar("AnyHit", bound="Hit")
 
@@ -110,6 +111,7 @@ def best_of(
     `ask` gives at most so many hits, the best ones; it is asked for more until no tie is cut. Only then
     `look_up` gives the documents of the best, None for one that may not be shown.
     """
+    depth = min(depth, _MOST)
     wanted, limit = depth, depth + 8
     while True:
         hits = sorted(ask(limit), key=lambda hit: (-hit.score, hit.order))

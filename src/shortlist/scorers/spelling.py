@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -56,9 +57,16 @@ def _values(options: Mapping[str, str]) -> dict[str, Any]:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse)
+        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except ValueError:
         return text
+
+
+def _finite(number: str) -> float:
+    """Read a number; one beyond a double is no number to count with."""
+    if math.isinf(found := float(number)):
+        _refuse(number)
+    return found
 
 
 def _refuse(constant: str) -> None:

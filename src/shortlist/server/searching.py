@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from shortlist.build.models import load_encoder
 from shortlist.build.search import FIRST_STAGES, retriever_of
-from shortlist.errors import InputError
+from shortlist.errors import InputError, StorageFullError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline.diverse import check_diversity
 from shortlist.pipeline.fused import share
@@ -17,6 +18,8 @@ from shortlist.retrieval import Index, Where
 from shortlist.retrieval.remote import Address, RemoteIndex, open_remote
 from shortlist.settings import Settings
 from shortlist.types import Document, Query, Ranking
+
+_LOG = logging.getLogger("shortlist.server")
 
 
 class Desk:
@@ -38,7 +41,7 @@ class Desk:
         Raises as `open_index` does, and InputError for settings whose `first_stage_weight` or `diversity` is outside of
         0..1.
 
-        A writable one that is not there yet is made, but only in a folder.
+        A writable one that is not there yet is made, but only in a folder; one of which much is new is optimized.
         """
         share(settings.first_stage_weight)  # refused now, not by every request
         check_diversity(settings.diversity)
@@ -50,6 +53,8 @@ class Desk:
         if is_writable and not (path / "documents.sqlite").is_file():
             return cls(Index.create(path, **how), encoder, settings, is_writable=True)
         index = Index.open(path, read_only=not is_writable, **how)
+        if is_writable and index.needs_optimizing:
+            _optimize(index)
         return cls(index, encoder, settings, is_writable=is_writable)
 
     @property
@@ -79,3 +84,11 @@ class Desk:
         """Close the index and end the bi-encoder's threads."""
         self._index.close()
         self._encoder.close()
+
+
+def _optimize(index: Index) -> None:
+    """Optimize an index before anybody searches it: nothing else runs meanwhile."""
+    try:
+        index.optimize()
+    except StorageFullError as error:  # it is whole, and only slower
+        _LOG.warning("the index is not optimized", extra={"facts": {"why": str(error)}})

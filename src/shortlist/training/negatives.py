@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from shortlist.protocols import Retriever, Scorer
+from shortlist.pipeline import with_vectors
+from shortlist.protocols import Encoder, Retriever, Scorer
 from shortlist.training.copies import COPY_COSINE
 from shortlist.training.examples import Asked, folded
-from shortlist.types import Document, Query
+from shortlist.types import Document, Query, Ranking
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +49,24 @@ class Mined:
     without: int = 0
 
 
-Encode = Callable[[Sequence[str]], np.ndarray[tuple[int, ...], np.dtype[np.float32]]]
-
-
 class Miner:
-    """Draws negatives of a query; the same seed draws the same ones, whatever the other queries are."""
+    """Draws negatives of a query; the same seed draws the same ones, whatever the other queries are.
 
-    def __init__(self, windows: Sequence[Window], *, keep: Filter | None, encode: Encode | None, seed: int = 0) -> None:
-        self.windows, self._filter, self._encode, self._seed = tuple(windows), keep, encode, seed
+    The `encoder` says which candidates are near copies of a relevant passage; those with vectors of its own, as an
+    index gives them, are not encoded again.
+    """
+
+    def __init__(
+        self, windows: Sequence[Window], *, keep: Filter | None, encoder: Encoder | None, seed: int = 0
+    ) -> None:
+        self.windows, self._filter, self._encoder, self._seed = tuple(windows), keep, encoder, seed
         self.mined = Mined()
 
     def negatives(self, asked: Asked) -> list[str]:
         """Return texts that are near the query and most likely not relevant to it, at most as many as asked for."""
         rng = np.random.default_rng([self._seed, *asked.query.encode("utf-8", "replace")[:64]])
         pools = [self._pool(window, asked) for window in self.windows]
-        allowed = self._allowed(asked, list(dict.fromkeys(document for pool in pools for document in pool)))
+        allowed = self._allowed(asked, {text: document for pool in pools for text, document in pool.items()})
         drawn: list[str] = []
         for window, pool in zip(self.windows, pools, strict=True):
             left = [text for text in pool if text in allowed and text not in drawn]
@@ -74,21 +78,23 @@ class Miner:
         self.mined.without += not drawn
         return drawn
 
-    def _pool(self, window: Window, asked: Asked) -> list[str]:
+    def _pool(self, window: Window, asked: Asked) -> dict[str, Document]:
+        """Return the window's documents by their texts."""
         found = window.retriever.retrieve(Query(asked.query), depth=window.last)
-        return [document.full_text for document in found.documents[window.first - 1 :]]
+        return {document.full_text: document for document in found.documents[window.first - 1 :]}
 
-    def _allowed(self, asked: Asked, pool: Sequence[str]) -> dict[str, float]:
+    def _allowed(self, asked: Asked, pool: Mapping[str, Document]) -> dict[str, float]:
         """Return the candidates that may be negatives, with the current model's scores (0 without one)."""
         self.mined.candidates += len(pool)
         judged = {folded(one.text) for one in asked.passages}
-        fresh = [text for text in pool if text.strip() and folded(text) not in judged]
-        fresh = self._unlike(fresh, [one.text for one in asked.relevant])
+        relevant = [Document(one.text) for one in asked.relevant]
+        candidates = [pool[text] for text in pool if text.strip() and folded(text) not in judged]
+        found = self._unlike(candidates, relevant)
+        fresh = [document.full_text for document in found]
         self.mined.duplicates += len(pool) - len(fresh)
         if self._filter is None or not fresh:
             return dict.fromkeys(fresh, 0.0)
-        relevant = [one.text for one in asked.relevant]
-        documents = [Document(text, str(place)) for place, text in enumerate([*relevant, *fresh])]
+        documents = _numbered([*relevant, *found])
         scores = self._filter.scorer.score(Query(asked.query), documents).values
         own, others = scores[: len(relevant)], scores[len(relevant) :]
         lowest = float(scores.min())
@@ -97,9 +103,17 @@ class Miner:
         self.mined.filtered += len(fresh) - len(kept)
         return kept
 
-    def _unlike(self, texts: Sequence[str], relevant: Sequence[str]) -> list[str]:
+    def _unlike(self, documents: Sequence[Document], relevant: Sequence[Document]) -> list[Document]:
         """Leave out what says a relevant passage in nearly the same words."""
-        if self._encode is None or not texts or not relevant:
-            return list(texts)
-        nearness = (self._encode(texts) @ self._encode(relevant).T).max(1)
-        return [text for text, near in zip(texts, nearness, strict=True) if near < COPY_COSINE]
+        if self._encoder is None or not documents or not relevant:
+            return list(documents)
+        known = with_vectors(Ranking.in_order(Query("copies"), _numbered([*relevant, *documents])), self._encoder)
+        vectors = np.stack([one.vector.values for one in known.documents if one.vector is not None])
+        own, others = vectors[: len(relevant)], vectors[len(relevant) :]  # [relevant, dim], [documents, dim]
+        nearness = (others @ own.T).max(1)
+        return [document for document, near in zip(documents, nearness, strict=True) if near < COPY_COSINE]
+
+
+def _numbered(documents: Sequence[Document]) -> list[Document]:
+    """Give documents of two sources ids of their own."""
+    return [replace(document, doc_id=str(place)) for place, document in enumerate(documents)]

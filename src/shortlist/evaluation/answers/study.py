@@ -18,6 +18,7 @@ from shortlist.evaluation.provenance import provenance
 from shortlist.evaluation.significance import Comparison, bootstrap_interval, compare, corrected
 from shortlist.evaluation.systems import System, answer
 from shortlist.generation.support import Judge
+from shortlist.generators.reasoning import short_answer
 from shortlist.types import Document, Query
 
 IN_CONTEXT, EXACT, F1, ANSWERED, FAITHFUL = "answer in context", "exact match", "token F1", "answered", "faithfulness"
@@ -180,11 +181,15 @@ def _reply(
 def _generated(desk: Desk, query: Query, passages: Sequence[Document]) -> tuple[Sequence[Document], Asked]:
     """Ask with the passages, without the last ones where all do not fit into the generator's context."""
     try:
-        return passages, desk.ask(ask(query.text, passages))
+        return passages, short_answer(desk.ask, ask(query.text, passages), is_said=_is_answer)
     except PromptTooLongError:
         if len(passages) <= 1:
             raise
     return _generated(desk, query, passages[:-1])
+
+
+def _is_answer(asked: Asked) -> bool:
+    return not asked.completion.is_cut or bool(read_answer(asked.completion.text))
 
 
 def _answer_values(

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from shortlist.errors import CorruptIndexError, InputError, StoreError
+from shortlist.retrieval.documents import IDENTITY
 from shortlist.retrieval.index import Index
 from shortlist.retrieval.remote.connect import Address
 from shortlist.retrieval.remote.engine import Collection, Retrying, Server, Spread
@@ -26,13 +27,14 @@ _AT_ONCE = 256
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """How far a load came: everything of `revision` up to and with `point` is in `collection`."""
+    """How far a load came: everything of an index at a `revision` up to and with `point` is in `collection`."""
 
     address: str
     collection: str
     revision: int
     point: int = 0
     documents: int = 0
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,8 @@ def _load(
 
 def _resumed(index: Index, server: Server, address: Address, file: Path, again: Retrying) -> Checkpoint:
     """Return the checkpoint to go on from: the file's when it is of this index as it is now, else a new one."""
-    fresh = Checkpoint(str(address), f"{address.name}_{index.revision}_{index.count()}", index.revision)
+    name, identity = f"{address.name}_{index.revision}_{index.count()}", index.note(IDENTITY)
+    fresh = Checkpoint(str(address), name, index.revision, identity=identity)
     in_use = again(lambda: server.behind(address.name))[0]
     if in_use == fresh.collection:
         fresh = replace(fresh, collection=f"{fresh.collection}_b")
@@ -134,9 +137,9 @@ def _resumed(index: Index, server: Server, address: Address, file: Path, again: 
     except (ValueError, TypeError, OSError) as error:
         raise CorruptIndexError(f"the checkpoint {file} cannot be read ({error}); delete it to begin anew") from error
     is_there = old.address == fresh.address and again(lambda: server.has(old.collection))[0]
-    if is_there and old.revision == fresh.revision:
+    if is_there and (old.identity, old.revision) == (fresh.identity, fresh.revision):
         return old
-    if is_there and old.collection != in_use:  # the index has changed since: what was brought there is of no use
+    if is_there and old.collection != in_use:  # the index has changed or was made anew: that is of no use any more
         again(lambda: server.drop(old.collection))
     return fresh
 

@@ -18,6 +18,7 @@ from shortlist.wire import Fault
 from shortlist.wire.reading import At, whole_or_none
 
 _MOST = 1000
+_INT8 = "int8"  # as a fingerprint names it, between colons
 _KNOWN = ("budget_ms", "candidates", "tokens", "query_tokens")
 
 
@@ -30,10 +31,11 @@ async def plan(request: Request) -> Response:
         raise at["budget_ms"].wrong("a number of milliseconds above 0")
     numbers = [whole_or_none(at.get(name), least=1) for name in _KNOWN[1:]]
     task = Task(*(min(_MOST, given or usual) for given, usual in zip(numbers, (50, 180, 12), strict=True)))
-    contenders = _contenders(state)
+    contenders, notes = _contenders(state)
     if not contenders:
         raise RefusedError(Fault.UNAVAILABLE, "no model whose costs are known is loaded yet")
-    planned = await asyncio.to_thread(make_plan, task, contenders, p95_ms=budget_ms)  # of many models it takes .7 s
+    # of many models it takes .7 s
+    planned = await asyncio.to_thread(make_plan, task, contenders, p95_ms=budget_ms, notes=notes)
     return json_reply(
         {
             "chosen": _plan(planned.chosen),
@@ -43,9 +45,15 @@ async def plan(request: Request) -> Response:
     )
 
 
-def _contenders(state: State) -> list[Contender]:
-    loaded = {name: state.pool.loaded(name) for name in state.pool.names}
-    return [Contender(name, one.cost) for name, one in loaded.items() if one is not None and one.cost is not None]
+def _contenders(state: State) -> tuple[list[Contender], list[str]]:
+    """Return what is loaded with its costs, and what to know of its figures."""
+    loaded = {name: one for name in state.pool.names if (one := state.pool.loaded(name)) is not None}
+    notes = [
+        f"{name} runs in int8; figures of its quality are those of other precisions, and it may be worth less"
+        for name, one in loaded.items()
+        if _INT8 in one.fingerprint.split(":")
+    ]
+    return [Contender(name, one.cost) for name, one in loaded.items() if one.cost is not None], notes
 
 
 def _plan(plan: Plan) -> dict[str, object]:
