@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 from collections.abc import Sequence
@@ -13,13 +14,20 @@ from shortlist.evaluation import provenance as origin
 from shortlist.evaluation.provenance import as_markdown
 from shortlist.weights import find_packaged
 
-__all__ = ["as_markdown", "provenance", "weights_of"]
+__all__ = ["as_markdown", "keep", "provenance", "weights_of"]
 
 
 def provenance(module: str, arguments: Sequence[str]) -> dict[str, Any]:
     """Describe this run as plain JSON values."""
     command = shlex.join(["python", "-m", module, *map(_without_folder, arguments)])
     return {**origin.provenance(command, shortlist=__version__, also=("sentence-transformers",)), "commit": _commit()}
+
+
+def keep(file: Path | None, values: Any) -> None:
+    """Write a run's figures as JSON, where a file was named for them."""
+    if file is not None:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
 def weights_of(models: Sequence[str]) -> dict[str, str]:

@@ -43,27 +43,9 @@ LAYER = {
 }
 TABLES = {"word": "word_embeddings", "pos": "position_embeddings", "type": "token_type_embeddings"}
 LANGUAGES = [
-    "af",
-    "ca",
-    "cs",
-    "da",
-    "de",
-    "en",
-    "es",
-    "et",
-    "fi",
-    "fr",
-    "hr",
-    "hu",
-    "id",
-    "it",
-    "lt",
-    "lv",
-    "nl",
-    "no",
-    "pl",
-]
-LANGUAGES += ["pt", "ro", "sk", "sl", "sv", "sw", "tr", "vi"]
+    "af", "ca", "cs", "da", "de", "en", "es", "et", "fi", "fr", "hr", "hu", "id", "it", "lt", "lv", "nl", "no",
+    "pl", "pt", "ro", "sk", "sl", "sv", "sw", "tr", "vi",
+]  # fmt: skip
 CARD = {
     "name": "multilingual-e5-small",
     "kind": "bi-encoder",

@@ -13,7 +13,6 @@ machine while it measures, of the reranking stage alone. Relevant documents are 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -33,7 +32,7 @@ from benchmarks.claims.retrieval import (
 )
 from benchmarks.claims.rows import Row, as_table
 from benchmarks.progress import tell
-from benchmarks.provenance import as_markdown, provenance, weights_of
+from benchmarks.provenance import as_markdown, keep, provenance, weights_of
 from benchmarks.quality.collection import data_folder
 from benchmarks.quality.indexing import work_folder
 from shortlist.build.generators import load_generator
@@ -51,9 +50,8 @@ def main(arguments: Sequence[str]) -> None:
         for row in _rows(options, data_folder() / "eval", work):
             tell(f"{row.verdict}: {row.claim}: {row.figure}")
             rows.append(row)
-            if options.json:  # after every row: a killed run keeps what it found
-                values = {**run, "weights": weights, "rows": [asdict(row) for row in rows]}
-                options.json.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+            # after every row: a killed run keeps what it found
+            keep(options.json, {**run, "weights": weights, "rows": [asdict(row) for row in rows]})
     told = "".join(f"- {name}: {checksum}\n" for name, checksum in weights.items())
     sys.stdout.write(f"# Claims\n\n{as_markdown(run)}\nWeights (SHA-256):\n\n{told}\n{as_table(rows)}")
 

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.installs.clean import ROOT, TESTING, Clean, InstallError, Outcome, clean_environment, told, wheel
-from benchmarks.provenance import provenance
+from benchmarks.provenance import keep, provenance
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -90,14 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             kept[name] = row(name, built, Path(folder))
             told([name, kept[name]])
             rows = {one: kept[one] for one in known if one in kept}
-            written = json.dumps(
-                {"run": provenance("benchmarks.installs.extras", sys.argv[1:]), "rows": rows}, indent=1
-            )
-            if chosen.json:
-                chosen.json.parent.mkdir(exist_ok=True)
-                chosen.json.write_text(written + "\n", encoding="utf-8")
+            found = {"run": provenance("benchmarks.installs.extras", sys.argv[1:]), "rows": rows}
+            keep(chosen.json, found)
     if not chosen.json:
-        print(written)
+        print(json.dumps(found, indent=1))
 
 
 def row(name: str, built: Path, parent: Path) -> dict[str, Any]:

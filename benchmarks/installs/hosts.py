@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.installs.clean import TESTING, InstallError, clean_environment, told, wheel
 from benchmarks.installs.extras import SMOKE
-from benchmarks.provenance import provenance
+from benchmarks.provenance import keep, provenance
 
 NEWEST = "newest"
 RELEASES: Mapping[str, Sequence[str]] = {
@@ -69,14 +69,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             }
             kept[host] = others | {tried["release"]: tried}
             told([host, tried])
-            run = provenance("benchmarks.installs.hosts", sys.argv[1:])
             rows = {one: kept[one] for one in RELEASES if one in kept}
-            written = json.dumps({"run": run, "rows": rows}, indent=1)
-            if chosen.json:
-                chosen.json.parent.mkdir(exist_ok=True)
-                chosen.json.write_text(written + "\n", encoding="utf-8")
+            found = {"run": provenance("benchmarks.installs.hosts", sys.argv[1:]), "rows": rows}
+            keep(chosen.json, found)
     if not chosen.json:
-        print(written)
+        print(json.dumps(found, indent=1))
 
 
 def attempt(host: str, release: str, built: Path, parent: Path) -> dict[str, Any]:

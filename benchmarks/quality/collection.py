@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from shortlist.errors import InputError
 from shortlist.evaluation import Qrels, read_beir, read_run
-from shortlist.evaluation import collection as collections
 from shortlist.types import Document, Query
 
 _RELEVANT_FROM = {"trec_dl19": 2}  # TREC DL counts grades 2 and 3 as relevant where a measure is binary
@@ -66,8 +65,3 @@ def load_collection(name: str, *, data: Path | None = None) -> Collection:
         candidates,
         read.answers,
     )
-
-
-def sample(queries: Sequence[Query], count: int, *, seed: int) -> tuple[Query, ...]:
-    """Draw `count` queries without replacement, in their own order; 0 takes all."""
-    return collections.drawn(queries, count, seed=seed)

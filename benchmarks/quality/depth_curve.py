@@ -12,7 +12,6 @@ holds the points as `shortlist plan --quality` reads them, and the values by que
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,12 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.progress import Progress
-from benchmarks.provenance import as_markdown, provenance
-from benchmarks.quality.collection import Collection, load_collection, sample
+from benchmarks.provenance import as_markdown, keep, provenance
+from benchmarks.quality.collection import Collection, load_collection
 from benchmarks.quality.measure import NDCG, per_query
 from benchmarks.quality.tables import markdown
 from shortlist.build.models import blend_parts, load_part
 from shortlist.evaluation import mean
+from shortlist.evaluation.collection import drawn
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.planning.quality import PROMISING
 from shortlist.scorers.blend import Blend
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
     options = _options().parse_args(arguments)
     run = provenance("benchmarks.quality.depth_curve", arguments)
     collection = load_collection(_COLLECTION)
-    queries = sample(collection.queries, options.queries, seed=options.seed)
+    queries = drawn(collection.queries, options.queries, seed=options.seed)
     scored, read = _score(collection, queries, options.tokens)
     curves = {(model, share, after): curve for model, share, after, curve in _curves(collection, queries, scored, read)}
     points = [
@@ -57,9 +57,7 @@ def main(arguments: Sequence[str]) -> None:
         for depth, values in c.items()
     ]
     sys.stdout.write(f"# nDCG@10 by depth, {len(queries)} queries\n\n{as_markdown(run)}\n{_table(curves)}")
-    if options.json:
-        values = {"collection": _COLLECTION, "points": points, "run": run}
-        options.json.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    keep(options.json, {"collection": _COLLECTION, "points": points, "run": run})
 
 
 def _options() -> argparse.ArgumentParser:

@@ -12,7 +12,6 @@ a query, so a measure such as alpha-nDCG cannot be had: nDCG only counts what a 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -21,14 +20,16 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.progress import Progress
-from benchmarks.provenance import as_markdown, provenance, weights_of
-from benchmarks.quality.collection import Collection, load_collection, sample
+from benchmarks.provenance import as_markdown, keep, provenance, weights_of
+from benchmarks.quality.collection import Collection, load_collection
 from benchmarks.quality.indexing import work_folder
 from benchmarks.quality.measure import NDCG, per_query
 from benchmarks.quality.precision_effect import first_stage
-from benchmarks.quality.tables import markdown, p_value
+from benchmarks.quality.tables import markdown
 from shortlist import Reranker
 from shortlist.evaluation import mean
+from shortlist.evaluation.collection import drawn
+from shortlist.evaluation.report.figures import p_value
 from shortlist.evaluation.significance import compare
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline import diversified, with_vectors
@@ -52,7 +53,7 @@ def main(arguments: Sequence[str]) -> None:
     with work_folder(options.work) as work:
         for name in options.collections:
             collection = load_collection(name)
-            queries = sample(collection.queries, options.queries, seed=options.seed)
+            queries = drawn(collection.queries, options.queries, seed=options.seed)
             candidates = first_stage(collection, queries, work, depth=options.depth, encoder=encoder)
             rankings = _reranked(name, reranker, [with_vectors(one, encoder) for one in candidates])
             values[name] = {
@@ -61,8 +62,7 @@ def main(arguments: Sequence[str]) -> None:
             sys.stdout.write(f"\n## {name}, {len(candidates)} queries\n\n{_table(values[name], seed=options.seed)}")
             sys.stdout.flush()
     encoder.close()
-    if options.json:
-        options.json.write_text(json.dumps({**run, "values": values}, indent=1) + "\n", encoding="utf-8")
+    keep(options.json, {**run, "values": values})
 
 
 def _options() -> argparse.ArgumentParser:

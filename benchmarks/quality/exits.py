@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,14 +21,16 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.progress import Progress
-from benchmarks.provenance import as_markdown, provenance, weights_of
-from benchmarks.quality.collection import Collection, load_collection, sample
+from benchmarks.provenance import as_markdown, keep, provenance, weights_of
+from benchmarks.quality.collection import Collection, load_collection
 from benchmarks.quality.indexing import work_folder
 from benchmarks.quality.precision_effect import first_stage
-from benchmarks.quality.tables import markdown, p_value
+from benchmarks.quality.tables import markdown
 from shortlist.build.exits import PACKAGED, Exits, load_exits, packaged_margins
 from shortlist.evaluation import Measure, outcome
 from shortlist.evaluation import Run as EvaluatedRun
+from shortlist.evaluation.collection import drawn
+from shortlist.evaluation.report.figures import p_value
 from shortlist.evaluation.significance import compare
 from shortlist.pipeline import CheapFirst
 from shortlist.protocols import Reranker
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str]) -> None:
     with work_folder(options.work) as work:
         for name in options.collections:
             collection = load_collection(name)
-            queries = sample(collection.queries, options.queries, seed=options.seed)
+            queries = drawn(collection.queries, options.queries, seed=options.seed)
             depth = options.depth or DEPTHS.get(name, 50)
             candidates = [ranking for ranking in first_stage(collection, queries, work, depth=depth) if len(ranking)]
             scored = dict(scores_of(model, name, candidates, options.kept))
@@ -92,8 +93,7 @@ def main(arguments: Sequence[str]) -> None:
                     for system, found in systems.items()
                 }
     model.close()
-    if options.json:
-        options.json.write_text(json.dumps({**run, "queries": values}, indent=1) + "\n", encoding="utf-8")
+    keep(options.json, {**run, "queries": values})
 
 
 def _options() -> argparse.ArgumentParser:

@@ -13,7 +13,6 @@ random, which is a straight line from all reranked to none.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,13 +22,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.progress import Progress
-from benchmarks.provenance import as_markdown, provenance
-from benchmarks.quality.collection import Collection, load_collection, sample
+from benchmarks.provenance import as_markdown, keep, provenance
+from benchmarks.quality.collection import Collection, load_collection
 from benchmarks.quality.indexing import indexed, work_folder
 from benchmarks.quality.measure import NDCG, per_query
 from benchmarks.quality.tables import markdown
 from shortlist.build.models import load_model
 from shortlist.errors import InputError
+from shortlist.evaluation.collection import drawn
 from shortlist.gating.curve import Point, gate_curve
 from shortlist.gating.features import Features
 from shortlist.gating.log import logged
@@ -78,8 +78,7 @@ def main(arguments: Sequence[str]) -> None:
                 "outcomes": [asdict(one) for one in outcomes],
                 "curves": {label: [asdict(point) for point in curve] for label, curve in curves.items()},
             }
-    if options.json:
-        options.json.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    keep(options.json, values)
 
 
 def _options() -> argparse.ArgumentParser:
@@ -118,7 +117,7 @@ def _outcomes(
 def _searched(
     collection: Collection, retriever: Retriever, reranker: Reranker, options: argparse.Namespace
 ) -> list[Outcome]:
-    queries = sample(collection.queries, options.queries, seed=options.seed)
+    queries = drawn(collection.queries, options.queries, seed=options.seed)
     progress = Progress(collection.name, len(queries), unit="queries")
     found: dict[str, tuple[Features, bool, bool]] = {}
     before, after = {}, {}

@@ -15,10 +15,11 @@ import math
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.quality import tables
+from shortlist.evaluation.trec import ndcg
 from shortlist.scorers.llm import LLMReranker, PointwiseLLM
 from shortlist.scorers.llm.parsing import parse_order
 from shortlist.scorers.registry import load_reranker
@@ -136,29 +137,24 @@ def _row(kind: str, choices: dict[str, Any], options: argparse.Namespace, repair
         if temper == "garbled":
             known = {"documents", "calls", "calls_at_most", "prompt_tokens", "completion_tokens"}
             repairs.update({name: count for name, count in step.counts.items() if name not in known})
-        yield f"{ndcg([relevance[doc_id] for doc_id in ranking.doc_ids]):.3f}"
+        yield f"{_ndcg(ranking, relevance):.3f}"
     yield from (str(counts["calls"]), str(counts["calls_at_most"]))
 
 
 def _given(options: argparse.Namespace) -> float:
     candidates, relevance = _candidates(options.count, options.seed)
-    return ndcg([relevance[doc_id] for doc_id in candidates.doc_ids])
+    return _ndcg(candidates, relevance)
+
+
+def _ndcg(ranking: Ranking, relevance: Mapping[str, float]) -> float:
+    grades = [relevance[doc_id] for doc_id in ranking.doc_ids]
+    return ndcg(grades, grades, 10)
 
 
 def _candidates(count: int, seed: int) -> tuple[Ranking, dict[str, float]]:
     documents = [Document(f"doc-{i}: a passage", f"doc-{i}") for i in range(count)]
     random.Random(seed).shuffle(documents)
     return Ranking.in_order(Query("which is best?"), documents), {f"doc-{i}": 4 - 4 * i / count for i in range(count)}
-
-
-def ndcg(relevance: Sequence[float], *, cutoff: int = 10) -> float:
-    """Return nDCG of relevances in ranked order, with linear gain."""
-    ideal = sorted(relevance, reverse=True)
-    return _dcg(relevance[:cutoff]) / _dcg(ideal[:cutoff])
-
-
-def _dcg(relevance: Sequence[float]) -> float:
-    return sum(value / math.log2(rank + 1) for rank, value in enumerate(relevance, 1))
 
 
 if __name__ == "__main__":

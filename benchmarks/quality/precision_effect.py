@@ -12,7 +12,6 @@ nDCG@10 with a paired randomisation test against the reference (Holm within a ta
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.progress import Progress, tell
-from benchmarks.provenance import as_markdown, provenance
-from benchmarks.quality.collection import Collection, load_collection, sample
+from benchmarks.provenance import as_markdown, keep, provenance
+from benchmarks.quality.collection import Collection, load_collection
 from benchmarks.quality.indexing import indexed, work_folder
 from benchmarks.quality.measure import NDCG, per_query
 from benchmarks.quality.tables import differences, markdown
@@ -33,6 +32,7 @@ from shortlist.build.search import retriever_of
 from shortlist.errors import InputError
 from shortlist.evaluation import mean
 from shortlist.evaluation.agreement import Agreement, agreement, over_queries
+from shortlist.evaluation.collection import drawn
 from shortlist.evaluation.significance import Comparison, compare, corrected
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.types import Query, Ranking, ScoreKind
@@ -62,9 +62,7 @@ def main(arguments: Sequence[str]) -> None:
     with work_folder(options.work) as work:
         effects = [_effect(load_collection(name), variants, work, options) for name in options.collections]
     sys.stdout.write(_markdown(run, effects, skipped))
-    if options.json:
-        values = {**run, "skipped": skipped, "effects": [asdict(effect) for effect in effects]}
-        options.json.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    keep(options.json, {**run, "skipped": skipped, "effects": [asdict(effect) for effect in effects]})
 
 
 def _options() -> argparse.ArgumentParser:
@@ -81,7 +79,7 @@ def _options() -> argparse.ArgumentParser:
 
 
 def _effect(collection: Collection, variants: Sequence[Loaded], work: Path, options: argparse.Namespace) -> Effect:
-    queries = sample(collection.queries, options.queries, seed=options.seed)
+    queries = drawn(collection.queries, options.queries, seed=options.seed)
     candidates = [c for c in first_stage(collection, queries, work, depth=options.depth) if len(c) > 1]
     logits = {variant.name: _logits(variant, collection.name, candidates) for variant in variants}
     reference, *others = logits

@@ -11,20 +11,21 @@ what is known of them. The paired test is of the second against the first. `--ke
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.provenance import as_markdown, provenance, weights_of
-from benchmarks.quality.collection import Collection, load_collection, sample
+from benchmarks.provenance import as_markdown, keep, provenance, weights_of
+from benchmarks.quality.collection import Collection, load_collection
 from benchmarks.quality.exits import Scored, scores_of
 from benchmarks.quality.indexing import work_folder
 from benchmarks.quality.measure import NDCG, per_query
 from benchmarks.quality.precision_effect import first_stage
-from benchmarks.quality.tables import markdown, p_value
+from benchmarks.quality.tables import markdown
 from shortlist.build.exits import load_exits
 from shortlist.evaluation import mean
+from shortlist.evaluation.collection import drawn
+from shortlist.evaluation.report.figures import p_value
 from shortlist.evaluation.significance import compare
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.settings import DEFAULT_MODEL
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str]) -> None:
     with work_folder(options.work) as work:
         for name in options.collections:
             collection = load_collection(name)
-            queries = sample(collection.queries, options.queries, seed=options.seed)
+            queries = drawn(collection.queries, options.queries, seed=options.seed)
             candidates = first_stage(collection, queries, work, depth=options.depth, encoder=encoder)
             scored = dict(scores_of(model, f"{name}-hybrid", candidates, options.kept))
             curves = {system: curve_of(collection, candidates, scored, system) for system in (GIVEN, PROMISING)}
@@ -55,8 +56,7 @@ def main(arguments: Sequence[str]) -> None:
             values[name] = curves
     model.close()
     encoder.close()
-    if options.json:
-        options.json.write_text(json.dumps({**run, "nDCG@10": values}, indent=1) + "\n", encoding="utf-8")
+    keep(options.json, {**run, "nDCG@10": values})
 
 
 def _options() -> argparse.ArgumentParser:

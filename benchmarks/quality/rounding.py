@@ -21,10 +21,11 @@ from safetensors.numpy import load_file, save_file
 
 from benchmarks.progress import tell
 from benchmarks.provenance import as_markdown, provenance
-from benchmarks.quality.collection import load_collection, sample
+from benchmarks.quality.collection import load_collection
 from benchmarks.quality.measure import NDCG, per_query
 from benchmarks.quality.precision_effect import first_stage
 from benchmarks.quality.tables import differences, markdown
+from shortlist.evaluation.collection import drawn
 from shortlist.evaluation.significance import compare, corrected
 from shortlist.inference.export import export_onnx
 from shortlist.inference.export.graph import as_bytes
@@ -35,7 +36,7 @@ from shortlist.types import Ranking, ScoreKind
 _SMALL = 4096  # numbers; what is smaller is not stored in int8 (`inference.export.graph`)
 
 
-def drawn(start: Path, out: Path, *, seed: int) -> Path:
+def redrawn(start: Path, out: Path, *, seed: int) -> Path:
     """Write a model whose int8 form is that of `start`; 0 gives `start` itself, in fp32."""
     tensors, chance = load_file(start / "model.safetensors"), np.random.default_rng(seed)
     for name, values in tensors.items():
@@ -75,12 +76,12 @@ def main() -> None:
         work = Path(scratch)
         start = starting_folder(options.model, work / "start")
         folders = {
-            f"draw {seed}" if seed else "shipped": drawn(start, work / str(seed), seed=seed)
+            f"draw {seed}" if seed else "shipped": redrawn(start, work / str(seed), seed=seed)
             for seed in range(options.draws + 1)
         }
         for name in options.collections:
             collection = load_collection(name)
-            queries = sample(collection.queries, options.queries, seed=0)
+            queries = drawn(collection.queries, options.queries, seed=0)
             candidates = [one for one in first_stage(collection, queries, work, depth=options.depth) if len(one) > 1]
             values = {}
             for model, folder in folders.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from shortlist.evaluation import PerQuery, mean
+from shortlist.evaluation.report.figures import p_value, short, signed
 from shortlist.evaluation.significance import Comparison
 
 
@@ -17,7 +18,7 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def figures(systems: Mapping[str, PerQuery]) -> str:
     """Return each system's mean of each measure."""
     measures = list(next(iter(systems.values())))
-    rows = [[name, *(_short(mean(values[m])) for m in measures)] for name, values in systems.items()]
+    rows = [[name, *(short(mean(values[m])) for m in measures)] for name, values in systems.items()]
     return markdown(["system", *measures], rows)
 
 
@@ -25,7 +26,7 @@ def across(measure: str, collections: Mapping[str, Mapping[str, PerQuery]]) -> s
     """Return one measure's means, a row a system and a column a collection; a dash where a system did not run."""
     names = list(dict.fromkeys(name for systems in collections.values() for name in systems))
     rows = [
-        [name, *(_short(mean(s[name][measure])) if name in s else "-" for s in collections.values())] for name in names
+        [name, *(short(mean(s[name][measure])) if name in s else "-" for s in collections.values())] for name in names
     ]
     return markdown([measure, *collections], rows)
 
@@ -36,8 +37,8 @@ def differences(comparisons: Sequence[Comparison]) -> str:
     rows = [
         [
             f"{c.system} - {c.baseline}",
-            _signed(c.difference),
-            f"{_signed(c.low)} to {_signed(c.high)}",
+            signed(c.difference),
+            f"{signed(c.low)} to {signed(c.high)}",
             f"{c.wins}/{c.ties}/{c.losses}",
             p_value(c.p_randomisation),
             p_value(c.p_t),
@@ -46,16 +47,3 @@ def differences(comparisons: Sequence[Comparison]) -> str:
         for c in comparisons
     ]
     return markdown([*header, "p (randomisation)", "p (paired t)", "p (Holm)"], rows)
-
-
-def p_value(p: float) -> str:
-    """Return a p value with as many digits as it has a meaning."""
-    return "< .0001" if p < 0.0001 else f"{p:.4f}".removeprefix("0")
-
-
-def _short(value: float) -> str:
-    return f"{value:.4f}".removeprefix("0")
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.4f}".replace("0.", ".", 1)

@@ -15,7 +15,6 @@ tuned on these collections. Markdown goes to stdout, progress to stderr, per-que
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,13 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.progress import Progress, tell
-from benchmarks.provenance import as_markdown, provenance
+from benchmarks.provenance import as_markdown, keep, provenance
 from benchmarks.quality import tables
-from benchmarks.quality.collection import Collection, load_collection, sample
+from benchmarks.quality.collection import Collection, load_collection
 from benchmarks.quality.indexing import indexed, work_folder
 from benchmarks.quality.measure import NDCG, per_query
 from shortlist.build.models import blend_parts
 from shortlist.evaluation import PerQuery
+from shortlist.evaluation.collection import drawn
 from shortlist.evaluation.significance import Comparison, compare, corrected
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.retrieval import BM25, Dense, Hybrid, Index
@@ -96,8 +96,7 @@ def main(arguments: Sequence[str]) -> None:
         "blend": models.blend,
     }
     sys.stdout.write(_markdown(run, reports, options))
-    if options.json:
-        options.json.write_text(json.dumps(_values(run, reports, options), indent=1) + "\n", encoding="utf-8")
+    keep(options.json, _values(run, reports, options))
 
 
 def _options() -> argparse.ArgumentParser:
@@ -131,7 +130,7 @@ def packaged_weights() -> tuple[float, float]:
 
 
 def _measure(collection: Collection, models: Models, work: Path, options: argparse.Namespace) -> Report:
-    queries = sample(collection.queries, options.queries, seed=options.seed)
+    queries = drawn(collection.queries, options.queries, seed=options.seed)
     with indexed(collection, work, encoder=models.encoder) as made:
         runs = _runs(collection, queries, made.index, models, depth=options.depth)
     experiments = {name: _experiment(name, found, collection, seed=options.seed) for name, found in runs.items()}

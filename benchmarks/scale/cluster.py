@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.progress import tell
-from benchmarks.provenance import as_markdown, provenance
+from benchmarks.provenance import as_markdown, keep, provenance
 from shortlist.scale.job import Job, Runner, in_process, scored_pairs
 from shortlist.scale.ray_batch import on_ray
 
@@ -165,8 +165,7 @@ def main() -> None:
         sys.stdout.write(f"{name}: P50 {one['p50_ms']:.1f} ms, P95 {one['p95_ms']:.1f} ms\n")
     origin = provenance("benchmarks.scale.cluster", sys.argv[1:])
     sys.stdout.write(f"\n{as_markdown(origin)}\ncores: {len(os.sched_getaffinity(0))}\n")
-    if options.json:
-        options.json.write_text(json.dumps({"provenance": origin, **found}, indent=1) + "\n", encoding="utf-8")
+    keep(options.json, {"provenance": origin, **found})
 
 
 if __name__ == "__main__":

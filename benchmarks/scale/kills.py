@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.progress import Progress
-from benchmarks.provenance import provenance
+from benchmarks.provenance import keep, provenance
 from shortlist.protocols import Role, Vectors
 from shortlist.retrieval import Index
 from shortlist.types import Document
@@ -198,9 +198,7 @@ def main() -> None:
 
     def note(tallies: dict[str, Tally]) -> None:
         """Write down what is known after every kill: a long run may be cut off."""
-        if options.json:
-            found = {"provenance": origin, "tallies": {phase: asdict(one) for phase, one in tallies.items()}}
-            options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        keep(options.json, {"provenance": origin, "tallies": {phase: asdict(one) for phase, one in tallies.items()}})
 
     tallies = run(options.kills, options.seed, note)
     sys.stdout.write(table(tallies) + "\n")

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.progress import tell
-from benchmarks.provenance import as_markdown, provenance
+from benchmarks.provenance import as_markdown, keep, provenance
 from benchmarks.scale.texts import documents
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.protocols import Retriever, Role
@@ -259,8 +259,7 @@ def main() -> None:
         sizes = [_in_stages(sys.argv[1:], size, kept, ways) for size in options.sizes]
     origin = provenance("benchmarks.scale.size", sys.argv[1:])
     sys.stdout.write(f"{table(sizes)}\n\n{as_markdown(origin)}\ncores: {len(os.sched_getaffinity(0))}\n")
-    if options.json:
-        options.json.write_text(json.dumps({"provenance": origin, "sizes": sizes}, indent=1) + "\n", encoding="utf-8")
+    keep(options.json, {"provenance": origin, "sizes": sizes})
 
 
 if __name__ == "__main__":

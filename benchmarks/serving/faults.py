@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import shutil
 import signal
 import tempfile
@@ -20,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.progress import tell
-from benchmarks.provenance import as_markdown, provenance
+from benchmarks.provenance import as_markdown, keep, provenance
 from benchmarks.serving.client import ANSWERED, CUT, FAILED, LOST, REFUSED, UNREACHED, Connection, Tally, closed_loop
 from benchmarks.serving.load import requests, settle
 from benchmarks.serving.processes import Served, serving
@@ -273,9 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             continue
         rows.append(FAULTS[name](bench))
         tell(f"{name}: {rows[-1].cells()}")
-        if given.json:
-            kept = [{"fault": row.fault, "ends": dict(row.ends), "seen": row.seen} for row in rows]
-            given.json.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+        keep(given.json, [{"fault": row.fault, "ends": dict(row.ends), "seen": row.seen} for row in rows])
     print(as_markdown(provenance("benchmarks.serving.faults", ["--command ..."])))
     print(table(["fault", "sent", "answered", "refused", "lost", "seen"], [row.cells() for row in rows]))
 

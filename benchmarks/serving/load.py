@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.progress import tell
-from benchmarks.provenance import as_markdown, provenance
+from benchmarks.provenance import as_markdown, keep, provenance
 from benchmarks.quality.collection import load_collection
 from benchmarks.serving.client import CUT, LATE, OK, REFUSED, Connection, Tally, closed_loop, counted, open_loop
 from benchmarks.serving.plot import throughput_plot
@@ -219,8 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             else:
                 found.append(measured(server, dials, bodies))
     made = provenance("benchmarks.serving.load", [f"--server {name}=..." for name, _ in commands])
-    if given.json:
-        given.json.write_text(json.dumps({"provenance": made, "found": found}, indent=1), encoding="utf-8")
+    keep(given.json, {"provenance": made, "found": found})
     if given.soak:
         print(json.dumps({name: value for name, value in found[0].items() if name != "memory"}))
         print(", ".join(f"{mb:.0f}" for _, mb in itertools.islice(found[0]["memory"], 0, None, 6)), "MB, once a minute")

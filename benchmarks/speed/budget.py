@@ -13,7 +13,6 @@ matrices without a pause.
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 import sys
@@ -27,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.progress import Progress
-from benchmarks.provenance import as_markdown, provenance
+from benchmarks.provenance import as_markdown, keep, provenance
 from benchmarks.quality.collection import load_collection
 from benchmarks.quality.tables import markdown
 from shortlist.build.models import load_model
@@ -89,9 +88,7 @@ def main(arguments: Sequence[str]) -> None:
         with _competing(usable_cores() if load == COMPETING else 0):
             requests += _requests(scorer, budgeted, load, options)
     sys.stdout.write(f"# Budgets kept, {options.model}\n\n{as_markdown(run)}\n{_table(requests)}")
-    if options.json:
-        values = {**run, "cost": asdict(cost), "requests": [asdict(request) for request in requests]}
-        options.json.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    keep(options.json, {**run, "cost": asdict(cost), "requests": [asdict(request) for request in requests]})
 
 
 def _options() -> argparse.ArgumentParser:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -27,7 +26,7 @@ import torch
 import transformers
 
 from benchmarks.progress import tell
-from benchmarks.provenance import as_markdown, provenance
+from benchmarks.provenance import as_markdown, keep, provenance
 from benchmarks.quality.tables import markdown
 from shortlist.errors import ScoreError
 from shortlist.inference.batches import pad, plan_batches
@@ -85,8 +84,7 @@ def main(arguments: Sequence[str]) -> None:
     tails = [rng.integers(0, VOCABULARY, length).astype(np.int32) for length in lengths.tolist()]
     figures = _measured(_contestants(placement, options), prefix, tails, placement.precision, options.rounds)
     sys.stdout.write(_markdown(run, figures, options))
-    if options.json:
-        options.json.write_text(json.dumps({**run, "figures": [asdict(f) for f in figures]}, indent=1) + "\n")
+    keep(options.json, {**run, "figures": [asdict(f) for f in figures]})
 
 
 def _options() -> argparse.ArgumentParser:

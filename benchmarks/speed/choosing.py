@@ -9,7 +9,6 @@ moment meets all of them; the first round is not counted.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections import defaultdict
@@ -19,10 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.progress import Progress
-from benchmarks.provenance import provenance, weights_of
-from benchmarks.quality.collection import load_collection, sample
+from benchmarks.provenance import keep, provenance, weights_of
+from benchmarks.quality.collection import load_collection
 from benchmarks.speed.texts import make_candidates, offsets_of
 from shortlist.build.models import load_model
+from shortlist.evaluation.collection import drawn
 from shortlist.inference.cores import usable_cores
 from shortlist.protocols import Scorer
 
@@ -46,8 +46,7 @@ def main(arguments: Sequence[str]) -> None:
     ]
     run = provenance("benchmarks.speed.choosing", arguments)
     about = {"cores": usable_cores(), "tokens": options.tokens, "calls": options.rounds, "weights": weights_of(MODELS)}
-    options.json.parent.mkdir(exist_ok=True)
-    options.json.write_text(json.dumps({"run": run, **about, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    keep(options.json, {"run": run, **about, "rows": rows})
 
 
 def _options() -> argparse.ArgumentParser:
@@ -64,7 +63,7 @@ def _options() -> argparse.ArgumentParser:
 def _latencies(scorers: dict[str, Scorer], options: argparse.Namespace) -> dict[tuple[str, int], list[float]]:
     collection = load_collection("trec_dl19")
     offsets = offsets_of(MODELS[0])
-    queries = sample(collection.queries, options.rounds + 1, seed=options.seed)
+    queries = drawn(collection.queries, options.rounds + 1, seed=options.seed)
     deepest = max(options.depths)
     taken: dict[tuple[str, int], list[float]] = defaultdict(list)
     progress = Progress("scoring", len(queries), unit="rounds")

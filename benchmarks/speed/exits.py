@@ -14,7 +14,6 @@ query by query, and whoever works has the machine.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -27,8 +26,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.progress import Progress
-from benchmarks.provenance import as_markdown, provenance, weights_of
-from benchmarks.quality.collection import Collection, load_collection, sample
+from benchmarks.provenance import as_markdown, keep, provenance, weights_of
+from benchmarks.quality.collection import Collection, load_collection
 from benchmarks.quality.indexing import work_folder
 from benchmarks.quality.measure import NDCG, per_query
 from benchmarks.quality.precision_effect import first_stage
@@ -37,6 +36,7 @@ from benchmarks.speed.peers.systems import SYSTEMS
 from benchmarks.speed.processes import Worker
 from shortlist.build.exits import PACKAGED, load_exits
 from shortlist.build.models import load_second_stage
+from shortlist.evaluation.collection import drawn
 from shortlist.evaluation.significance import compare, corrected
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.protocols import Reranker, Role
@@ -75,13 +75,12 @@ def main(arguments: Sequence[str]) -> None:
         whole = load_second_stage(options.model, **_machine(options))
         for name in options.collections:
             collection = load_collection(name)
-            queries = sample(collection.queries, options.queries, seed=options.seed)
+            queries = drawn(collection.queries, options.queries, seed=options.seed)
             candidates = _as_stored(first_stage(collection, queries, work, depth=options.depth))
             calls = list(_calls(candidates, whole, peers, options, work))
             sys.stdout.write(f"\n## {name}, {len(candidates)} queries\n\n{_tables(collection, calls, options)}")
             values[name] = [asdict(call) for call in calls]
-    if options.json:
-        options.json.write_text(json.dumps({**run, "calls": values}, indent=1) + "\n", encoding="utf-8")
+    keep(options.json, {**run, "calls": values})
 
 
 def _options() -> argparse.ArgumentParser:

@@ -12,7 +12,6 @@ it. "From an index" are the same documents with the token ids and vectors that a
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,12 +21,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.progress import Progress, tell
-from benchmarks.provenance import as_markdown, provenance
-from benchmarks.quality.collection import load_collection, sample
+from benchmarks.provenance import as_markdown, keep, provenance
+from benchmarks.quality.collection import load_collection
 from benchmarks.quality.tables import markdown
 from benchmarks.speed.texts import Candidates, make_candidates, offsets_of
 from shortlist.build.calibration import store_of
 from shortlist.build.models import load_model
+from shortlist.evaluation.collection import drawn
 from shortlist.planning.calibrate import Store, calibrate
 from shortlist.planning.cost import CostModel
 from shortlist.planning.lengths import pair_lengths
@@ -63,13 +63,8 @@ def main(arguments: Sequence[str]) -> None:
     contestants = [one for name in options.models for one in _contestants(name, options.calibrate)]
     calls = list(_calls(contestants, _texts(options), options))
     sys.stdout.write(f"# Predicted and measured latency\n\n{as_markdown(run)}\n{_table(calls)}")
-    if options.json:
-        values = {
-            **run,
-            "costs": {one.name: asdict(one.cost) for one in contestants},
-            "calls": list(map(asdict, calls)),
-        }
-        options.json.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    costs = {one.name: asdict(one.cost) for one in contestants}
+    keep(options.json, {**run, "costs": costs, "calls": list(map(asdict, calls))})
 
 
 def _contestants(name: str, seconds: float) -> Iterator[Contestant]:
@@ -99,7 +94,7 @@ def _texts(options: argparse.Namespace) -> dict[str, list[Candidates]]:
     """Make each shape's candidates of as many queries as there are rounds, over again where there are fewer."""
     collection = load_collection("trec_dl19")
     offsets = offsets_of("all-minilm-l6-v2")
-    queries = sample(collection.queries, options.rounds, seed=options.seed)
+    queries = drawn(collection.queries, options.rounds, seed=options.seed)
     made = {}
     for shape in options.shapes:
         count, tokens = map(int, shape.split("x"))

@@ -10,7 +10,6 @@ bf16 (or fp32) for the same work. Padding is counted from the batches that the e
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.progress import tell
-from benchmarks.provenance import as_markdown, provenance
+from benchmarks.provenance import as_markdown, keep, provenance
 from benchmarks.quality.collection import load_collection
 from benchmarks.quality.tables import markdown
 from benchmarks.speed.peers.systems import OURS, SYSTEMS
@@ -66,9 +65,7 @@ def main(arguments: Sequence[str]) -> None:
             options.plots / "candidates.svg", by_candidates, [p.candidates for p in by_candidates], rate, "candidates"
         )
         _plot(options.plots / "length.svg", by_length, [p.tokens for p in by_length], rate, "tokens of a document")
-    if options.json:
-        values = {**run, "gflops": rates, "points": [asdict(point) for point in (*by_candidates, *by_length)]}
-        options.json.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    keep(options.json, {**run, "gflops": rates, "points": [asdict(point) for point in (*by_candidates, *by_length)]})
 
 
 def _options() -> argparse.ArgumentParser:

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.progress import tell
-from benchmarks.provenance import as_markdown, provenance
-from benchmarks.quality.collection import load_collection, sample
+from benchmarks.provenance import as_markdown, keep, provenance
+from benchmarks.quality.collection import load_collection
 from benchmarks.quality.tables import markdown
 from benchmarks.speed.peers.systems import OURS, SYSTEMS
 from benchmarks.speed.plots import save_lines
@@ -52,8 +52,7 @@ def main(arguments: Sequence[str]) -> None:
             _compare(workers, tokens, found, options)
             found["calls"] += _timed(workers, tokens, len(found["runs"]), options)
     found["runs"].append({**run, "gflops": rates})
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    keep(options.json, found)
     sys.stdout.write(report(found))
     if options.plot:
         _plot(found, options.plot)
@@ -155,7 +154,7 @@ def _requests(tokens: int, options: argparse.Namespace, *, start: int) -> Iterat
     """Make requests without end, never the same texts again; `start` keeps the runs apart."""
     collection = load_collection("trec_dl19")
     offsets = offsets_of(_TOKENIZER)
-    queries = sample(collection.queries, 0, seed=options.seed)
+    queries = collection.queries
     for number in range(sys.maxsize):
         yield make_candidates(
             collection,

@@ -6,9 +6,10 @@ import gzip
 from pathlib import Path
 
 import pytest
-from benchmarks.quality.collection import data_folder, load_collection, sample
+from benchmarks.quality.collection import data_folder, load_collection
 
 from shortlist.errors import InputError
+from shortlist.evaluation.collection import drawn
 from shortlist.types import Query
 
 CORPUS = '{"_id": "d1", "title": "T", "text": "one"}\n{"_id": "d2", "text": "two"}\n'
@@ -64,9 +65,9 @@ def test_the_data_folder_is_named_by_the_environment(tmp_path: Path, monkeypatch
 
 
 def test_a_sample_is_seeded_and_without_repeats() -> None:
-    drawn = sample(MANY, 10, seed=1)
-    assert drawn == sample(MANY, 10, seed=1) != sample(MANY, 10, seed=2)
-    assert len({query.query_id for query in drawn}) == 10
-    assert sample(MANY, 0, seed=1) == sample(MANY, 99, seed=1) == MANY
+    chosen = drawn(MANY, 10, seed=1)
+    assert chosen == drawn(MANY, 10, seed=1) != drawn(MANY, 10, seed=2)
+    assert len({query.query_id for query in chosen}) == 10
+    assert drawn(MANY, 0, seed=1) == drawn(MANY, 99, seed=1) == MANY
     with pytest.raises(InputError, match="-1"):
-        sample(MANY, -1, seed=1)
+        drawn(MANY, -1, seed=1)

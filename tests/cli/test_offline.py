@@ -52,9 +52,8 @@ def test_a_model_is_packed_and_unpacked(tmp_path: Path) -> None:
     assert "is there already" in again.err
 
 
-def test_what_cannot_be_fetched_says_why_and_its_licence_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    constants = pytest.importorskip("huggingface_hub.constants")
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+@pytest.mark.usefixtures("hub_out_of_reach")
+def test_what_cannot_be_fetched_says_why_and_its_licence_first(tmp_path: Path) -> None:
     outcome = run("pull", "jina-reranker-v2-base-multilingual", "--to", tmp_path / "m")
     assert outcome.code == 1
     assert outcome.out == ""

@@ -27,11 +27,7 @@ sentence_transformers = pytest.importorskip("sentence_transformers")
 TEXTS = ["the tower is 330 metres tall", "cats sleep", "how tall", "tower " * 90]
 PROMPTS = {"query": "how tall : ", "document": "made of "}
 ENGINES = [*available_engines(), "auto"]
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def published(folder: Path, *, pooling: str, dense: bool = False, prompts: dict[str, str] | None = None) -> Any:

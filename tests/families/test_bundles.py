@@ -33,8 +33,7 @@ QUERY, DOCUMENTS = Query("how tall ?"), [Document("330 metres tall", "0"), Docum
 
 
 @pytest.fixture(autouse=True)
-def nothing_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def nothing_outside(own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHORTLIST_MODELS", str(tmp_path / "models"))
 
 
@@ -382,10 +381,9 @@ def test_a_model_with_code_of_its_own_is_run_by_its_graph_from_the_first_time_on
     assert not any(path.endswith(".safetensors") for path in hub.asked if f"{name}-too" in path)
 
 
+@pytest.mark.usefixtures("hub_out_of_reach")
 def test_a_hub_out_of_reach_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    constants = pytest.importorskip("huggingface_hub.constants")
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub-cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub-cache"))
     with pytest.raises(ModelNotFoundError, match=r"HF_ENDPOINT names a mirror.*shortlist unpack here"):
         pull("ms-marco-MiniLM-L6-v2", folder=tmp_path / "m")
     assert not (tmp_path / "m" / "shortlist.json").exists()

@@ -13,11 +13,7 @@ from shortlist.settings import Settings
 from .tiny import write_classifier, write_colbert
 
 DOCUMENTS = ["it is 330 metres tall .", "cats sleep most of the day"]
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def device_of(model: str, *, device: str, engine: str = "auto") -> str:

@@ -68,9 +68,8 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Cell]
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_scores_and_order_are_those_of_an_independent_forward(
-    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cells: dict[str, dict[str, Cell]]
+    family: str, tmp_path: Path, own_cache: Path, cells: dict[str, dict[str, Cell]]
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     cells[family] = measured(family, tmp_path / "model")
     for engine, cell in cells[family].items():
         assert cell.difference < TOLERANCE, engine

@@ -25,11 +25,7 @@ pytest.importorskip("onnx")
 QUERY = Query("how tall is the tower ?")
 TEXTS = ["it is 330 metres tall .", "cats sleep most of the day", "made of iron , . , tall", "tall " * 100, "? . ,"]
 DOCUMENTS = [Document(text, str(i)) for i, text in enumerate(TEXTS)]
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def ids(*tokens: str) -> list[int]:

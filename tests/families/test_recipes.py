@@ -22,8 +22,7 @@ from .tiny import write_classifier, write_colbert, write_json, write_modules
 
 
 @pytest.fixture(autouse=True)
-def nothing_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def nothing_outside(own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHORTLIST_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
@@ -204,11 +203,8 @@ def test_a_licence_that_forbids_commerce_is_said_with_every_ranking() -> None:
     assert Reranker("bge-reranker-v2-m3").rank("q", ["a"]).trace.degradations == ("seen: one",)
 
 
-def test_a_changed_config_is_another_model_and_takes_no_graph_of_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_changed_config_is_another_model_and_takes_no_graph_of_before(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def score(**changes: Any) -> float:
         folder = write_classifier(tmp_path / "m", **changes)

@@ -23,11 +23,7 @@ zoo = pytest.importorskip("families.zoo")
 INPUTS = ["input_ids", "token_type_ids", "attention_mask"]
 # the zoo's own pads on the left, which sentence-transformers would listen to
 TOKENIZER = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]", "padding_side": "right"}
-
-
-@pytest.fixture(autouse=True)
-def exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture

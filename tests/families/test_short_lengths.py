@@ -22,10 +22,7 @@ pytest.importorskip("onnx")
 
 @pytest.mark.parametrize("how", ["head", "head+tail", "passages-max", "passages-80"])
 @pytest.mark.parametrize("max_length", [5, 6, 8, 12])
-def test_no_reading_is_longer_than_asked(
-    max_length: int, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def test_no_reading_is_longer_than_asked(max_length: int, how: str, tmp_path: Path, own_cache: Path) -> None:
     folder = str(write_classifier(tmp_path / "model"))
     scorer = CrossEncoder.load(folder, max_length=max_length, long_documents=how, engine="onnxruntime")
     counts = scorer.score(
@@ -34,8 +31,7 @@ def test_no_reading_is_longer_than_asked(
     assert counts["tokens"] <= counts["pairs"] * max_length
 
 
-def test_a_length_without_room_for_two_texts_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def test_a_length_without_room_for_two_texts_is_refused(tmp_path: Path, own_cache: Path) -> None:
     with pytest.raises(InputError, match="max_length=4 leaves no room for two texts; it must be 5 or more"):
         CrossEncoder.load(str(write_classifier(tmp_path / "model")), max_length=4)
 

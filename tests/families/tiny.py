@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-Tensors = dict[str, npt.NDArray[np.float32]]
+Tensors = dict[str, npt.NDArray[Any]]
+_KINDS = {"float32": "F32", "float16": "F16", "float64": "F64", "int8": "I8"}
 
 _TEXT = "how tall is the tower ? it 330 metres of wrought iron . , cats sleep most day eiffel and made"
 WORDS = _TEXT.split()
@@ -80,7 +81,7 @@ def write_tensors(path: Path, tensors: Tensors) -> None:
     start = 0
     for name, values in tensors.items():
         end = start + values.nbytes
-        header[name] = {"dtype": "F32", "shape": list(values.shape), "data_offsets": [start, end]}
+        header[name] = {"dtype": _KINDS[values.dtype.name], "shape": list(values.shape), "data_offsets": [start, end]}
         start = end
     encoded = json.dumps(header).encode()
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -159,9 +159,8 @@ def test_threads_share_an_engine() -> None:
             assert np.abs(found - expected).max() < 1e-4
 
 
-def test_threads_that_load_a_new_model_at_once_all_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_that_load_a_new_model_at_once_all_get_it(tmp_path: Path, own_cache: Path) -> None:
     pytest.importorskip("onnx")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder, together = write_classifier(tmp_path / "model"), Barrier(6)
 
     def load(_: int) -> float:
@@ -173,13 +172,10 @@ def test_threads_that_load_a_new_model_at_once_all_get_it(tmp_path: Path, monkey
         assert len(set(pool.map(load, range(6)))) == 1
 
 
-def test_an_export_keeps_its_weights_in_a_file_that_runtimes_map(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_export_keeps_its_weights_in_a_file_that_runtimes_map(tmp_path: Path, own_cache: Path) -> None:
     pytest.importorskip("onnx")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     load_engine(str(write_classifier(tmp_path / "model")), head="classification", engine="onnxruntime").engine.close()
-    graph, data = (next((tmp_path / "cache").rglob(name)) for name in ("model.onnx", "model.onnx.data"))
+    graph, data = (next(own_cache.rglob(name)) for name in ("model.onnx", "model.onnx.data"))
     assert graph.stat().st_size < data.stat().st_size
 
 

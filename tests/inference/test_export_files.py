@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import shutil
-import struct
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from families import tiny
 from shortlist.errors import (
     CorruptModelError,
     InputError,
@@ -61,47 +61,12 @@ QUERY = "bert.encoder.layer.1.attention.self.query.weight"
 
 
 def make_tensors() -> Tensors:
-    rng = np.random.default_rng(3)
-    shapes: dict[str, tuple[int, ...]] = {
-        "bert.embeddings.word_embeddings.weight": (20, 8),
-        "bert.embeddings.position_embeddings.weight": (16, 8),
-        "bert.embeddings.token_type_embeddings.weight": (2, 8),
-        "bert.embeddings.LayerNorm": (8,),
-        "bert.pooler.dense": (8, 8),
-        "classifier": (1, 8),
-    }
-    for layer in ("bert.encoder.layer.0", "bert.encoder.layer.1"):
-        shapes |= {f"{layer}.attention.self.{part}": (8, 8) for part in ("query", "key", "value")}
-        shapes |= {f"{layer}.attention.output.dense": (8, 8), f"{layer}.attention.output.LayerNorm": (8,)}
-        shapes |= {f"{layer}.intermediate.dense": (12, 8), f"{layer}.output.dense": (8, 12)}
-        shapes |= {f"{layer}.output.LayerNorm": (8,)}
-    tensors: Tensors = {}
-    for name, shape in shapes.items():
-        if name.endswith(".weight"):
-            tensors[name] = rng.normal(size=shape).astype(np.float32)
-        else:
-            tensors[f"{name}.weight"] = rng.normal(size=shape).astype(np.float32)
-            tensors[f"{name}.bias"] = rng.normal(size=shape[:1]).astype(np.float32)
-    return tensors
-
-
-def write_tensors(path: Path, tensors: Tensors) -> None:
-    kinds = {"float32": "F32", "float16": "F16", "float64": "F64", "int8": "I8"}
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    start = 0
-    for name, values in tensors.items():
-        end = start + values.nbytes
-        header[name] = {"dtype": kinds[values.dtype.name], "shape": list(values.shape), "data_offsets": [start, end]}
-        start = end
-    encoded = json.dumps(header).encode()
-    body = b"".join(values.tobytes() for values in tensors.values())
-    path.write_bytes(struct.pack("<Q", len(encoded)) + encoded + body)
+    return tiny.make_tensors(spread=1.0, hidden_size=8, intermediate_size=12, max_position_embeddings=16)
 
 
 def write_model(folder: Path, tensors: Tensors | None = None, **changes: Any) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(CONFIG | changes), encoding="utf-8")
-    write_tensors(folder / "model.safetensors", tensors or make_tensors())
+    tiny.write_json(folder / "config.json", CONFIG | changes)
+    tiny.write_tensors(folder / "model.safetensors", tensors or make_tensors())
     return folder
 
 
@@ -216,7 +181,7 @@ def test_no_damage_of_the_header_escapes_as_another_error(
     noise: bytes, start: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("damage") / "model.safetensors"
-    write_tensors(path, {"a": np.ones((3, 4), np.float32), "b": np.ones(5, np.float16)})
+    tiny.write_tensors(path, {"a": np.ones((3, 4), np.float32), "b": np.ones(5, np.float16)})
     content = bytearray(path.read_bytes())
     content[start : start + len(noise)] = noise
     path.write_bytes(content)
@@ -406,7 +371,8 @@ def test_half_precision_is_taken_only_where_it_is_exact_enough(values: npt.NDArr
 def test_int8_storage_of_a_table_is_small_and_moves_logits_little(tmp_path: Path) -> None:
     tensors = make_tensors()
     words = np.random.default_rng(5).normal(size=(2000, 8)).astype(np.float32)
-    words[:20] = tensors["bert.embeddings.word_embeddings.weight"]
+    known = tensors["bert.embeddings.word_embeddings.weight"]
+    words[: len(known)] = known
     folder = write_model(tmp_path, tensors | {"bert.embeddings.word_embeddings.weight": words}, vocab_size=2000)
     packed, full = (
         export_onnx(folder, tmp_path / weights, head="classification", weights=weights)

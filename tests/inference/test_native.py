@@ -31,11 +31,7 @@ LIMITS = {"bf16": 0.05, "int16": 0.005, "int8": 0.3}  # of logits that reach fro
 
 # Around the edges of tiles (16), of blocks (32), of a group of sequences (512), and the longest.
 LENGTHS = (3, 15, 16, 17, 31, 32, 33, 48, 79, 195, 300, 511, 512)
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def drawn(lengths: tuple[int, ...], *, vocabulary: int = 30522, seed: int = 0) -> list[ModelInput]:

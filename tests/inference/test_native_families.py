@@ -38,7 +38,10 @@ kernel = pytest.importorskip("shortlist_native", reason="needs the kernel: pip i
 pytest.importorskip("onnx", reason="needs the extra 'hub'")
 torch = pytest.importorskip("torch", reason="needs the extra 'torch'")
 transformers = pytest.importorskip("transformers", reason="needs the extra 'torch'")
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
+    pytest.mark.usefixtures("own_cache"),
+]
 
 PRECISIONS = kernel.precisions()
 if not PRECISIONS:
@@ -77,11 +80,6 @@ CLASSIFIERS: dict[str, Make] = {
     "camembert": classifier("Camembert", xlmr_tokenizer, "<pad>", **SMALL, **COUNTED),
     "electra": classifier("Electra", bert_tokenizer, "[PAD]", **SMALL, embedding_size=128),
 }
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

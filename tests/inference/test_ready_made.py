@@ -22,11 +22,7 @@ from shortlist.inference.export import export_onnx
 QUERY = Query("how tall is the tower ?")
 DOCUMENTS = [Document(text, str(i)) for i, text in enumerate(["it is 330 metres tall", "cats sleep", "iron"])]
 engines = pytest.mark.parametrize("engine", available_engines())
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def put_graph(folder: Path, made_from: Path, head: str) -> None:

@@ -15,6 +15,7 @@ from shortlist.evaluation.report.depths import reranked_at
 from shortlist.evaluation.runs import Run
 from shortlist.evaluation.significance import bootstrap_interval, holm, randomisation_p
 from shortlist.evaluation.systems import POINTWISE, Answered
+from shortlist.evaluation.trec import by_grade
 from shortlist.gating.advice import Gain, Measured, ModelAdvice, Statistics, Values, advise, gains_by_passages, verdict
 from shortlist.gating.disagreement import Changes, changes, weak_verdict
 
@@ -157,7 +158,7 @@ def judged_advice(
         passages=asked.passages,
         baseline=(mean(baseline), low, high),
         recall=recall,
-        ceiling=mean(_values(_ideal(own, qrels), qrels, ndcg)),
+        ceiling=mean(_values({query: by_grade(found, qrels[query]) for query, found in own.items()}, qrels, ndcg)),
         models=models,
         by_passages=tuple(_by_passages(own, candidates, qrels, asked, statistics)),
         mixes=tuple(mixes),
@@ -192,14 +193,6 @@ def _orders(answers: Mapping[str, Answered]) -> dict[str, tuple[str, ...]]:
 def _values(orders: Orders, qrels: Qrels, measure: Measure) -> dict[str, float]:
     judged = {query_id: qrels[query_id] for query_id in orders}
     return per_query(Run("advice", orders), judged, [measure])[str(measure)]
-
-
-def _ideal(orders: Orders, qrels: Qrels) -> dict[str, tuple[str, ...]]:
-    """Put each query's candidates into the order of their grades."""
-    return {
-        query_id: tuple(sorted(doc_ids, key=lambda doc_id: -qrels[query_id].get(doc_id, 0)))
-        for query_id, doc_ids in orders.items()
-    }
 
 
 def _by_passages(

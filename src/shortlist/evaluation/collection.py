@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shortlist.errors import InputError
-from shortlist.evaluation.files import at, existing, read_lines, read_objects, text_of
+from shortlist.evaluation.files import at, is_jsonl, read_lines, read_objects, text_of
 from shortlist.evaluation.qrels import Judgements, Qrels, Subtopics, read_judgements, write_qrels
 from shortlist.types import Document, Query
 
@@ -201,7 +201,7 @@ _QUERY = 'write {"_id": ..., "text": ...}'
 
 
 def _texts(path: Path) -> Iterator[tuple[int, str, str]]:
-    if existing(path).name.removesuffix(".gz").endswith(".jsonl"):
+    if is_jsonl(path):
         for number, row in read_objects(path):
             query_id, text = text_of(path, number, row, "_id", "query_id", "id"), row.get("text")
             if not isinstance(text, str):

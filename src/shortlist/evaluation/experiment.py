@@ -19,6 +19,7 @@ from shortlist.evaluation.results import Evaluation, SystemResult
 from shortlist.evaluation.runs import Run
 from shortlist.evaluation.significance import Comparison, bootstrap_interval, compare, corrected
 from shortlist.evaluation.systems import Answer, Answered, System, answer, typical
+from shortlist.evaluation.trec import by_grade
 from shortlist.types import Query, Ranking
 
 Watch = Callable[[int, int], None]  # queries done, queries in all
@@ -121,14 +122,9 @@ def _ceiling(
         for measure in dict.fromkeys((*measures, recall))
         if not measure.is_of_subtopics and measure.name != "Judged"
     ]
-    best = {query_id: _by_grade(one.candidates, collection.qrels[query_id]) for query_id, one in answered.items()}
+    best = {query_id: by_grade(one.candidates, collection.qrels[query_id]) for query_id, one in answered.items()}
     ideal: PerQuery = per_query(Run("ceiling", best), collection.qrels, asked)
     return {name: mean(found) for name, found in ideal.items()}
-
-
-def _by_grade(candidates: Sequence[str], judged: Mapping[str, int]) -> tuple[str, ...]:
-    grades = sorted({judged.get(doc_id, 0) for doc_id in candidates}, reverse=True)
-    return tuple(doc_id for grade in grades for doc_id in candidates if judged.get(doc_id, 0) == grade)
 
 
 def _models(ranking: Ranking) -> tuple[str, ...]:

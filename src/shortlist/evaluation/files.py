@@ -48,6 +48,11 @@ def existing(path: Path) -> Path:
     raise InputError(f"{path} {kind} (and there is no {packed.name}); check the path")
 
 
+def is_jsonl(path: Path) -> bool:
+    """Whether the file, or the packed one beside it, is JSONL by its name."""
+    return existing(path).name.removesuffix(".gz").endswith(".jsonl")
+
+
 def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the JSON object on each line with its number; raises InputError for a line that holds none."""
     for number, line in read_lines(path):

@@ -7,11 +7,10 @@ import datetime
 import importlib.metadata
 import os
 import platform
-from pathlib import Path
 from typing import Any
 
 from shortlist.inference.cores import usable_cores
-from shortlist.inference.processor import processor_features
+from shortlist.inference.processor import processor_features, processor_name
 
 _PACKAGES = (
     "ir-measures",
@@ -32,7 +31,7 @@ def provenance(command: str, *, shortlist: str = "", also: tuple[str, ...] = ())
         "when": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version(), "shortlist": shortlist, **_versions((*_PACKAGES, *also))},
         "hardware": {
-            "processor": _processor(),
+            "processor": processor_name(),
             "usable_cores": usable_cores(),
             "instructions": sorted(processor_features()),
             "system": platform.platform(terse=True),
@@ -43,16 +42,19 @@ def provenance(command: str, *, shortlist: str = "", also: tuple[str, ...] = ())
 
 def as_markdown(run: dict[str, Any]) -> str:
     """Return the run in three lines."""
-    versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
-    machine = run["hardware"]
     commit = f", commit {run['commit']}" if "commit" in run else ""
     command = f"`{run['command']}` at " if run["command"] else ""  # from Python there is none
-    return (
-        f"{command}{run['when']}{commit}.\n"
+    return f"{command}{run['when']}{commit}.\n" + "".join(f"{line}.\n" for line in made_on(run))
+
+
+def made_on(run: dict[str, Any]) -> tuple[str, str]:
+    """Return the hardware and the versions of a run, a line each."""
+    machine = run["hardware"]
+    hardware = (
         f"{machine['processor']}, {machine['usable_cores']} cores usable, {' '.join(machine['instructions'])},"
-        f" {machine['system']}; load at the start {machine['load_at_start']}.\n"
-        f"{versions}.\n"
+        f" {machine['system']}; load at the start {machine['load_at_start']}"
     )
+    return hardware, ", ".join(f"{name} {version}" for name, version in run["versions"].items())
 
 
 def _versions(packages: tuple[str, ...]) -> dict[str, str]:
@@ -61,12 +63,3 @@ def _versions(packages: tuple[str, ...]) -> dict[str, str]:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             installed[package] = importlib.metadata.version(package)
     return installed
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, "") or platform.processor() or platform.machine()

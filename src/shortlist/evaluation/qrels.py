@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shortlist.errors import InputError
-from shortlist.evaluation.files import at, existing, read_lines, read_objects, text_of, whole_relevance
+from shortlist.evaluation.files import at, is_jsonl, read_lines, read_objects, text_of, whole_relevance
 
 Qrels = dict[str, dict[str, int]]  # query_id -> doc_id -> relevance
 
@@ -111,7 +111,7 @@ def check_ids(path: Path, *ids: str) -> None:
 
 
 def _judgements(path: Path) -> Iterator[_Judgement]:
-    if existing(path).name.removesuffix(".gz").endswith(".jsonl"):
+    if is_jsonl(path):
         for number, row in read_objects(path):
             value = row.get("relevance", row.get("score"))
             query_id, doc_id = (text_of(path, number, row, *names) for names in _IDS)

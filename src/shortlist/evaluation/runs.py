@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from shortlist.errors import InputError
-from shortlist.evaluation.files import at, existing, finite_score, read_lines, read_objects, text_of
+from shortlist.evaluation.files import at, finite_score, is_jsonl, read_lines, read_objects, text_of
 from shortlist.evaluation.qrels import check_ids
 from shortlist.evaluation.trec import trec_order
 
@@ -93,7 +93,7 @@ def line_of(path: Path, query_id: str, doc_id: str) -> int:
 
 
 def _entries(path: Path) -> Iterator[tuple[int, str, str, object]]:
-    if existing(path).name.removesuffix(".gz").endswith(".jsonl"):
+    if is_jsonl(path):
         for number, row in read_objects(path):
             yield number, text_of(path, number, row, "query_id"), text_of(path, number, row, "doc_id"), row.get("score")
         return

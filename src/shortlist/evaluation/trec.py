@@ -24,6 +24,11 @@ def trec_order(scores: Mapping[str, float]) -> tuple[str, ...]:
     return tuple(sorted(sorted(single, reverse=True), key=single.__getitem__, reverse=True))
 
 
+def by_grade(doc_ids: Sequence[str], judged: Mapping[str, int]) -> tuple[str, ...]:
+    """Return doc_ids in the best possible order; those of one grade keep theirs."""
+    return tuple(sorted(doc_ids, key=lambda doc_id: -judged.get(doc_id, 0)))
+
+
 def measured(measure: Measure, doc_ids: Sequence[str], judged: Mapping[str, int]) -> float:
     """Return one of our own measures for one query's doc_ids, best first, in 0..1."""
     cutoff = measure.cutoff or None
@@ -31,7 +36,7 @@ def measured(measure: Measure, doc_ids: Sequence[str], judged: Mapping[str, int]
         return _share([doc_id in judged for doc_id in doc_ids[:cutoff]])
     grades = [judged.get(doc_id, 0) for doc_id in doc_ids]
     if measure.name == "nDCG":
-        return _ndcg(grades, list(judged.values()), cutoff)
+        return ndcg(grades, list(judged.values()), cutoff)
     relevant = [grade >= measure.rel for grade in grades[:cutoff]]
     existing = sum(grade >= measure.rel for grade in judged.values())
     if measure.name == "RR":
@@ -47,13 +52,16 @@ def _share(flags: Sequence[bool]) -> float:
     return sum(flags) / len(flags) if flags else 0.0
 
 
-def _ndcg(grades: Sequence[int], judged: Sequence[int], cutoff: int | None) -> float:
-    """Jarvelin and Kekalainen, TOIS 2002, with gain = grade and discount = log2(rank + 1)."""
+def ndcg(grades: Sequence[float], judged: Sequence[float], cutoff: int | None) -> float:
+    """Return the nDCG of grades, best rank first, where the `judged` ones are there to be found.
+
+    Jarvelin and Kekalainen, TOIS 2002, with gain = grade and discount = log2(rank + 1).
+    """
     ideal = _dcg(sorted(judged, reverse=True), cutoff)
     return _dcg(grades, cutoff) / ideal if ideal > 0 else 0.0
 
 
-def _dcg(grades: Sequence[int], cutoff: int | None) -> float:
+def _dcg(grades: Sequence[float], cutoff: int | None) -> float:
     return sum(grade / math.log2(rank + 1) for rank, grade in enumerate(grades[:cutoff], 1) if grade > 0)
 
 

@@ -16,7 +16,7 @@ from shortlist.inference.load import load_engine
 from shortlist.inference.models import name_of
 from shortlist.inference.session import Precision
 from shortlist.inference.static import CARD, StaticEngine
-from shortlist.inference.tokens import Ids, ModelInput, Tokenizer
+from shortlist.inference.tokens import Ids, ModelInput, Tokenizer, shared_start
 from shortlist.protocols import Role, Vectors
 from shortlist.types import QUERY_CUT, Document, TokenIds, Truncation
 
@@ -129,20 +129,21 @@ class BiEncoder:
         prompt = self._said.get(role, "")
         return self._read(self._engine.tokenizer.encode([prompt + text for text in texts]))
 
-    def encode_ids(self, ids: Sequence[Ids], *, role: Role = Role.DOCUMENT) -> Vectors:
-        """Return unit vectors `[texts, dimension]` of texts that are token ids already; at least one is needed."""
-        prompt = self._prompts.get(role, _NOTHING)
+    def encode_ids(self, ids: Sequence[Ids]) -> Vectors:
+        """Return unit vectors `[texts, dimension]` of documents that are token ids already; at least one is needed."""
+        prompt = self._prompts.get(Role.DOCUMENT, _NOTHING)
         return self._read([np.concatenate([prompt, one]) for one in ids] if len(prompt) else ids)
 
-    def takes_ids(self, *, role: Role = Role.DOCUMENT) -> bool:
+    def takes_ids(self) -> bool:
         """Whether `encode_ids` gives what `encode` gives: not where the prompt's last blank is of a text's first token.
 
         That is so in byte-level vocabularies (ModernBERT, RoBERTa).
         """
-        if role not in self._said:
+        prompt = self._said.get(Role.DOCUMENT)
+        if prompt is None:
             return True
-        alone, whole = self._engine.tokenizer.encode(["a", self._said[role] + "a"])
-        return np.array_equal(np.concatenate([self._prompts[role], alone]), whole)
+        alone, whole = self._engine.tokenizer.encode(["a", prompt + "a"])
+        return np.array_equal(np.concatenate([self._prompts[Role.DOCUMENT], alone]), whole)
 
     def _read(self, ids: Sequence[Ids]) -> Vectors:
         template = self._engine.tokenizer.single
@@ -197,6 +198,4 @@ def _prompts(said: Mapping[str, str]) -> dict[Role, str]:
 def _leading(tokenizer: Tokenizer, prompt: str) -> Ids:
     """Return the token ids that a prompt puts before a text: what it begins with alone and with a text behind it."""
     one, other = tokenizer.encode([prompt, f"{prompt}a"])
-    shared = min(len(one), len(other))
-    differs = np.flatnonzero(one[:shared] != other[:shared])
-    return one[: differs[0] if len(differs) else shared]
+    return one[: shared_start(one, other)]

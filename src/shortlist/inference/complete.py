@@ -10,7 +10,7 @@ from shortlist.errors import CorruptModelError
 from shortlist.inference.export.safetensors import list_tensors
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
-_WEIGHTS = {".safetensors", ".onnx", ".xml", ".bin", ".onnx_data", ".data"}
+WEIGHTS = {".safetensors", ".onnx", ".xml", ".bin", ".onnx_data", ".data"}
 
 
 def check_complete(folder: Path) -> None:
@@ -29,7 +29,7 @@ def _problems(folder: Path) -> Iterator[str]:
             yield f"{file} is half-written: an earlier fetch was interrupted"
         elif file.is_symlink() and not file.exists():
             yield f"{file} points to a file that is gone: the cache was cleaned or is incomplete"
-        elif file.suffix in _WEIGHTS and file.is_file():
+        elif file.suffix in WEIGHTS and file.is_file():
             yield from _pointer(file)
             if file.suffix == ".safetensors":
                 list_tensors(file)

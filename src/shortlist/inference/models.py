@@ -12,14 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from shortlist.catalogue import find_entry, known_prompts, nearest_names
-from shortlist.errors import (
-    CorruptModelError,
-    InputError,
-    MissingExtraError,
-    ModelNotFoundError,
-    UnsupportedModelError,
-)
-from shortlist.inference.complete import check_complete
+from shortlist.errors import InputError, MissingExtraError, ModelNotFoundError, UnsupportedModelError
+from shortlist.inference.complete import WEIGHTS, check_complete
 from shortlist.inference.hub import CODE_FILES, MODEL_FILES, OWN_FILES, fetch, is_hub_id, stored_folder
 from shortlist.inference.identity import content_hash
 from shortlist.inference.modules import Module, read_json, read_modules
@@ -27,7 +21,6 @@ from shortlist.inference.tokens import Tokenizer
 from shortlist.weights import extra_of, find_packaged, packaged_models
 
 _READY_MADE = ("model.onnx", "onnx/model.onnx", "openvino_model.xml", "openvino/openvino_model.xml")
-_WEIGHTS = {".onnx", ".onnx_data", ".data", ".safetensors", ".bin", ".xml"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +101,12 @@ class ModelFolder:
     @property
     def is_asked_in_chat(self) -> bool:
         """Whether sentence-transformers puts a pair through the tokenizer's chat template."""
-        said = read_json(self.path / "sentence_bert_config.json", dict)
-        return "message" in (said.get("modality_config") or {})
+        return "message" in (self._json("sentence_bert_config.json").get("modality_config") or {})
 
     @property
     def sentence_transformers(self) -> Mapping[str, Any]:
         """What `config_sentence_transformers.json` says; empty when there is none."""
-        settings: Mapping[str, Any] = read_json(self.path / "config_sentence_transformers.json", dict)
-        return settings
+        return self._json("config_sentence_transformers.json")
 
     @property
     def activation(self) -> str:
@@ -165,10 +156,11 @@ class ModelFolder:
         pickles = () if (self.path / "model.safetensors").is_file() else ("pytorch_model*.bin",)
         place = file.relative_to(self.path).as_posix()
         is_used = any(fnmatch(place, pattern) for pattern in (*MODEL_FILES, *OWN_FILES, *pickles))
-        return is_used and (file.suffix in _WEIGHTS or file.name == "tokenizer.json")
+        return is_used and (file.suffix in WEIGHTS or file.name == "tokenizer.json")
 
     def _json(self, file: str) -> Mapping[str, Any]:
-        return _read_json(self.path / file) if (self.path / file).is_file() else {}
+        content: Mapping[str, Any] = read_json(self.path / file, dict)
+        return content
 
 
 _LIMITS = (
@@ -214,7 +206,8 @@ def find_model(
     packaged = find_packaged(name)
     if packaged is not None:
         packaged.verify()
-        return ModelFolder(name, packaged.folder, _read_json(packaged.folder / "config.json"), packaged.card["sha256"])
+        config = read_json(packaged.folder / "config.json", dict)
+        return ModelFolder(name, packaged.folder, config, packaged.card["sha256"])
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _opened(name, folder)
@@ -256,7 +249,7 @@ def _opened(name: str, folder: Path) -> ModelFolder:
     if not (folder / "config.json").is_file():
         raise ModelNotFoundError(f"{folder} has no config.json, so it is no model folder")
     check_complete(folder)
-    return ModelFolder(name, folder, _read_json(folder / "config.json"))
+    return ModelFolder(name, folder, read_json(folder / "config.json", dict))
 
 
 def _unknown(name: str) -> ModelNotFoundError:
@@ -267,15 +260,3 @@ def _unknown(name: str) -> ModelNotFoundError:
         f"no model {name!r}: it is neither packaged ({', '.join(packaged)}), nor in the catalogue"
         f" (`shortlist models` lists it), nor a folder, nor a hub repository 'owner/name'{hint}"
     )
-
-
-def _read_json(file: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelNotFoundError(f"{file} is missing") from error
-    except ValueError as error:
-        raise CorruptModelError(f"{file} is no valid JSON ({error}); fetch the model again") from error
-    if not isinstance(content, dict):
-        raise CorruptModelError(f"{file} must hold a JSON object, not {type(content).__name__}")
-    return content

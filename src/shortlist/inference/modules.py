@@ -66,7 +66,8 @@ def read_json(file: Path, kind: type) -> Any:
     except ValueError as error:
         raise CorruptModelError(f"{file} is no valid JSON ({error}); fetch the model again") from error
     if not isinstance(content, kind):
-        raise CorruptModelError(f"{file} must hold a JSON {kind.__name__}, not {type(content).__name__}")
+        wanted = "object" if kind is dict else kind.__name__
+        raise CorruptModelError(f"{file} must hold a JSON {wanted}, not {type(content).__name__}")
     return content
 
 

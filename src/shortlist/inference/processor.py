@@ -7,29 +7,27 @@ from collections.abc import Set
 from pathlib import Path
 
 _FLAGS = ("amx_bf16", "amx_int8", "avx512_bf16", "avx512_vnni", "avx_vnni", "avx512f", "avx2")
-_CPU_INFO = Path("/proc/cpuinfo")
 
 
 def processor_features() -> set[str]:
     """Return the known instruction sets of this processor; empty where the system does not say."""
     if platform.machine().lower() in {"arm64", "aarch64"}:
         return {"neon"}
-    try:
-        lines = _CPU_INFO.read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return set()
-    flags = {flag for line in lines if line.startswith("flags") for flag in line.split()}
+    flags = {flag for line in _cpu_info() if line.startswith("flags") for flag in line.split()}
     return flags & set(_FLAGS)
 
 
 def processor_name() -> str:
     """Return the processor's name as the system gives it; the architecture where it gives none."""
+    named = (line.partition(":")[2].strip() for line in _cpu_info() if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
+
+
+def _cpu_info() -> list[str]:
     try:
-        lines = _CPU_INFO.read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
+        return Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:  # no Linux
+        return []
 
 
 def suits_kernel(features: Set[str]) -> bool:

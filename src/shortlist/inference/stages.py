@@ -19,12 +19,9 @@ Hidden = npt.NDArray[np.float32]
 class Stages:
     """A tokenizer and one session a stage, as `export_stages` writes them. `close` ends the threads."""
 
-    def __init__(
-        self, tokenizer: Tokenizer, sessions: Sequence[GraphSession], *, token_budget: int = TOKEN_BUDGET
-    ) -> None:
+    def __init__(self, tokenizer: Tokenizer, sessions: Sequence[GraphSession]) -> None:
         self.tokenizer = tokenizer
         self.sessions = tuple(sessions)
-        self._token_budget = token_budget
         self._streams = Streams(sessions[0].streams, "shortlist-stage")
 
     def begin(self, inputs: Sequence[ModelInput]) -> Passage:
@@ -35,7 +32,7 @@ class Stages:
         self, stage: int, inputs: Sequence[ModelInput], hidden: Sequence[Hidden | None]
     ) -> list[tuple[float, Hidden | None]]:
         """Return for each input the stage's logit, and its hidden states `[length, width]` unless it is the last."""
-        plan = plan_batches([len(one) for one in inputs], token_budget=self._token_budget)
+        plan = plan_batches([len(one) for one in inputs], token_budget=TOKEN_BUDGET)
         found: list[tuple[float, Hidden | None]] = [(0.0, None)] * len(inputs)
 
         def batch(places: list[int]) -> None:

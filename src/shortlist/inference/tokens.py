@@ -172,6 +172,13 @@ class Tokenizer:
         return [TokenIds(self.fingerprint, ids) for ids in self.encode(texts)]
 
 
+def shared_start(one: Ids, other: Ids) -> int:
+    """Return how many tokens two texts have in common at their beginning."""
+    length = min(len(one), len(other))
+    differ = np.flatnonzero(one[:length] != other[:length])
+    return int(differ[0]) if len(differ) else length
+
+
 _IN_USE: WeakValueDictionary[tuple[str, int, bool], Tokenizer] = WeakValueDictionary()
 _LOADING = ForkLock()
 

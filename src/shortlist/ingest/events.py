@@ -62,7 +62,6 @@ class Plan:
     touched: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
-    bytes_to_read: int = 0
 
 
 @dataclass(frozen=True, slots=True)

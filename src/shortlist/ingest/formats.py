@@ -72,11 +72,6 @@ def format_of(name: str) -> Format | None:
     return next((known[suffix] for suffix in suffixes if suffix in known), None)
 
 
-def known_suffixes() -> tuple[str, ...]:
-    """Return all suffixes that have a reader, sorted."""
-    return tuple(sorted({**_plugins(), **_BY_SUFFIX}))
-
-
 @cache
 def _plugins() -> dict[str, Format]:
     # a plugin's format may be binary, and its reader is the one to know

@@ -30,8 +30,7 @@ def plan(
     gone = known.keys() - {file.source for file in found}
     searched, kept = _folders(roots), _folders(held)  # sets: there may be as many of one as of the other
     removed = tuple(sorted(s for s in gone if _is_below(s, searched) and not _is_below(s, kept)))
-    to_read = frozenset(added + touched)
-    return Plan(added, touched, unchanged, removed, sum(file.size for file in found if file.source in to_read))
+    return Plan(added, touched, unchanged, removed)
 
 
 def is_below(source: str, roots: Iterable[str]) -> bool:

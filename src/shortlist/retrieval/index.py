@@ -300,10 +300,13 @@ class Index:
                 " each process, not before (no preloading; multiprocessing with 'spawn')"
             )
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _check_writable(self) -> None:
         if self.is_read_only:
             raise StoreError(f"the index {self.path} was opened with read_only=True; open it without to write")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._check_writable()
         with self._lock:
             self._check_open()
             try:
@@ -317,8 +320,7 @@ class Index:
                 self._opened.shard_lock.release()
 
     def _write(self, documents: Sequence[Document], source: str, change: Change) -> None:
-        if self.is_read_only:
-            raise StoreError(f"the index {self.path} was opened with read_only=True; open it without to write")
+        self._check_writable()
         # the slow part stands outside the locks: readers can open while documents are encoded
         fresh = prepared(documents, dimension=self.manifest.dimension, encoder=self._encoder, tokenize=self._tokenize)
         with self._writing():

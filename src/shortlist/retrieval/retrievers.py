@@ -6,15 +6,16 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 
-from shortlist.errors import IndexMismatchError, InputError, RateLimitedError, RemoteUnavailableError
+from shortlist.errors import IndexMismatchError, InputError
 from shortlist.protocols import CuttingEncoder, Encoder, Retriever, Role
 from shortlist.retrieval.filters import Where
 from shortlist.retrieval.fusion import reciprocal_rank_fusion
-from shortlist.retrieval.store import Found, Searchable
+from shortlist.retrieval.store import Found, Searchable, Unanswered, attempted
 from shortlist.types import Query, Ranking, ScoreKind, Step, Trace
 from shortlist.types.ranking import check_top_k
 
@@ -125,13 +126,13 @@ class Hybrid:
         said = tuple(f"one of {len(outcomes)} arms did not answer: {error}" for error in missing)
         return fused.traced(Step("hybrid", (time.perf_counter() - start) * 1e3, counts, facts, said))
 
-    def _outcomes(self, query: Query, depth: int) -> list[_Outcome]:
-        first, *others = self.arms
+    def _outcomes(self, query: Query, depth: int) -> list[Ranking | Unanswered]:
+        first, *others = [partial(arm.retrieve, query, depth=depth) for arm in self.arms]
         if not others or not self.at_once:
-            return [_asked(arm, query, depth) for arm in self.arms]
+            return [attempted(call) for call in (first, *others)]
         with ThreadPoolExecutor(len(others), "shortlist-arm") as pool:
-            waiting = [pool.submit(_asked, arm, query, depth) for arm in others]
-            return [_asked(first, query, depth), *(one.result() for one in waiting)]
+            waiting = [pool.submit(attempted, call) for call in others]
+            return [attempted(first), *(one.result() for one in waiting)]
 
 
 def _check_depth(depth: int) -> None:
@@ -149,16 +150,6 @@ def _sharing(took_ms: float, rankings: list[Ranking]) -> list[Ranking]:
 
 def _shortened(trace: Trace, share: float) -> Trace:
     return Trace(tuple(replace(step, latency_ms=step.latency_ms * share) for step in trace.steps))
-
-
-_Outcome = Ranking | RemoteUnavailableError | RateLimitedError
-
-
-def _asked(arm: Retriever, query: Query, depth: int) -> _Outcome:
-    try:
-        return arm.retrieve(query, depth=depth)
-    except (RemoteUnavailableError, RateLimitedError) as error:
-        return error
 
 
 def _step(stage: str, start: float, depth: int, found: Found) -> Step:

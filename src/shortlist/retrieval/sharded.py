@@ -7,14 +7,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from shortlist.errors import IndexMismatchError, InputError, RateLimitedError, RemoteUnavailableError
+from shortlist.errors import IndexMismatchError, InputError
 from shortlist.inference.forks import Streams
 from shortlist.retrieval.documents import Manifest
 from shortlist.retrieval.filters import Where
-from shortlist.retrieval.store import Found, Searchable
+from shortlist.retrieval.store import Found, Searchable, attempted
 from shortlist.types import Document
-
-_Missing = RemoteUnavailableError | RateLimitedError
 
 
 class Sharded:
@@ -73,7 +71,7 @@ class Sharded:
         self._pool.close()
 
     def _search(self, search: Callable[[Searchable], Found], depth: int) -> Found:
-        outcomes = self._pool.map(lambda shard: _asked(shard, search), self._shards)
+        outcomes = self._pool.map(lambda shard: attempted(lambda: search(shard)), self._shards)
         found = [outcome for outcome in outcomes if isinstance(outcome, Found)]
         missing = [outcome for outcome in outcomes if not isinstance(outcome, Found)]
         if len(found) < self._at_least:
@@ -82,13 +80,6 @@ class Sharded:
         degradations = [text for one in found for text in one.degradations]
         degradations += [f"{said}: {error}" for error in missing]
         return Found(_merged(found, depth), {"shards": said}, tuple(degradations))
-
-
-def _asked(shard: Searchable, search: Callable[[Searchable], Found]) -> Found | _Missing:
-    try:
-        return search(shard)
-    except (RemoteUnavailableError, RateLimitedError) as error:
-        return error
 
 
 def _merged(found: Sequence[Found], depth: int) -> tuple[tuple[Document, float], ...]:

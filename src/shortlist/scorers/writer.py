@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shortlist.errors import InputError
-from shortlist.inference.tokens import Ids, ModelInput, Tokenizer
+from shortlist.inference.tokens import Ids, ModelInput, Tokenizer, shared_start
 from shortlist.passages.windows import LongDocuments, windows
 from shortlist.scorers.templates.pair import PairTemplate
 from shortlist.types import QUERY_CUT, Document, Query, Truncation
@@ -61,8 +61,8 @@ class Writer:
         self._between = self._marked(template.between)
         self._closing = np.concatenate([_NO_IDS, *(self._closing_piece(piece) for piece in template.closing)])
         self._query_end = tokenizer.encode([template.query_end])[0]
-        around_query = _shared_start(*self._queries("a", "b")) + len(self._query_end)
-        self._label = _shared_start(*tokenizer.encode([template.document.format(document=d) for d in "ab"]))
+        around_query = shared_start(*self._queries("a", "b")) + len(self._query_end)
+        self._label = shared_start(*tokenizer.encode([template.document.format(document=d) for d in "ab"]))
         fixed = len(self._opening) + len(self._between) + len(self._closing) + around_query + self._label
         if max_length - fixed < _LEAST_ROOM:
             raise InputError(
@@ -120,10 +120,3 @@ class Writer:
 
     def _mark(self, token: str) -> Ids:
         return np.asarray([self._tokenizer.token_id(token)], dtype=np.int32)
-
-
-def _shared_start(one: Ids, other: Ids) -> int:
-    """Return how many tokens two texts have in common at their beginning."""
-    length = min(len(one), len(other))
-    differ = np.flatnonzero(one[:length] != other[:length])
-    return int(differ[0]) if len(differ) else length

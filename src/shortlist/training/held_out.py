@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from random import Random
 
 import torch
 
+from shortlist.evaluation.trec import ndcg
 from shortlist.training.groups import Group
 from shortlist.training.recipe import Recipe
 from shortlist.training.students import Student
 
-_CUTOFF = 10
+CUTOFF = 10
 _AT_ONCE = 32
 
 
@@ -55,7 +55,7 @@ def measured(student: Student, groups: Sequence[Group], recipe: Recipe) -> dict[
 
 def _figures(name: str, groups: Sequence[Group], scores: Sequence[Sequence[float]]) -> dict[str, float]:
     ordered = [ranked(group.relevance, one) for group, one in zip(groups, scores, strict=True)]
-    gains = [dcg(labels) / dcg(sorted(labels, reverse=True)) for labels in ordered]
+    gains = [ndcg(labels, labels, CUTOFF) for labels in ordered]
     ranks = [1 / (1 + next(place for place, label in enumerate(labels) if label > 0)) for labels in ordered]
     return {f"dev_ndcg{name}": sum(gains) / len(gains), f"dev_rr{name}": sum(ranks) / len(ranks)}
 
@@ -63,8 +63,3 @@ def _figures(name: str, groups: Sequence[Group], scores: Sequence[Sequence[float
 def ranked(labels: Sequence[float], scores: Sequence[float]) -> list[float]:
     """Return the labels best score first; of equal scores the lower label comes first."""
     return [label for _, label in sorted(zip(scores, labels, strict=True), key=lambda pair: (-pair[0], pair[1]))]
-
-
-def dcg(labels: Sequence[float]) -> float:
-    """Return the discounted cumulated gain of the first 10, linear in the label as in trec_eval."""
-    return sum(label / math.log2(rank + 1) for rank, label in enumerate(labels[:_CUTOFF], 1))

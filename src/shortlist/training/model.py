@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification
 
 from shortlist.errors import InputError
-
-EXIT_HEADS = "exit_heads.safetensors"
+from shortlist.inference.export.stages import EXIT_HEADS
 
 
 class ExitHead(nn.Module):

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
+from shortlist.evaluation import trec
 from shortlist.protocols import Vectors
 from shortlist.scorers.cosine import cosines, mapped
-from shortlist.training.held_out import dcg, ranked
+from shortlist.training.held_out import CUTOFF, ranked
 
 DECAYS = (0.01, 0.003, 0.001)
 """Weights of the map's squared norm that are tried; the largest stays nearest to the vectors as they came."""
@@ -88,7 +89,6 @@ def ndcg(labelled: Labelled, values: Vectors) -> list[float]:
     """Return nDCG@10 of each query that has a relevant passage, by cosine over all passages, ties against it."""
     found = []
     for query, labels in zip(mapped(labelled.queries, values), labelled.labels.tolist(), strict=True):
-        ideal = dcg(sorted(labels, reverse=True))
-        if ideal > 0:
-            found.append(dcg(ranked(labels, cosines(labelled.passages, query).tolist())) / ideal)
+        if any(label > 0 for label in labels):
+            found.append(trec.ndcg(ranked(labels, cosines(labelled.passages, query).tolist()), labels, CUTOFF))
     return found

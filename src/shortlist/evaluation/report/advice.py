@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from shortlist.evaluation.advising import Advice
+from shortlist.evaluation.outcome import mean
 from shortlist.evaluation.provenance import as_markdown
 from shortlist.evaluation.report.figures import milliseconds, p_value, short, signed
 from shortlist.evaluation.report.markdown import Table, cell, table
@@ -40,9 +41,14 @@ def advice_tables(advice: Advice) -> Iterator[tuple[str, Table]]:
 
 
 def _first(advice: Advice) -> Table:
-    mean, low, high = advice.baseline or (0.0, 0.0, 0.0)
+    value, low, high = advice.baseline or (0.0, 0.0, 0.0)
     header = ["first stage", f"nDCG@{advice.passages}", "95 % interval", "best possible order", "recall"]
-    cells = [short(mean), f"{short(low)} to {short(high)}", short(advice.ceiling or 0.0), f"{advice.recall or 0.0:.1%}"]
+    cells = [
+        short(value),
+        f"{short(low)} to {short(high)}",
+        short(advice.ceiling or 0.0),
+        f"{advice.recall or 0.0:.1%}",
+    ]
     return header, [[advice.first_stage, *cells]]
 
 
@@ -75,9 +81,8 @@ def _passages(advice: Advice) -> Table:
 
 
 def _mixes(advice: Advice) -> Table:
-    mean = {mix.name: sum(mix.values.values()) / len(mix.values) for mix in advice.mixes}
     header = ["model", "best weight of the first stage", f"nDCG@{advice.passages} of queries held out"]
-    return header, [[mix.model, f"{mix.weight:g}", short(mean[mix.name])] for mix in advice.mixes]
+    return header, [[mix.model, f"{mix.weight:g}", short(mean(mix.values))] for mix in advice.mixes]
 
 
 def _changes(advice: Advice) -> Table:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
 
+from shortlist.evaluation.provenance import made_on
 from shortlist.evaluation.report.depths import curves_of, depth_curves
 from shortlist.evaluation.report.differences import differences
 from shortlist.evaluation.report.figures import p_value, short, signed
@@ -170,12 +171,9 @@ def _score_plots(system: SystemResult, said: Said, place: int) -> str:
 
 def _origin(evaluation: Evaluation) -> str:
     run = evaluation.provenance
-    machine, versions = run["hardware"], ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     facts = [
         f"{run['when']}; seed {evaluation.seed}; collection {evaluation.collection['fingerprint']}",
-        f"{machine['processor']}, {machine['usable_cores']} cores usable, {' '.join(machine['instructions'])},"
-        f" {machine['system']}; load at the start {machine['load_at_start']}",
-        versions,
+        *made_on(run),
         *(f"{system.name}: {' | '.join(system.models)}" for system in evaluation.systems if system.models),
         *all_notes(evaluation),
     ]

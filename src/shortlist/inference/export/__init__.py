@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from shortlist.errors import InputError
 from shortlist.inference.export.checkpoint import Checkpoint
@@ -18,11 +18,10 @@ from shortlist.inference.export.heads import mean_over_mask, unit_length
 from shortlist.inference.export.modules import pooled, projected
 from shortlist.inference.export.saving import LARGEST_SINGLE_FILE, save, token_ports
 from shortlist.inference.modules import Module, read_modules
+from shortlist.inference.ready_made import Head
 
 # Raised whenever the graph of the same model changes, so that a cache of exports can tell old ones.
 EXPORT_VERSION = 3
-
-Head = Literal["classification", "mean_pooling", "token_embeddings"]
 
 __all__ = ["EXPORT_VERSION", "FAMILIES", "Exported", "Head", "Weights", "export_onnx"]
 

@@ -33,25 +33,21 @@ def bert_shape(config: Config, *, epsilon: float = 1e-12) -> Shape:
     )
 
 
-def bert_embeddings(draft: Draft, shape: Shape) -> tuple[Value, int]:
-    """Return what the first layer reads, `[batch, length, hidden]`, and how many positions there are."""
+def bert_embeddings(draft: Draft, *, width: int, epsilon: float) -> tuple[Value, int]:
+    """Return embeddings `[batch, length, width]`, and how many positions there are."""
     graph = draft.graph
-    x = words(draft, "embeddings.word_embeddings.weight", width=shape.hidden)
-    positions, max_length = first_positions(draft, "embeddings.position_embeddings.weight", width=shape.hidden)
+    x = words(draft, "embeddings.word_embeddings.weight", width=width)
+    positions, max_length = first_positions(draft, "embeddings.position_embeddings.weight", width=width)
     types = draft.config.integer("type_vocab_size", 2)
-    typed = token_types(draft, "embeddings.token_type_embeddings.weight", width=shape.hidden, types=types)
+    typed = token_types(draft, "embeddings.token_type_embeddings.weight", width=width, types=types)
     x = graph.op("Add", graph.op("Add", x, typed), positions)
-    return draft.norm(x, "embeddings.LayerNorm", size=shape.hidden, epsilon=shape.epsilon), max_length
+    return draft.norm(x, "embeddings.LayerNorm", size=width, epsilon=epsilon), max_length
 
 
 def _encode(draft: Draft, first_only: bool) -> Encoded:
     shape = bert_shape(draft.config)
-    x, max_length = bert_embeddings(draft, shape)
+    x, max_length = bert_embeddings(draft, width=shape.hidden, epsilon=shape.epsilon)
     return Encoded(encoder(draft, x, shape, BERT_NAMES, first_only=first_only), shape.hidden, max_length)
 
 
-def _features(draft: Draft, encoded: Encoded) -> Value:
-    return first_features(draft, encoded.hidden, "pooler.dense", size=encoded.size, activation="tanh")
-
-
-BERT = Family("Bert", "bert.", _encode, _features)
+BERT = Family("Bert", "bert.", _encode, first_features("pooler.dense", "tanh"))

@@ -196,7 +196,7 @@ class _Disentangled:
 
 def _features(draft: Draft, encoded: Encoded) -> Value:
     activation = draft.config.text("pooler_hidden_act", "gelu")
-    return first_features(draft, encoded.hidden, "pooler.dense", size=encoded.size, activation=activation)
+    return first_features("pooler.dense", activation)(draft, encoded)
 
 
 DEBERTA = Family("DebertaV2", "deberta.", _encode, _features)

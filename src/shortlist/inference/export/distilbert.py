@@ -5,7 +5,6 @@ from __future__ import annotations
 from shortlist.inference.export.draft import Draft
 from shortlist.inference.export.embeddings import first_positions, words
 from shortlist.inference.export.family import Encoded, Family
-from shortlist.inference.export.graph import Value
 from shortlist.inference.export.heads import first_features
 from shortlist.inference.export.layers import Names, Shape, encoder
 
@@ -38,8 +37,4 @@ def _encode(draft: Draft, first_only: bool) -> Encoded:
     return Encoded(encoder(draft, x, shape, _NAMES, first_only=first_only), shape.hidden, max_length)
 
 
-def _features(draft: Draft, encoded: Encoded) -> Value:
-    return first_features(draft, encoded.hidden, "pre_classifier", size=encoded.size, activation="relu")
-
-
-DISTILBERT = Family("DistilBert", "distilbert.", _encode, _features)
+DISTILBERT = Family("DistilBert", "distilbert.", _encode, first_features("pre_classifier", "relu"))

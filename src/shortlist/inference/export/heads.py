@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from shortlist.inference.export.draft import ATTENTION_MASK, Draft
+from shortlist.inference.export.family import Encoded
 from shortlist.inference.export.graph import Value
 
 
@@ -23,7 +26,11 @@ def unit_length(draft: Draft, vectors: Value, *, axis: int = 1) -> Value:
     return graph.op("Div", vectors, graph.op("Max", norm, graph.number(1e-12)))
 
 
-def first_features(draft: Draft, hidden: Value, name: str, *, size: int, activation: str) -> Value:
-    """Run the first position through a dense layer: `[batch, 1, size]` -> `[batch, size]`."""
-    dense = draft.linear(draft.without_length(hidden), name, wide=(size, size))
-    return draft.activate(dense, activation)
+def first_features(name: str, activation: str) -> Callable[[Draft, Encoded], Value]:
+    """Return what runs the first position through a dense layer: `[batch, 1, size]` -> `[batch, size]`."""
+
+    def features(draft: Draft, encoded: Encoded) -> Value:
+        dense = draft.linear(draft.without_length(encoded.hidden), name, wide=(encoded.size, encoded.size))
+        return draft.activate(dense, activation)
+
+    return features

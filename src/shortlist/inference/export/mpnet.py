@@ -77,8 +77,4 @@ def distance_buckets(distances: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return found
 
 
-def _features(draft: Draft, encoded: Encoded) -> Value:
-    return first_features(draft, encoded.hidden, "classifier.dense", size=encoded.size, activation="tanh")
-
-
-MPNET = Family("MPNet", "mpnet.", _encode, _features, "classifier.out_proj")
+MPNET = Family("MPNet", "mpnet.", _encode, first_features("classifier.dense", "tanh"), "classifier.out_proj")

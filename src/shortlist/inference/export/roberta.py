@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from shortlist.inference.export.bert import bert_shape
 from shortlist.inference.export.draft import Draft
 from shortlist.inference.export.embeddings import counted_positions, token_types, words
 from shortlist.inference.export.family import Encoded, Family
-from shortlist.inference.export.graph import Value
 from shortlist.inference.export.heads import first_features
 from shortlist.inference.export.layers import BERT_NAMES, encoder
 
@@ -24,10 +25,5 @@ def _encode(draft: Draft, first_only: bool) -> Encoded:
     return Encoded(hidden, shape.hidden, max_length)
 
 
-def _features(draft: Draft, encoded: Encoded) -> Value:
-    return first_features(draft, encoded.hidden, "classifier.dense", size=encoded.size, activation="tanh")
-
-
-ROBERTA = Family("Roberta", "roberta.", _encode, _features, "classifier.out_proj")
-XLM_ROBERTA = Family("XLMRoberta", "roberta.", _encode, _features, "classifier.out_proj")
-CAMEMBERT = Family("Camembert", "roberta.", _encode, _features, "classifier.out_proj")
+ROBERTA = Family("Roberta", "roberta.", _encode, first_features("classifier.dense", "tanh"), "classifier.out_proj")
+XLM_ROBERTA, CAMEMBERT = replace(ROBERTA, stem="XLMRoberta"), replace(ROBERTA, stem="Camembert")

@@ -62,7 +62,7 @@ def exit_layers(folder: Path) -> list[int]:
 
 
 def _stage(draft: Draft, shape: Shape, start: int, stop: int) -> list[Output]:
-    x = HIDDEN if start else bert_embeddings(draft, shape)[0]
+    x = HIDDEN if start else bert_embeddings(draft, width=shape.hidden, epsilon=shape.epsilon)[0]
     is_last = stop == shape.layers
     hidden = encoder(draft, x, shape, BERT_NAMES, first_only=is_last, layers=range(start, stop))
     if is_last:

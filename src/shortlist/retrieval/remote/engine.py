@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,8 @@ from shortlist.errors import InputError, RateLimitedError, RemoteUnavailableErro
 from shortlist.retrieval.filters import Condition
 from shortlist.retrieval.remote.points import Layout, Point, Stored
 from shortlist.retrieval.remote.terms import Statistics, Terms
+from shortlist.retrieval.store import Result, attempted
 from shortlist.transport.policy import Policy, pause_ms
-
-_Result = TypeVar("_Result")
 
 
 class Collection(Protocol):
@@ -126,11 +125,11 @@ class Retrying:
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
 
-    def __call__(self, call: Callable[[], _Result]) -> tuple[_Result, int]:
+    def __call__(self, call: Callable[[], Result]) -> tuple[Result, int]:
         """Return the call's result and how often it failed before; raises the last error when it stays."""
         deadline, failures = self.clock() + self.policy.budget_ms / 1000, 0
         while True:
-            outcome = _attempted(call)
+            outcome = attempted(call)
             if not isinstance(outcome, RemoteUnavailableError | RateLimitedError):
                 return outcome, failures
             failures += 1
@@ -139,10 +138,3 @@ class Retrying:
             if pause is None:
                 raise type(outcome)(f"{outcome} (attempt {failures})") from outcome
             self.sleep(pause / 1000)
-
-
-def _attempted(call: Callable[[], _Result]) -> _Result | RemoteUnavailableError | RateLimitedError:
-    try:
-        return call()
-    except (RemoteUnavailableError, RateLimitedError) as error:
-        return error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +17,11 @@ from shortlist.retrieval.prepare import Tokenize, prepared
 from shortlist.retrieval.remote.engine import Collection, Retrying, Server
 from shortlist.retrieval.remote.points import Layout, Stored, key_of, point_of
 from shortlist.retrieval.remote.terms import Analyzer
-from shortlist.retrieval.store import Found, best_of
+from shortlist.retrieval.store import Found, Result, best_of
 from shortlist.types import Document
 from shortlist.types.document import check_id
 
 _AT_ONCE = 256
-
-_Result = TypeVar("_Result")
 
 
 class RemoteIndex:
@@ -47,12 +44,11 @@ class RemoteIndex:
         encoder: Encoder | None = None,
         tokenize: Tokenize | None = None,
         retrying: Retrying | None = None,
-        clock_ns: Callable[[], int] = time.time_ns,
         look_again_s: float = 10.0,
     ) -> None:
         self._server, self._encoder, self._tokenize = server, encoder, tokenize
         self._retrying = retrying or Retrying()
-        self._asked_for, self._clock_ns, self._look_again_s = name, clock_ns, look_again_s
+        self._asked_for, self._look_again_s = name, look_again_s
         self._analyzer = Analyzer()
         self._real, self._collection = self._opened(self._behind())
 
@@ -89,7 +85,7 @@ class RemoteIndex:
         manifest = self.manifest
         fresh = prepared(documents, dimension=manifest.dimension, encoder=self._encoder, tokenize=self._tokenize)
         # the time orders them behind all that was pushed and among several writers
-        first, length = self._clock_ns(), self.layout.average_length
+        first, length = time.time_ns(), self.layout.average_length
         points = [
             point_of(document, vector, order=first + place, analyzer=self._analyzer, average_length=length)
             for place, (document, vector) in enumerate(fresh)
@@ -168,7 +164,7 @@ class RemoteIndex:
             self._real, self._collection = self._opened(real)
         return is_another
 
-    def _call(self, call: Callable[[Collection], _Result], *, writes: bool = False) -> tuple[_Result, int]:
+    def _call(self, call: Callable[[Collection], Result], *, writes: bool = False) -> tuple[Result, int]:
         """Return what the collection says, and how often it failed before."""
         if writes or time.monotonic() - self._looked_s >= self._look_again_s:
             self._follows()

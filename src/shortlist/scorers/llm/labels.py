@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
 from typing import Literal
 
+import numpy as np
+
 from shortlist.errors import InputError
 from shortlist.scorers.llm.parsing import MISSING, UNREADABLE, Parsed, completed, parse_label
 from shortlist.types import Completion
@@ -76,7 +78,7 @@ def _of_labels(candidates: Mapping[str, float], labels: Sequence[str]) -> dict[i
         label = _spelled(token)
         if label in labels:
             place = labels.index(label)
-            found[place] = _added(found[place], logprob) if place in found else logprob
+            found[place] = float(np.logaddexp(found.get(place, -math.inf), logprob))
     return found
 
 
@@ -84,9 +86,3 @@ def _spelled(token: str) -> str:
     """Return a token as labels are written: a letter as it is ("a" is an article), a word with a capital."""
     word = token.strip(" \n[\"'(*")
     return word if len(word) < 2 else word.capitalize()
-
-
-def _added(a: float, b: float) -> float:
-    """Return log(exp(a) + exp(b))."""
-    high, low = max(a, b), min(a, b)
-    return high + math.log1p(math.exp(low - high)) if high > -math.inf else high

@@ -10,7 +10,7 @@ from shortlist.errors import BudgetSpentError, GenerationError, InputError, Shor
 from shortlist.passages.quoting import harmless, shortened
 from shortlist.passages.size import count_words
 from shortlist.protocols import Generator, LikelihoodModel
-from shortlist.scorers.llm.cost import Budget, Estimate, Prices
+from shortlist.scorers.llm.cost import Budget, Estimate, Prices, Usage
 from shortlist.scorers.llm.desk import Desk
 from shortlist.scorers.llm.method import Task
 from shortlist.scorers.llm.parsing import REPAIRS, UNREADABLE
@@ -64,11 +64,10 @@ class Setup:
     def estimate(self, calls: int, rehearsed: Desk) -> Estimate:
         """Return what `calls` of the same size as the rehearsed ones take."""
         share = calls / max(1, rehearsed.usage.calls)
-        read, written = (
-            round(tokens * share) for tokens in (rehearsed.usage.prompt_tokens, rehearsed.usage.completion_tokens)
-        )
-        cost = None if self.prices is None else (read * self.prices.prompt + written * self.prices.completion) / 1e6
-        return Estimate(calls, read, written, cost)
+        read, written = rehearsed.usage.prompt_tokens, rehearsed.usage.completion_tokens
+        usage = Usage(calls, round(read * share), round(written * share))
+        cost = None if self.prices is None else usage.cost(self.prices)
+        return Estimate(calls, usage.prompt_tokens, usage.completion_tokens, cost)
 
     def step(
         self,
