@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from server.running import Running, running
+from server.running import Running, running, state_with, waited_for
 from shortlist import index_paths
 from shortlist.build.search import open_pipeline
 from shortlist.errors import InputError
 from shortlist.server.run import state_of
+from shortlist.server.searching import MOST_WRITES, Desk
 from shortlist.server.settings import ServeSettings
 from shortlist.settings import Settings
-from shortlist.types import Query
+from shortlist.types import Document, Query
 
 HOWTO = Path(__file__).parents[2] / "examples" / "python-docs" / "howto"
 QUERY = "How do I sort by two keys at once?"
@@ -235,3 +238,37 @@ def test_diversity_is_what_the_library_gives_by_request_and_by_setting(server: R
         assert "diversity: not applied: no document was scored" in late["degradations"]
     with pytest.raises(InputError, match=r"diversity must be within 0\.\.1, got 3"):
         state_of(Settings(diversity=3), serve)
+
+
+class Slow:
+    """An index, and a bi-encoder, whose writes wait for `gate`."""
+
+    fingerprint = "slow"
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.written: list[str] = []
+
+    def upsert(self, documents: Sequence[Document]) -> None:
+        assert self.gate.wait(20)
+        self.written += [document.doc_id for document in documents]
+
+    def count(self) -> int:
+        return len(self.written)
+
+    def close(self) -> None: ...
+
+
+def test_writes_wait_for_one_another_and_nobody_else_for_them() -> None:
+    slow: Any = Slow()
+    with (
+        running(state_with(desk=Desk(slow, slow, Settings(), is_writable=True))) as server,
+        ThreadPoolExecutor(MOST_WRITES + 2) as clients,
+    ):
+        bodies = [{"documents": [{"id": str(place), "text": "x"}]} for place in range(MOST_WRITES + 2)]
+        writes = [clients.submit(server.ask, "/v1/index", body) for body in bodies]
+        waited_for(lambda: any(write.done() for write in writes))
+        assert server.ask("/v1/index").json["documents"] == 0
+        slow.gate.set()
+        assert sorted(write.result().status for write in writes) == [200] * (MOST_WRITES + 1) + [429]
+        assert len(slow.written) == MOST_WRITES + 1

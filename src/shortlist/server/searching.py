@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from shortlist.build.models import load_encoder
 from shortlist.build.search import FIRST_STAGES, retriever_of
-from shortlist.errors import InputError
+from shortlist.errors import InputError, OverloadedError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline.diverse import check_diversity
 from shortlist.pipeline.fused import share
@@ -17,6 +19,8 @@ from shortlist.retrieval import Index, Where
 from shortlist.retrieval.remote import Address, RemoteIndex, open_remote
 from shortlist.settings import Settings
 from shortlist.types import Document, Query, Ranking
+
+MOST_WRITES = 16  # that wait, each with up to a whole body of documents
 
 
 class Desk:
@@ -30,6 +34,8 @@ class Desk:
         self, index: Index | RemoteIndex, encoder: BiEncoder, settings: Settings, *, is_writable: bool
     ) -> None:
         self._index, self._encoder, self.settings, self.is_writable = index, encoder, settings, is_writable
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="shortlist-write")
+        self._writes = 0
 
     @classmethod
     def open(cls, path: Path, settings: Settings, *, is_writable: bool) -> Desk:
@@ -75,7 +81,21 @@ class Desk:
         """Remove documents in one commit."""
         self._index.delete(doc_ids)
 
+    async def in_turn(self, write: Callable[[], None]) -> None:
+        """Await a write on the thread that all writes share, so that only they wait for one another.
+
+        Raises OverloadedError when `MOST_WRITES` wait already. A write that is cancelled before its turn is not done.
+        """
+        if self._writes > MOST_WRITES:
+            raise OverloadedError(f"too much to do: {MOST_WRITES} changes of the index wait already; try again later")
+        self._writes += 1
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._writer, write)
+        finally:
+            self._writes -= 1
+
     def close(self) -> None:
-        """Close the index and end the bi-encoder's threads."""
+        """Close the index once what is being written is, and end the bi-encoder's threads."""
+        self._writer.shutdown()
         self._index.close()
         self._encoder.close()
