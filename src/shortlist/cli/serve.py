@@ -59,6 +59,9 @@ def serve(
     chosen = settings(**running)
     file = Path(FILE_NAME)
     loaded = ServeSettings.load(file=file if file.is_file() else None, environ=os.environ)
+    if unread := ServeSettings.unread(os.environ):
+        note = f"note: not read, since they are no settings: {', '.join(unread)} (docs/serving.md lists all)"
+        errors_console().print(shown(note), soft_wrap=True)
     given: dict[str, Any] = {
         "models": tuple(models) if models else None,
         "index": None if index is None else str(index),
