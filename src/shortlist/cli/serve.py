@@ -44,7 +44,7 @@ def serve(
     """Answer rerank requests in the formats of Cohere, Jina, Voyage, TEI, vLLM, Infinity, llama.cpp, and our own.
 
     Everything else is set in [serve] of shortlist.toml or by SHORTLIST_SERVE_* (see docs/serving.md).
-    SIGTERM answers what was let in and ends; SIGHUP reads keys and models again.
+    SIGTERM answers what was let in and ends; SIGHUP reads keys, index and models again.
 
     Example:  shortlist serve --port 8765
     """
