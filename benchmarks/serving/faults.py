@@ -166,7 +166,7 @@ def damaged(bench: Bench) -> Row:
             ]
             tally = under_load(server, bench, seconds=20, events=events)
             log = server.log.read_text()
-            stayed, again = log.count("the old model stays"), log.count('"loaded again"')
+            stayed, again = log.count("the old one stays"), log.count('"loaded again"')
         seen = f"cut to half: refused {stayed} times, the old one went on; whole again: taken {again} times"
         return Row("model file damaged while it is served", tally.ends, seen)
 

@@ -141,3 +141,41 @@ def test_a_request_that_outlasts_the_time_to_end_is_told_to_ask_again() -> None:
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
     assert "ask again" in answer.json["detail"]
     assert b'shortlist_requests_total{dialect="voyage",status="503"} 1.0' in state.metrics.text()
+
+
+OFFER = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\n"
+
+
+@pytest.mark.parametrize("is_split", [False, True], ids=["one piece", "head first"])
+def test_a_request_that_offers_http_2_is_answered_in_http_1(is_split: bool) -> None:
+    body = json.dumps({"query": "iron", "documents": ["iron"]}).encode()
+    head = f"POST {OWN} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n{OFFER}\r\n".encode()
+    with running(state_with()) as server, connected(server.port) as java:
+        for piece in [head, body + HEALTH] if is_split else [head + body + HEALTH]:
+            java.sendall(piece)
+            threading.Event().wait(0.05)
+        found = b""
+        while found.count(b"HTTP/1.1 200 OK") < 2:
+            piece = java.recv(10_000)
+            assert piece, found
+            found += piece
+        assert b'"index":0' in found
+
+
+def test_all_requests_of_a_client_that_left_are_dropped() -> None:
+    scorer = Overlap()
+    scorer.gate.clear()
+    state = state_with({"overlap": scorer})
+    body = json.dumps({"query": "iron", "documents": ["iron"]}).encode()
+    post = f"POST {OWN} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    with running(state) as server:
+        with connected(server.port) as one:
+            one.sendall(HEALTH + post * 3)
+            waited_for(lambda: state.pool.loaded("overlap").load.pairs == 1)  # type: ignore[union-attr]
+            one.shutdown(socket.SHUT_WR)
+        waited_for(lambda: server.connections == 0)
+        waited_for(lambda: b'status="499"' in state.metrics.text())
+        scorer.gate.set()
+        assert server.ask("/health").status == 200
+    assert b"shortlist_faults_total{" not in state.metrics.text()
+    assert len(scorer.calls) <= 1

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from server.running import Running, running
+from server.running import Running, running, state_with, waited_for
 from shortlist import index_paths
 from shortlist.build.search import open_pipeline
 from shortlist.errors import InputError
 from shortlist.retrieval import Index
-from shortlist.server.run import state_of
+from shortlist.server.run import Again, state_of
+from shortlist.server.searching import MOST_WRITES, Desk
 from shortlist.server.settings import ServeSettings
 from shortlist.settings import Settings
-from shortlist.types import Query
+from shortlist.types import Document, Query
 
 HOWTO = Path(__file__).parents[2] / "examples" / "python-docs" / "howto"
 QUERY = "How do I sort by two keys at once?"
@@ -249,3 +253,85 @@ def test_a_writable_index_is_optimized_when_a_server_starts_with_much_that_is_ne
         assert second.ask("/v1/index", {"documents": [{"id": "x", "text": "one more"}]}).json["documents"] == 21
     with Index.open(tmp_path / "index", read_only=True) as index:
         assert (index.unoptimized, index.needs_optimizing) == (1, False)
+
+
+class Slow:
+    """An index, and a bi-encoder, whose writes wait for `gate`."""
+
+    fingerprint = "slow"
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.written: list[str] = []
+
+    def upsert(self, documents: Sequence[Document]) -> None:
+        assert self.gate.wait(20)
+        self.written += [document.doc_id for document in documents]
+
+    def count(self) -> int:
+        return len(self.written)
+
+    def close(self) -> None: ...
+
+
+def test_writes_wait_for_one_another_and_nobody_else_for_them() -> None:
+    slow: Any = Slow()
+    with (
+        running(state_with(desk=Desk(slow, slow, Settings(), is_writable=True))) as server,
+        ThreadPoolExecutor(MOST_WRITES + 2) as clients,
+    ):
+        bodies = [{"documents": [{"id": str(place), "text": "x"}]} for place in range(MOST_WRITES + 2)]
+        writes = [clients.submit(server.ask, "/v1/index", body) for body in bodies]
+        waited_for(lambda: any(write.done() for write in writes))
+        assert server.ask("/v1/index").json["documents"] == 0
+        slow.gate.set()
+        assert sorted(write.result().status for write in writes) == [200] * (MOST_WRITES + 1) + [429]
+        assert len(slow.written) == MOST_WRITES + 1
+
+
+def test_a_copy_of_the_index_is_opened_again_while_it_is_searched(tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "a.txt").write_text("An iron tower.")
+    index_paths([folder], tmp_path / "index")
+    desk = Desk.open(tmp_path / "index", Settings(), is_writable=False)
+    with ThreadPoolExecutor(2) as threads:
+        ends = threading.Event()
+
+        def search_on() -> int:
+            count = 0
+            while not ends.is_set() or not count:
+                assert desk.retrieve(Query("tower"), depth=3)[0].doc_id
+                count += 1
+            return count
+
+        searching = [threads.submit(search_on) for _ in range(2)]
+        for count in (2, 3):
+            (folder / f"{count}.txt").write_text(f"A wooden tower of {count} floors.")
+            index_paths([folder], tmp_path / "index")
+            assert desk.count() == count - 1
+            desk.reopen()
+            assert desk.count() == count
+        ends.set()
+        assert all(one.result() for one in searching)
+    assert len(desk.retrieve(Query("tower"), depth=5)) == 3
+    desk.close()
+
+
+def test_to_read_again_opens_the_index_again_and_keeps_the_old_one_when_that_fails(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.txt").write_text("An iron tower.")
+    index_paths([tmp_path / "a.txt"], tmp_path / "index")
+    serve = ServeSettings(models=("lexical:lexical",), index=str(tmp_path / "index"))
+    with running_from(serve) as server, caplog.at_level(logging.INFO, "shortlist.server"):
+        (tmp_path / "b.txt").write_text("A wooden tower.")
+        index_paths([tmp_path / "b.txt"], tmp_path / "index")
+        assert server.ask("/v1/index").json["documents"] == 1
+        again = Again(server.state)
+        server.loop.call_soon_threadsafe(again)
+        waited_for(lambda: server.ask("/v1/index").json["documents"] == 2)
+        (tmp_path / "index").rename(tmp_path / "elsewhere")
+        server.loop.call_soon_threadsafe(again)
+        waited_for(lambda: "not loaded again; the old one stays" in caplog.text)
+        assert server.ask("/v1/index").json["documents"] == 2

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from server.fakes import FakeClock, Overlap
 from shortlist.errors import InputError, ModelError, OverloadedError, SettingsError
+from shortlist.server.bodies import parsed
 from shortlist.server.keys import Key, find_key, new_key, read_keys
 from shortlist.server.metrics import Metrics
 from shortlist.server.models.asked import Ask, Load, Served
@@ -88,12 +89,30 @@ def test_settings_come_from_a_table_and_the_environment_wins(tmp_path: Path) -> 
     assert Settings.load(file=file).depth == 20
 
 
+def test_files_and_bodies_may_begin_with_the_mark_of_utf_8(tmp_path: Path) -> None:
+    file, keys = tmp_path / "shortlist.toml", tmp_path / "keys"
+    file.write_text("[serve]\nport = 9000\n", encoding="utf-8-sig")
+    keys.write_text(f"a sha256:{'0' * 64}\n", encoding="utf-8-sig")
+    assert ServeSettings.load(file=file).port == 9000
+    assert [key.name for key in read_keys(keys)] == ["a"]
+    assert parsed('{"query": "ü"}'.encode("utf-8-sig")) == {"query": "ü"}
+
+
+def test_variables_that_are_no_settings_are_known() -> None:
+    environ = {"SHORTLIST_SERVE_PORT": "1", "SHORTLIST_SERVE_KEYS": "file", "SHORTLIST_DEPTH": "3", "HOME": "/"}
+    assert ServeSettings.unread(environ) == ["SHORTLIST_SERVE_KEYS"]
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
         ("[serve]\nport = 70000", "port"),
         ("[serve]\nport = -1", "port"),
         ("[serve]\nlog_format = 'xml'", "log_format"),
+        ("[serve]\nheader_timeout_s = 0", "header_timeout_s must be a number from 0.1, got 0"),
+        ("[serve]\nbody_timeout_s = 0", "body_timeout_s"),
+        ("[serve]\ncors_origins = ['*']", "name each, as in https://app.example.com"),
+        ("[serve]\ncors_origins = ['https://app.example.com/']", "cors_origins"),
         ("[serve]\nnothing = 1", "nothing"),
         ("[serve]\naliases = 'a'", "aliases"),
         ("[serve]\nlimits = 3", "limits"),

@@ -333,6 +333,22 @@ def test_no_other_model_is_asked_what_is_too_large() -> None:
         assert server.ask(OWN, own(["d " * 50], query="q")).status == 413
 
 
+def test_the_log_says_why_another_model_answered(caplog: pytest.LogCaptureFixture) -> None:
+    def down(query: str, text: str) -> float:
+        raise ScoreError("down")
+
+    def logged() -> list[Any]:
+        facts = [record.__dict__.get("facts", {}) for record in caplog.records]
+        return [one.get("failed") for one in facts if one.get("documents")]
+
+    scorers = {"one": Overlap(down), "other": Overlap()}
+    with running(state_with(scorers, fallback=("other",))) as server, caplog.at_level(logging.INFO, "shortlist.server"):
+        for model in ("one", "other"):
+            assert server.ask(OWN, own(["iron"], model=model)).status == 200
+        waited_for(lambda: len(logged()) == 2)
+    assert logged() == [["one failed, so other was asked: ScoreError: down"], None]
+
+
 def test_the_model_that_answers_is_the_one_that_is_named() -> None:
     def down(query: str, text: str) -> float:
         raise ScoreError("down")

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from server.fakes import Overlap
 from server.running import running, state_with, waited_for
 from shortlist.server.scheduling.queue import Bounds
@@ -116,7 +118,7 @@ def streamed_later(port: int) -> Iterator[threading.Thread]:
     thread.join(10)
 
 
-def test_what_fails_within_a_stream_is_its_last_event() -> None:
+def test_what_fails_within_a_stream_is_its_last_event_and_stands_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     class Failing(Stepwise):
         def score(self, query: Query, documents: Sequence[Document]) -> Scores:
             scores = super().score(query, documents)
@@ -136,6 +138,10 @@ def test_what_fails_within_a_stream_is_its_last_event() -> None:
         assert seen[0][0] == "partial"
         assert seen[-1][0] == "error"
         assert seen[-1][1]["error"]["kind"] == "internal"
+        assert b'shortlist_faults_total{fault="internal"} 1.0' in server.ask("/metrics").content
+    assert [str(one.exc_info[1]) for one in caplog.records if one.exc_info] == [
+        "one model gave scores of several kinds; they cannot be compared"
+    ]
 
 
 def test_a_stream_that_outlasts_the_time_to_end_says_so_in_its_last_event() -> None:

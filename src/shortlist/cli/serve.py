@@ -44,7 +44,7 @@ def serve(
     """Answer rerank requests in the formats of Cohere, Jina, Voyage, TEI, vLLM, Infinity, llama.cpp, and our own.
 
     Everything else is set in [serve] of shortlist.toml or by SHORTLIST_SERVE_* (see docs/serving.md).
-    SIGTERM answers what was let in and ends; SIGHUP reads keys and models again.
+    SIGTERM answers what was let in and ends; SIGHUP reads keys, index and models again.
 
     Example:  shortlist serve --port 8765
     """
@@ -59,6 +59,9 @@ def serve(
     chosen = settings(**running)
     file = Path(FILE_NAME)
     loaded = ServeSettings.load(file=file if file.is_file() else None, environ=os.environ)
+    if unread := ServeSettings.unread(os.environ):
+        note = f"note: not read, since they are no settings: {', '.join(unread)} (docs/serving.md lists all)"
+        errors_console().print(shown(note), soft_wrap=True)
     given: dict[str, Any] = {
         "models": tuple(models) if models else None,
         "index": None if index is None else str(index),

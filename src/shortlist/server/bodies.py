@@ -35,9 +35,12 @@ async def read_body(request: Request, settings: ServeSettings) -> bytes:
 
 
 def parsed(content: bytes) -> Any:
-    """Parse JSON in UTF-8; NaN, infinity and 1e400 are none. Raises RefusedError that says where it ends to be JSON."""
+    """Parse JSON in UTF-8, with its mark or without; NaN, infinity and 1e400 are none.
+
+    Raises RefusedError that says where it ends to be JSON.
+    """
     try:
-        return json.loads(content.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
+        return json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
         raise RefusedError(Fault.INVALID, f"the body is no JSON: {why:.200}") from error

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections import deque
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 MOST_HEAD = 64 << 10  # bytes of a request's head, and of whatever else comes that is neither head nor body
 LINGER_S = 0.5  # of an idle connection at the end: what its client has just sent is still answered
@@ -19,6 +21,8 @@ class TimedProtocol(HttpToolsProtocol):
     head: what is left of a body that was answered early, or empty lines. A head of more than `MOST_HEAD` is refused:
     the parser would copy all of it with every piece that comes. A client that does not read
     what it is sent is cut off after `write_timeout_s`. Bodies are limited where they are read.
+    When a client leaves, all its requests learn it, not only the last one; and a request that offers another protocol
+    (Java's client: HTTP/2) is answered in HTTP/1.1, where uvicorn would lose its body.
     """
 
     header_timeout_s = 10.0
@@ -26,22 +30,29 @@ class TimedProtocol(HttpToolsProtocol):
     _late: asyncio.TimerHandle | None = None
     _stuck: asyncio.TimerHandle | None = None
     _is_ending = False
+    _is_offer = False  # of another protocol, in the head that was just read
+    _piece = b""  # that came last
     _unread = 0  # bytes since the parser last came to the end of a head, to a body, or to its end
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
+        self._open: deque[RequestResponseCycle] = deque()  # requests that are not answered yet
         super().connection_made(transport)
         self._late = self.loop.call_later(self.header_timeout_s, self._too_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
+        """Stop waiting, and tell all requests."""
         self._is_read()
         self._stop()
+        for cycle in self._open:
+            cycle.disconnected = True
+            cycle.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Begin to wait for a further head, unless these bytes were one."""
         self._unread += len(data)
+        self._piece = data
         super().data_received(data)
         if self._unread > MOST_HEAD and not self.transport.is_closing():
             self.send_400_response(f"The head of the request is larger than {MOST_HEAD} bytes.")
@@ -51,9 +62,13 @@ class TimedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Stop waiting: the head is here."""
+        self._is_offer = self.parser.should_upgrade() and any(name == b"upgrade" for name, _ in self.headers)
+        if self._is_offer:  # the head comes again, without it
+            return
         self._stop()
         self._unread = 0
         super().on_headers_complete()
+        self._open.append(self.cycle)
         if self._is_ending:
             self.cycle.keep_alive = False
 
@@ -64,8 +79,14 @@ class TimedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Be ready for the next head."""
-        self._unread = 0
-        super().on_message_complete()
+        if not self._is_offer:
+            self._unread = 0
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request."""
+        self._open.popleft()
+        super().on_response_complete()
 
     def pause_writing(self) -> None:
         """Begin to wait for the client to read."""
@@ -85,6 +106,17 @@ class TimedProtocol(HttpToolsProtocol):
             self.loop.call_later(LINGER_S, self._end)
         else:
             super().shutdown()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Read the head once more without the offer, and what came behind it, which the parser passed over."""
+        offered = sys.exc_info()[1]
+        if not self._is_offer or offered is None:
+            return
+        rest = self._piece[offered.args[0] :]
+        head = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        head += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = type(self.parser)(self)
+        super().data_received(b"\r\n".join([*head, b"", rest]))
 
     def _end(self) -> None:
         if not self.transport.is_closing():

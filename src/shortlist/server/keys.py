@@ -41,7 +41,7 @@ def new_key(name: str) -> tuple[str, str]:
 def read_keys(file: Path, *, requests_per_s: float = 0.0, concurrent: int = 0) -> tuple[Key, ...]:
     """Read a keys file; the limits are those of keys whose line has none. Raises SettingsError that names the line."""
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot read the keys file {file}: {error}") from error
     keys: list[Key] = []

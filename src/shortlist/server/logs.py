@@ -13,7 +13,7 @@ _LOG = logging.getLogger("shortlist.server")
 
 
 def log_answer(notes: Notes, *, method: str, path: str, latency_ms: float) -> None:
-    """Log an answer: who asked for how much, and what came of it."""
+    """Log an answer: who asked for how much, what came of it, and why models failed that others stood in for."""
     facts = {
         "request_id": notes.request_id,
         "method": method,
@@ -28,10 +28,11 @@ def log_answer(notes: Notes, *, method: str, path: str, latency_ms: float) -> No
         "cached": notes.cached,
         "truncated": notes.truncated,
         "unscored": notes.unscored,
+        "failed": notes.failed,
         "fault": notes.fault,
         "stages": {name: round(ms, 1) for name, ms in notes.stages.items()},
     }
-    said = {name: value for name, value in facts.items() if value not in ("", "-", 0, {})}
+    said = {name: value for name, value in facts.items() if value not in ("", "-", 0, [], {})}
     _LOG.info("answered", extra={"facts": said})
 
 

@@ -24,6 +24,7 @@ class Notes:
     truncated: int = 0
     unscored: int = 0
     fallback: bool = False
+    failed: list[str] = field(default_factory=list)
     fault: str = ""
     status: int = 500
     degradations: list[str] = field(default_factory=list)
@@ -39,7 +40,8 @@ class Notes:
             self.cached += step.counts.get("cached", 0)
             self.shared += step.counts.get("shared", 0)
             self.truncated += len(step.truncations)
-            self.fallback = self.fallback or step.stage == "fallback"
+            if step.stage == "fallback":
+                self.fallback, self.failed = True, [*self.failed, *step.degradations]
 
     def headers(self, total_ms: float) -> dict[str, str]:
         """Return what every answer says about itself."""

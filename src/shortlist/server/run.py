@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +51,7 @@ def state_of(settings: Settings, serve: ServeSettings) -> State:
 def serve_forever(settings: Settings, serve: ServeSettings, *, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; what was let in is answered first, for `drain_s` at most.
 
-    SIGHUP reads the keys again and loads the models again. `announce` gets the address once
+    SIGHUP reads the keys, a read-only index and the models again. `announce` gets the address once
     requests are answered. Raises InputError when the address cannot be had.
     """
     start_logging(serve.log_format)
@@ -90,7 +90,7 @@ def _config(app: ASGIApp, serve: ServeSettings) -> uvicorn.Config:
 
 @dataclass(slots=True)
 class Again:
-    """What SIGHUP asks for: keys at once, then models; asked for while models are loaded, they are loaded once more."""
+    """What SIGHUP asks for: keys at once, then the index and models, once more if it comes while they are loaded."""
 
     state: State
     running: asyncio.Task[None] | None = None
@@ -109,18 +109,22 @@ class Again:
     async def _load(self) -> None:
         while self.is_asked:
             self.is_asked = False
-            for name in self.state.pool.names:
-                if self.state.pool.loaded(name) is not None:
-                    await self._load_one(name)
+            desk, pool = self.state.desk, self.state.pool
+            if desk is not None and desk.is_copy:
+                await _told({"index": self.state.settings.index}, asyncio.to_thread(desk.reopen))
+            for name in pool.names:
+                if pool.loaded(name) is not None:
+                    await _told({"model": name}, pool.reload(name))
 
-    async def _load_one(self, name: str) -> None:
-        facts = {"model": name}
-        try:
-            await self.state.pool.reload(name)
-        except Exception as error:  # of any kind: the other models are still to be read
-            _LOG.error("not loaded again; the old model stays", exc_info=error, extra={"facts": facts})
-        else:
-            _LOG.info("loaded again", extra={"facts": facts})
+
+async def _told(facts: Mapping[str, str], loading: Awaitable[None]) -> None:
+    """Await what is loaded again, and log how that went."""
+    try:
+        await loading
+    except Exception as error:  # of any kind: the others are still to be read
+        _LOG.error("not loaded again; the old one stays", exc_info=error, extra={"facts": facts})
+    else:
+        _LOG.info("loaded again", extra={"facts": facts})
 
 
 _TURNS = 5  # of the event loop, from a connection that the kernel has to one that we know

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-from collections.abc import Sequence
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from shortlist.build.models import load_encoder
 from shortlist.build.search import FIRST_STAGES, retriever_of
-from shortlist.errors import InputError, StorageFullError
+from shortlist.errors import InputError, OverloadedError, StorageFullError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline.diverse import check_diversity
 from shortlist.pipeline.fused import share
@@ -20,6 +25,7 @@ from shortlist.settings import Settings
 from shortlist.types import Document, Query, Ranking
 
 _LOG = logging.getLogger("shortlist.server")
+MOST_WRITES = 16  # that wait, each with up to a whole body of documents
 
 
 class Desk:
@@ -33,6 +39,9 @@ class Desk:
         self, index: Index | RemoteIndex, encoder: BiEncoder, settings: Settings, *, is_writable: bool
     ) -> None:
         self._index, self._encoder, self.settings, self.is_writable = index, encoder, settings, is_writable
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="shortlist-write")
+        self._writes = 0
+        self._uses, self._lock = Counter[Index | RemoteIndex](), threading.Lock()
 
     @classmethod
     def open(cls, path: Path, settings: Settings, *, is_writable: bool) -> Desk:
@@ -66,11 +75,13 @@ class Desk:
         """Return the first stage's candidates; raises InputError for a filter or a stage that is none."""
         if first_stage not in FIRST_STAGES:
             raise InputError(f"first_stage must be one of {', '.join(FIRST_STAGES)}; got {first_stage!r}")
-        return retriever_of(first_stage, self._index, self._encoder, where).retrieve(query, depth=depth)
+        with self._using() as index:
+            return retriever_of(first_stage, index, self._encoder, where).retrieve(query, depth=depth)
 
     def count(self) -> int:
         """Return how many documents there are."""
-        return self._index.count()
+        with self._using() as index:
+            return index.count()
 
     def add(self, documents: Sequence[Document]) -> None:
         """Add documents in one commit, replacing those of the same id."""
@@ -80,8 +91,52 @@ class Desk:
         """Remove documents in one commit."""
         self._index.delete(doc_ids)
 
+    @property
+    def is_copy(self) -> bool:
+        """Whether this is a folder as it was when it was opened, whatever others write to it."""
+        return not (self.is_writable or self._index.is_remote)
+
+    def reopen(self) -> None:
+        """Open a copy anew, as the folder is now; what runs ends with the old one, which stays when this fails."""
+        with self._using() as old:
+            if not (self.is_copy and isinstance(old, Index)):
+                return
+            fresh = Index.open(old.path, read_only=True, encoder=self._encoder, tokenize=self._encoder.tokenize)
+            with self._lock:
+                self._index = fresh
+
+    @contextmanager
+    def _using(self) -> Iterator[Index | RemoteIndex]:
+        """Use the index; one that was exchanged meanwhile is closed by whoever used it last."""
+        with self._lock:
+            index = self._index
+            self._uses[index] += 1
+        try:
+            yield index
+        finally:
+            with self._lock:
+                self._uses[index] -= 1
+                is_over = index is not self._index and not self._uses[index]
+            if is_over:
+                del self._uses[index]
+                index.close()
+
+    async def in_turn(self, write: Callable[[], None]) -> None:
+        """Await a write on the thread that all writes share, so that only they wait for one another.
+
+        Raises OverloadedError when `MOST_WRITES` wait already. A write that is cancelled before its turn is not done.
+        """
+        if self._writes > MOST_WRITES:
+            raise OverloadedError(f"too much to do: {MOST_WRITES} changes of the index wait already; try again later")
+        self._writes += 1
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._writer, write)
+        finally:
+            self._writes -= 1
+
     def close(self) -> None:
-        """Close the index and end the bi-encoder's threads."""
+        """Close the index once what is being written is, and end the bi-encoder's threads."""
+        self._writer.shutdown()
         self._index.close()
         self._encoder.close()
 

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from shortlist.errors import SettingsError
 from shortlist.server.telling_apart import SERVED
-from shortlist.settings import load_fields
+from shortlist.settings import PREFIX, load_fields
 
 UNKNOWN_MODELS = ("default", "refuse")
 LOG_FORMATS = ("json", "text")
-_LEAST = {"port": 0, "max_documents": 1, "max_body_bytes": 1024, "batch_tokens": 1, "max_waiting_pairs": 1, "limits": 1}
+_LEAST = {
+    "port": 0,
+    "max_documents": 1,
+    "max_body_bytes": 1024,
+    "batch_tokens": 1,
+    "max_waiting_pairs": 1,
+    "limits": 1,
+    "header_timeout_s": 0.1,  # with 0 nobody would be in time
+    "body_timeout_s": 0.1,
+    "write_timeout_s": 0.1,
+}
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\sA-Z]+|null")  # as browsers write it, since it is compared as it is
 OWN_DIALECT = "shortlist"
 _LIMITS = (
     "max_body_bytes",
@@ -87,6 +99,11 @@ class ServeSettings:
                 raise SettingsError(f"limits.{dialect}: no such dialect; known are {', '.join((*SERVED, OWN_DIALECT))}")
             if unknown := sorted(set(limits) - set(_LIMITS)):
                 raise SettingsError(f"limits.{dialect}.{unknown[0]}: no such limit; known are {', '.join(_LIMITS)}")
+        for origin in self.cors_origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise SettingsError(
+                    f"cors_origins: {origin!r} is the origin of no page; name each, as in https://app.example.com"
+                )
         if self.port > 65535:
             raise SettingsError(f"port must be at most 65535, got {self.port}")
 
@@ -99,6 +116,12 @@ class ServeSettings:
         """Return these settings with the limits that a dialect has of its own."""
         own: Mapping[str, Any] = self.limits.get(dialect, {})
         return replace(self, **own) if own else self
+
+    @classmethod
+    def unread(cls, environ: Mapping[str, str]) -> list[str]:
+        """Return the variables that look like settings and are none."""
+        known = {f"{PREFIX}SERVE_{one.name.upper()}" for one in fields(cls)}
+        return sorted(name for name in environ if name.startswith(f"{PREFIX}SERVE_") and name not in known)
 
     @property
     def is_loopback(self) -> bool:

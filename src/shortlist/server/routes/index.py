@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -91,7 +92,7 @@ async def add(request: Request) -> Response:
     found = read_documents(At(await read_json(request, limits)).only(("documents",))["documents"])
     documents = [Document(one.text, one.doc_id, one.title, one.metadata or {}) for one in found]
     check_size(limits, "", documents)
-    await asyncio.to_thread(desk.add, documents)
+    await desk.in_turn(partial(desk.add, documents))
     return json_reply({"added": len(documents), "documents": await asyncio.to_thread(desk.count)})
 
 
@@ -99,7 +100,7 @@ async def remove(request: Request) -> Response:
     """Remove documents by id in one commit; an id that is not there does not matter."""
     desk = _writable(request)
     ids = [read_id(item) for item in At(await read_json(request, own_limits(request))).only(("ids",))["ids"].items()]
-    await asyncio.to_thread(desk.remove, ids)
+    await desk.in_turn(partial(desk.remove, ids))
     return json_reply({"documents": await asyncio.to_thread(desk.count)})
 
 

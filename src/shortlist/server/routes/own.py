@@ -13,13 +13,12 @@ from starlette.responses import Response, StreamingResponse
 from shortlist.scorers.occlusion import METHOD, parts_of, weighed, without_each
 from shortlist.server.asking import candidates_of, check_scored, check_whole, ranked, served_name
 from shortlist.server.bodies import read_json
-from shortlist.server.faults import RefusedError, reason_of
+from shortlist.server.faults import RefusedError
 from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.notes import Notes
 from shortlist.server.replies import (
     EVENTS,
     budget_of,
-    error_event,
     event,
     json_reply,
     notes_of,
@@ -132,24 +131,19 @@ async def _streamed(request: Request, events: AsyncGenerator[bytes, None]) -> Re
 
 
 async def _events(state: State, name: str, ask: Ask, asked: OwnRequest, notes: Notes) -> AsyncGenerator[bytes, None]:
-    """Partial orders at most every 50 ms, the last one winning; the answer is cancelled when the client leaves."""
+    """Partial orders at most every 50 ms, the last one winning; the answer is cancelled when the client leaves.
+
+    What fails becomes the last event outside, where it is logged, too.
+    """
     latest: list[Ranking] = []
-    has_begun = False
     doing = asyncio.ensure_future(_answer(state, name, replace(ask, progress=latest.append), asked, notes))
     try:
         while not doing.done():
             await asyncio.wait({doing}, timeout=_PAUSE_S)
             if latest and not doing.done():
-                has_begun = True
                 yield event("partial", encode_ranking(latest[-1], asked.documents, returns_documents=False))
                 latest.clear()
         yield event("done", doing.result())
-    except Exception as error:
-        if not has_begun:
-            raise
-        reason = reason_of(error, request_id=notes.request_id)  # the status is sent: only the stream can say it
-        notes.fault = reason.fault.value
-        yield error_event(reason)
     finally:
         doing.cancel()
         await asyncio.gather(doing, return_exceptions=True)
