@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -243,6 +244,14 @@ def test_a_row_has_its_own_id_again_when_the_other_file_changes_or_goes(
 ) -> None:
     ids(tmp_path, {"a.csv": rows((1, "apple")), "b.csv": rows((1, "lion"), (3, "zebra"))})
     assert ids(tmp_path, change) == expected
+
+
+def test_a_row_gives_way_to_a_passage_of_a_file_that_is_read_after_it(tmp_path: Path) -> None:
+    saved = json.dumps({"doc_id": "notes.md#1", "text": "a saved result"})
+    expected = {"a saved result": "a.jsonl#1", "the notes": "notes.md#1"}
+    assert ids(tmp_path, {"a.jsonl": saved, "notes.md": "the notes"}) == expected
+    assert ids(tmp_path, {"notes.md": None}) == {"a saved result": "notes.md#1"}
+    assert ids(tmp_path, {"notes.md": "the notes"}) == expected
 
 
 READER = """

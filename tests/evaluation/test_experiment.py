@@ -19,6 +19,7 @@ from shortlist.evaluation.request import Request
 from shortlist.evaluation.results import Evaluation
 from shortlist.evaluation.saved import load, replayed, save
 from shortlist.evaluation.systems import Given, Stage, System, answer
+from shortlist.retrieval import Index
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.types import Document, Query, ScoreKind, Scores, Step
 
@@ -240,6 +241,22 @@ def test_a_request_runs_indexes_and_models_by_name_and_replays(tmp_path: Path) -
     assert mean(first.systems[0].values["nDCG@10"]) > 0.9
     again = evaluate_request(Request.from_dict(json.loads(json.dumps(dict(first.request)))))
     assert replayed(first, again).is_same
+
+
+def test_judgements_of_documents_that_an_index_lacks_are_noted_and_an_error_where_it_lacks_all(tmp_path: Path) -> None:
+    folder = beir_folder(tmp_path / "made")
+    with Index.create(tmp_path / "index") as index:
+        index.upsert([Document("A tower of iron.", "docs/tower.md#1")])
+    (qrels := tmp_path / "qrels.txt").write_text("1 0 docs/tower.md#1 1\n1 0 docs/moved.md#1 1\n", encoding="utf-8")
+    queries, index_path = str(folder / "queries.jsonl"), str(tmp_path / "index")
+    request = Request(("bm25@5",), ("R@5",), queries=queries, qrels=str(qrels), index=index_path, permutations=100)
+    lost = (
+        f"1 of 2 judgements are of documents that the index {index_path} lacks ('docs/moved.md#1' at {qrels}, line 2)"
+    )
+    assert evaluate_request(request).collection["notes"] == [lost]
+    qrels.write_text("1 0 moved/tower.md#1 1\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"none of the judged documents is in the index .* 'docs/tower\.md#1' there"):
+        evaluate_request(request)
 
 
 def test_a_cross_encoder_and_a_blend_are_loaded_beside_an_encoder(tmp_path: Path) -> None:

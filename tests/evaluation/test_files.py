@@ -122,6 +122,7 @@ BAD_QRELS = {
     "1 0 a nan\n": "line 1: has relevance 'nan'; ",
     "1\t\t1\n": "line 1: has an empty doc_id; write",
     "\ta\t1\n": "line 1: has an empty query_id; write",
+    "corpus-id\tquery-id\tscore\na\t1\t1\n": "line 1: names 'query-id' in the second column; write",
     "query-id\tcorpus-id\tscore\n": "holds no judgements; is it the right file",
     "": "holds no judgements",
 }
@@ -180,9 +181,10 @@ def test_a_beir_folder_is_read_with_what_does_not_fit(tmp_path: Path) -> None:
     assert {q.query_id for q in collection.queries} == set(collection.qrels)
     qrels = tmp_path / "qrels" / "test.tsv"
     qrels.write_text("q\td\ts\n1\ttower\t1\n1\tlost\t1\n77\ttower\t1\n", encoding="utf-8")
+    corpus = tmp_path / "corpus.jsonl"
     assert read_beir(tmp_path).notes == (
         f"1 judged queries have no text and are left out ('77' at {qrels}, line 4)",
-        f"1 of 2 judgements are of documents that the corpus lacks ('lost' at {qrels}, line 3)",
+        f"1 of 2 judgements are of documents that {corpus} lacks ('lost' at {qrels}, line 3)",
     )
 
 

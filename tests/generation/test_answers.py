@@ -15,7 +15,7 @@ from shortlist.generation.citations import cited, marks_of, without_marks
 from shortlist.pipeline.fused import WithFirstStage
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
-from shortlist.types import Completion, Document, Prompt, Query, Ranking
+from shortlist.types import Completion, Document, Prompt, Query, Ranking, ScoreKind, Step
 
 CONTEXT = pack([Document("The tower is 330 metres tall.", "height"), Document("Cats hunt at night.", "cats")])
 PIECES = [
@@ -218,6 +218,19 @@ def test_the_floor_is_of_the_packaged_weights() -> None:
     assert weights_of(packaged_floor().scorer) == weights_of(scorer.fingerprint) != ()
     assert 0 < packaged_floor().floor < 1
     assert packaged_judge().accuracy > 0.5
+
+
+@pytest.mark.parametrize(
+    ("part", "instead", "is_known"),
+    [(":fp32:", ":int8:", True), (":mean:256", ":mean:256 mapped 5fc9e4041805", False), ("40 x", "20 x", False)],
+)
+def test_a_map_of_the_queries_and_other_shares_of_the_sum_are_another_model(
+    part: str, instead: str, is_known: bool
+) -> None:
+    floor, scores, kind = packaged_floor(), [30.0] * len(DOCUMENTS), ScoreKind.WEIGHTED_SUM
+    step = Step("sum", facts={"model": floor.scorer.replace(part, instead)})
+    ranking = Ranking.from_scores(Query("cats"), DOCUMENTS, scores, kind=kind, stage="sum").traced(step)
+    assert (floor.chance(ranking) is not None) == is_known
 
 
 def test_other_models_have_no_floor_and_that_is_said() -> None:

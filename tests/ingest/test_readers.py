@@ -103,6 +103,18 @@ def test_jsonl_rows_keep_their_id_title_and_metadata(tmp_path: Path) -> None:
     assert found[0].place == Place("r.jsonl", 1, 1, "T")
 
 
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [("utf-16", []), ("utf-16-le", []), ("windows-1252", ["not UTF-8; read as windows-1252"])],
+)
+def test_jsonl_is_decoded_as_other_text_is(encoding: str, told: list[str], tmp_path: Path) -> None:
+    rows = '{"id": "1", "text": "Größe 4"}\r\n\r\nno row\r\n{"id": "2", "text": "Höhe"}'
+    write(tmp_path / "r.jsonl", rows.encode(encoding))
+    events = run(tmp_path)
+    assert [(found.doc_id, found.text) for found in documents(events)] == [("1", "Größe 4"), ("2", "Höhe")]
+    assert [one.partition(" (")[0] for one in problems(events)] == [*told, "line 3: no valid JSON"]
+
+
 def test_a_bad_jsonl_line_is_reported_by_number_and_the_others_are_kept(tmp_path: Path) -> None:
     lines = [
         b'{"id": "1", "text": "kept"}',
@@ -115,7 +127,7 @@ def test_a_bad_jsonl_line_is_reported_by_number_and_the_others_are_kept(tmp_path
         b'{"id": "5", "body": "y"}',
         b'{"id": "6", "text": "  "}',
         b"[" * 100_000,
-        b'{"id": "7", "text": "caf\xe9"}',
+        b'{"id": "7", "text": "caf\xe9 \xc3\xa9"}',
         b'{"id": "8", "text": "half \\ud83d pair"}',
         b'{"id": "1", "text": "again"}',
         b'{"id": "9", "text": "y", "score": NaN}',
@@ -126,7 +138,7 @@ def test_a_bad_jsonl_line_is_reported_by_number_and_the_others_are_kept(tmp_path
     write(tmp_path / "r.jsonl", b"\n".join(lines))
     events = run(tmp_path)
     kept = {document.doc_id: document.text for document in documents(events)}
-    assert kept == {"1": "kept", "7": "caf\ufffd", "8": "half ? pair", "r.jsonl#13": "again", "12": "kept too"}
+    assert kept == {"1": "kept", "7": "caf\ufffd \xe9", "8": "half ? pair", "r.jsonl#13": "again", "12": "kept too"}
     reported = problems(events)
     assert [int(problem.split(":")[0].removeprefix("line ")) for problem in reported] == [
         2,

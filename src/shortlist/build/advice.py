@@ -49,7 +49,8 @@ def advice_for(
         raise InputError("advice takes at least two queries, a first stage and a model to compare it with")
     origin = provenance(command, shortlist=__version__)  # first: it holds the load of the machine before this run
     with opened(request, collection=collection, filling=filling) as ready:
-        found = answer_all(ready.collection.queries, ready.systems, watch)
+        collection = ready.collection  # which tells of judgements that the index lacks, too
+        found = answer_all(collection.queries, ready.systems, watch)
         first, *models = ready.systems
         if not any(one.ranking for one in found[first.name].values()):
             raise InputError(f"{first.name} found nothing for any of the {len(collection.queries)} queries")

@@ -176,8 +176,11 @@ def packaged_judge() -> ScorerJudge:
 
 
 def weights_of(fingerprint: str) -> tuple[str, ...]:
-    """Return the weights that a fingerprint names, without engine and precision, which move scores little."""
-    return tuple(re.findall(r"[\w.-]+@[0-9a-f]{12}", fingerprint))
+    """Return the weights that a fingerprint names, with their shares of a sum and the map of the queries' vectors.
+
+    Engine and precision, which move scores little, are left out.
+    """
+    return tuple(re.findall(r"[\d.e+-]+ x |[\w.-]+@[0-9a-f]{12}|mapped [0-9a-f]{12}", fingerprint))
 
 
 def _packaged() -> Mapping[str, Any]:

@@ -37,7 +37,7 @@ class IndexedDocuments(Mapping[str, Document]):
         return doc_id in self._index
 
     def __iter__(self) -> Iterator[str]:
-        raise InputError("the documents of an index are not listed; ask for them by id")
+        return (row.document.doc_id for row in self._index.rows())
 
     def __len__(self) -> int:
         return self._index.count()

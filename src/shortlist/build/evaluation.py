@@ -12,10 +12,11 @@ from shortlist.build.collections import Filling, IndexedDocuments, index_folder,
 from shortlist.build.models import load_encoder, load_second_stage, options_of, split_name
 from shortlist.build.search import retriever_of
 from shortlist.errors import InputError
-from shortlist.evaluation.collection import Collection
+from shortlist.evaluation.collection import Collection, unknown_documents
 from shortlist.evaluation.experiment import Watch, evaluate
 from shortlist.evaluation.measures import parse_measures
 from shortlist.evaluation.provenance import provenance
+from shortlist.evaluation.qrels import Judgements
 from shortlist.evaluation.request import MACHINE, Request
 from shortlist.evaluation.results import Evaluation
 from shortlist.evaluation.runs import Run, read_run
@@ -82,7 +83,16 @@ def opened(
         for system in systems:
             if isinstance(system.retriever, Given):
                 system.retriever.check(collection.queries, depth=system.depth)
-        yield Ready(replace(collection, documents=collection.documents or documents), tuple(systems))
+        if not collection.documents and index is not None:
+            collection = _over(collection, documents, request)
+        yield Ready(collection, tuple(systems))
+
+
+def _over(collection: Collection, documents: Mapping[str, Document], request: Request) -> Collection:
+    """Put the index's documents into a collection that has none, and note judgements of others; see `Collection.of`."""
+    judgements = Judgements(collection.qrels, file=Path(request.qrels) if request.qrels else None)
+    notes = unknown_documents(judgements, collection.qrels, documents, f"the index {request.index}")
+    return replace(collection, documents=documents, notes=(*collection.notes, *notes))
 
 
 def _check_texts(request: Request, specs: Sequence[SystemSpec], collection: Collection) -> None:

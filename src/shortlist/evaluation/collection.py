@@ -64,7 +64,7 @@ class Collection:
             first = f"{textless[0]!r} at {judgements.place(textless[0])}"
             notes.append(f"{len(textless)} judged queries have no text and are left out ({first})")
         if documents:
-            notes += _unknown_documents(judgements, kept, documents, corpus)
+            notes += unknown_documents(judgements, kept, documents, corpus)
         if judgements.negative:
             notes.append(f"{judgements.negative} negative judgements (junk) count as 0")
         if judgements.subtopics:
@@ -225,10 +225,10 @@ def _qrels_file(folder: Path, split: str | None) -> Path:
     return next((files[name] for name in names if name in files), folder / "qrels" / f"{split}.tsv")
 
 
-def _unknown_documents(
+def unknown_documents(
     judgements: Judgements, qrels: Qrels, documents: Mapping[str, Document], corpus: str
 ) -> list[str]:
-    """Say how many judged documents are not there; raises InputError when none is."""
+    """Say how many judged documents `corpus` lacks, in a note if there are any; raises InputError when it lacks all."""
     judged = [(query_id, doc_id) for query_id, grades in qrels.items() for doc_id in grades]
     lost = [pair for pair in judged if pair[1] not in documents]
     if not lost:
@@ -237,7 +237,7 @@ def _unknown_documents(
     if len(lost) == len(judged):
         raise InputError(
             f"{place}: none of the judged documents is in {corpus} (doc_ids such as {doc_id!r} in the qrels,"
-            f" {next(iter(documents))!r} in the corpus); the files belong to different collections: name those"
+            f" {next(iter(documents), 'none at all')!r} there); the files belong to different collections: name those"
             " that belong together"
         )
-    return [f"{len(lost)} of {len(judged)} judgements are of documents that the corpus lacks ({doc_id!r} at {place})"]
+    return [f"{len(lost)} of {len(judged)} judgements are of documents that {corpus} lacks ({doc_id!r} at {place})"]

@@ -123,6 +123,8 @@ def _judgements(path: Path) -> Iterator[_Judgement]:
         if not columns:
             columns = _columns(path, number, parts)
             if columns == 3 and _is_header(parts):
+                if "query" in parts[1].lower():
+                    raise at(path, number, f"names {parts[1]!r} in the second column", _LAYOUT)
                 continue
         if len(parts) != columns:
             raise at(path, number, f"has {len(parts)} columns where the first line has {columns}", _LAYOUT)

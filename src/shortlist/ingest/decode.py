@@ -14,8 +14,9 @@ from typing import IO
 from shortlist.ingest.events import Problem
 
 _HEAD = 8192  # bytes that are looked at to tell text from binary content; git looks at 8000
+UTF_8 = "utf-8-sig"  # with or without a mark
 _MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF8, UTF_8),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark begins alike
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -40,7 +41,7 @@ def decode(data: bytes, *, declared: str = "") -> tuple[str, tuple[Problem, ...]
     encoding, Windows-1252 when not one letter beyond ASCII is valid UTF-8, and last UTF-8
     with U+FFFD for the invalid bytes.
     """
-    encoding = _wide_encoding(data[:_HEAD]) or "utf-8-sig"
+    encoding = _wide_encoding(data[:_HEAD]) or UTF_8
     problems: tuple[Problem, ...] = ()
     try:
         text = data.decode(encoding)
@@ -59,11 +60,11 @@ def encoding_of(opened: Callable[[], IO[bytes]]) -> tuple[str, tuple[Problem, ..
     """
     with opened() as stream:
         wide = _wide_encoding(stream.read(_HEAD))
-    if wide or _is_valid(opened, "utf-8-sig"):
-        return wide or "utf-8-sig", ()
-    if not any(map(_LETTER.search, _texts(opened, "utf-8-sig", "replace"))) and _is_valid(opened, "windows-1252"):
+    if wide or _is_valid(opened, UTF_8):
+        return wide or UTF_8, ()
+    if not any(map(_LETTER.search, _texts(opened, UTF_8, "replace"))) and _is_valid(opened, "windows-1252"):
         return "windows-1252", (Problem(0, "not UTF-8; read as windows-1252"),)
-    return "utf-8-sig", ()
+    return UTF_8, ()
 
 
 def _is_valid(opened: Callable[[], IO[bytes]], encoding: str) -> bool:
@@ -97,7 +98,7 @@ def _wide_encoding(head: bytes) -> str:
 def _decode_anyhow(data: bytes, encoding: str, declared: str) -> tuple[str, tuple[Problem, ...]]:
     replaced = data.decode(encoding, errors="replace")
     guesses = [declared] if declared else []
-    if encoding == "utf-8-sig" and not _LETTER.search(replaced):
+    if encoding == UTF_8 and not _LETTER.search(replaced):
         guesses.append("windows-1252")
     for guess in guesses:
         with suppress(LookupError, UnicodeError):  # an unknown or a wrong guess: on to the next

@@ -85,6 +85,7 @@ def _events(
 
     gave_way = {file.source: known[file.source].gave_way_to for file in found if file.source in known}
     turns: dict[str, int] = {}  # when each source was read
+    taken_from: set[str] = set()  # sources with rows of ids that passages of a file read after them bring
     for file in found:
         if file.source in unchanged:
             yield FileUnchanged(file.source, known[file.source])
@@ -92,12 +93,15 @@ def _events(
         for event in read(file, known.get(file.source), recipe, staying_owner):
             if isinstance(event, FileRead):
                 turns[file.source], gave_way[file.source] = len(turns), event.fingerprint.gave_way_to
+                taken_from |= {staying_owner(document.doc_id) or file.source for document in event.documents}
+                taken_from.discard(file.source)
             yield event
     yield from map(FileRemoved, todo.removed)
     turns |= dict.fromkeys(todo.removed, len(turns))
     for file in found:
         turn = turns.get(file.source, -1)
-        if any(turns.get(other, -1) > turn for other in gave_way.get(file.source, ())):
+        is_free_now = any(turns.get(other, -1) > turn for other in gave_way.get(file.source, ()))
+        if is_free_now or file.source in taken_from:
             yield from read(file, None, recipe, owner)
 
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
 from shortlist.errors import InputError
-from shortlist.ingest.decode import REPLACEMENT
+from shortlist.ingest.decode import REPLACEMENT, UTF_8, encoding_of
 from shortlist.ingest.events import Problem
 from shortlist.ingest.readers.rows import Rows
 from shortlist.ingest.source import MAX_BYTES, SourceFile
 from shortlist.types import Document
+
+ReadLine = Callable[[int], bytes]
+"""Reads the next line, or so many bytes of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +33,10 @@ class JsonLinesReader:
     def __call__(self, file: SourceFile) -> Iterator[Document | Problem]:
         """Yield the documents of each line, and a problem for each line that is no document."""
         rows = Rows(file, self.format, self.is_cut)
-        with file.open() as stream:
-            for number, line in _lines(stream, file.source):
+        encoding, problems = encoding_of(file.open)
+        yield from problems
+        with file.open() as stream, _line_by_line(stream, encoding) as read_line:
+            for number, line in _lines(read_line, file.source):
                 try:
                     row, is_mended = parsed(line)
                 except (ValueError, RecursionError) as error:
@@ -69,14 +76,24 @@ def _finite(number: str) -> float:
     return value
 
 
-def _lines(stream: IO[bytes], source: str) -> Iterator[tuple[int, bytes]]:
+@contextmanager
+def _line_by_line(stream: IO[bytes], encoding: str) -> Iterator[ReadLine]:
+    """Give what reads the next line of a stream as UTF-8, whatever it is in."""
+    if encoding == UTF_8:
+        yield stream.readline
+        return
+    with io.TextIOWrapper(stream, encoding, errors="replace", newline="\n") as text:
+        yield lambda limit: text.readline(limit).encode()
+
+
+def _lines(read_line: ReadLine, source: str) -> Iterator[tuple[int, bytes]]:
     """Yield lines with their numbers; of a line that is far too long only the beginning."""
     number = 0
     try:
-        while line := stream.readline(MAX_BYTES + 1):
+        while line := read_line(MAX_BYTES + 1):
             number += 1
             yield number, line
             while len(line) > MAX_BYTES and not line.endswith(b"\n"):
-                line = stream.readline(MAX_BYTES + 1)
+                line = read_line(MAX_BYTES + 1)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(f"{source} is a damaged gzip file after line {number} ({error})") from error
