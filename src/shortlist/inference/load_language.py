@@ -9,7 +9,7 @@ from shortlist.errors import InputError
 from shortlist.inference.load import TORCH, LoadedModel, Runtime, loaded_model, require_torch
 from shortlist.inference.models import ModelFolder, find_model
 from shortlist.inference.needs import check_needs
-from shortlist.inference.session import Precision, Session
+from shortlist.inference.session import Session
 from shortlist.inference.tokens import Ids, Tokenizer
 
 
@@ -23,21 +23,18 @@ class LanguageModel:
 
 def load_causal(
     name: str,
+    runtime: Runtime,
     *,
     answers: Sequence[str] = (),
     cutoff_layer: int | None = None,
     revision: str | None = None,
-    engine: str = "auto",
-    precision: Precision | str = Precision.AUTO,
-    threads: int | None = None,
-    device: str = "auto",
 ) -> LanguageModel:
     """Load a decoder whose columns are the tokens `answers`, or the one score head of `cutoff_layer`.
 
     Runs on torch, which "auto" means here. Raises what `load_engine` raises, and UnsupportedModelError
     for a tokenizer without one of the answers.
     """
-    runtime, folder, tokenizer = _opened(name, revision, Runtime.of(engine, precision, threads=threads, device=device))
+    folder, tokenizer = _opened(name, revision, runtime)
     if cutoff_layer is not None:
         from shortlist.inference.torch_layerwise import load_layerwise
 
@@ -52,18 +49,9 @@ def load_causal(
     return LanguageModel(loaded, session.after if session.shares_prefix else None)
 
 
-def load_seq2seq(
-    name: str,
-    *,
-    answers: Sequence[str],
-    revision: str | None = None,
-    engine: str = "auto",
-    precision: Precision | str = Precision.AUTO,
-    threads: int | None = None,
-    device: str = "auto",
-) -> LanguageModel:
+def load_seq2seq(name: str, runtime: Runtime, *, answers: Sequence[str], revision: str | None = None) -> LanguageModel:
     """Load an encoder-decoder whose columns are the tokens `answers`; see `load_causal`."""
-    runtime, folder, tokenizer = _opened(name, revision, Runtime.of(engine, precision, threads=threads, device=device))
+    folder, tokenizer = _opened(name, revision, runtime)
     from shortlist.inference.torch_seq2seq import Seq2SeqSession
 
     session = Seq2SeqSession.load(
@@ -72,14 +60,14 @@ def load_seq2seq(
     return LanguageModel(loaded_model(tokenizer, session, folder, folder.fingerprint()))
 
 
-def _opened(name: str, revision: str | None, runtime: Runtime) -> tuple[Runtime, ModelFolder, Tokenizer]:
+def _opened(name: str, revision: str | None, runtime: Runtime) -> tuple[ModelFolder, Tokenizer]:
     if runtime.engine not in {"auto", TORCH}:
         raise InputError(f"a language model runs on engine='torch' (or 'auto'), not on {runtime.engine!r}")
     check_needs(name, engine=TORCH)
     folder = find_model(name, revision=revision)
     tokenizer = folder.load_tokenizer()
     require_torch(runtime.threads)
-    return runtime, folder, tokenizer
+    return folder, tokenizer
 
 
 def _ids(tokenizer: Tokenizer, answers: Sequence[str]) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shortlist.errors import InputError
+from shortlist.inference.load import Runtime
 from shortlist.inference.load_language import load_causal
 from shortlist.inference.session import Precision
 from shortlist.passages.windows import LongDocuments
@@ -37,19 +38,11 @@ def load_causal_lm(
         raise InputError(f"template {chosen.name!r} has no score heads by layer, so cutoff_layer must be left out")
     model = load_causal(
         name,
+        Runtime.of(engine, precision, threads=threads, device=device),
         answers=chosen.answers,
         cutoff_layer=chosen.cutoff_layer if cutoff_layer is None else cutoff_layer,
         revision=revision,
-        engine=engine,
-        precision=precision,
-        threads=threads,
-        device=device,
     )
     return Prompted.of(
-        "causal-lm",
-        model,
-        chosen,
-        instruction=instruction,
-        max_length=max_length,
-        long_documents=long_documents,
+        "causal-lm", model, chosen, instruction=instruction, max_length=max_length, long_documents=long_documents
     )

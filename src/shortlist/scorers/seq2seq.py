@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shortlist.inference.load import Runtime
 from shortlist.inference.load_language import load_seq2seq
 from shortlist.inference.session import Precision
 from shortlist.passages.windows import LongDocuments
@@ -24,13 +25,6 @@ def load_monot5(
 
     The score is log p(true) among the two, at most 0. Options and errors are those of `load_causal_lm`.
     """
-    model = load_seq2seq(
-        name,
-        answers=MONOT5.answers,
-        revision=revision,
-        engine=engine,
-        precision=precision,
-        threads=threads,
-        device=device,
-    )
+    runtime = Runtime.of(engine, precision, threads=threads, device=device)
+    model = load_seq2seq(name, runtime, answers=MONOT5.answers, revision=revision)
     return Prompted.of("seq2seq", model, MONOT5, max_length=max_length, long_documents=long_documents)
