@@ -31,6 +31,12 @@ def tokens_said(body: At) -> Usage:
     return Usage(count_said(body, "usage", "total_tokens"))
 
 
+def write_tokens(usage: Usage) -> dict[str, Any]:
+    """Return `usage` as a member of an answer, where there is anything to say."""
+    tokens = usage.total_tokens
+    return {} if tokens is None else {"usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
+
+
 def _at(value: Any, *path: str) -> Any:
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from shortlist.types import ScoreKind
-from shortlist.wire.about import count_said, text_said, tokens_said
+from shortlist.wire.about import count_said, text_said, tokens_said, write_tokens
 from shortlist.wire.dialect import Dialect, Limits
 from shortlist.wire.documents import read_strings
 from shortlist.wire.errors import HTTP_STATUS, ErrorReply, Fault
@@ -47,12 +47,11 @@ def decode_request(body: Any) -> RerankRequest:
 
 def encode_response(response: RerankResponse) -> dict[str, Any]:
     """Return the response's body; `document` is null where the response holds none."""
-    tokens = response.usage.total_tokens
     return {
         "object": "rerank",
         "results": [_result(result) for result in response.results],
         "model": response.model,
-        **({} if tokens is None else {"usage": {"prompt_tokens": tokens, "total_tokens": tokens}}),
+        **write_tokens(response.usage),
         "id": response.response_id,
         **said(created=response.created),
     }

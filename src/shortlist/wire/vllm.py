@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from shortlist.types import ScoreKind
-from shortlist.wire.about import text_said, tokens_said
+from shortlist.wire.about import text_said, tokens_said, write_tokens
 from shortlist.wire.dialect import Dialect, Limits
 from shortlist.wire.documents import as_given, read_strings_or_objects
 from shortlist.wire.reading import At, said, whole_or_none
@@ -40,10 +40,9 @@ def decode_request(body: Any) -> RerankRequest:
 
 def encode_response(response: RerankResponse) -> dict[str, Any]:
     """Return the response's body, with those documents that the response holds."""
-    tokens = response.usage.total_tokens
-    usage = {} if tokens is None else {"usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
     results = [_result(result) for result in response.results]
-    return {"id": response.response_id, "model": response.model, **usage, "results": results}
+    about = {"id": response.response_id, "model": response.model, **write_tokens(response.usage)}
+    return {**about, "results": results}
 
 
 def decode_response(body: Any, request: RerankRequest) -> RerankResponse:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from shortlist.types import ScoreKind
-from shortlist.wire.about import count_said, text_said, tokens_said
+from shortlist.wire.about import count_said, text_said, tokens_said, write_tokens
 from shortlist.wire.dialect import Dialect, Limits
 from shortlist.wire.documents import read_strings
 from shortlist.wire.reading import At, said
@@ -38,14 +38,13 @@ def decode_request(body: Any) -> RerankRequest:
 
 def encode_response(response: RerankResponse) -> dict[str, Any]:
     """Return the response's body, the results as they are ordered (servers keep the input's order)."""
-    tokens = response.usage.total_tokens
     return {
         "id": response.response_id,
         "object": "list",
         **said(created=response.created),
         "model": response.model,
         "data": [{"index": result.index, "object": "score", "score": result.score} for result in response.results],
-        **({} if tokens is None else {"usage": {"prompt_tokens": tokens, "total_tokens": tokens}}),
+        **write_tokens(response.usage),
     }
 
 
