@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import typer
 import shortlist
 from shortlist.cli.app import app
 
-from .running import run
+from .running import Outcome, run
 
 GOLDEN = Path(__file__).parent / "golden"
 MANUAL = Path(__file__).parents[2] / "man" / "shortlist.1"
@@ -49,9 +50,14 @@ COMMANDS = [
 ]
 
 
+@cache
+def help_of(command: str) -> Outcome:
+    return run(*command.split(), "--help")
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_teaches_as_it_did(command: str, request: pytest.FixtureRequest) -> None:
-    outcome = run(*command.split(), "--help")
+    outcome = help_of(command)
     assert (outcome.code, outcome.err) == (0, "")
     golden = GOLDEN / f"{command or 'shortlist'}.txt"
     if request.config.getoption("--update-golden"):
@@ -73,7 +79,7 @@ def test_every_command_and_every_option_is_explained() -> None:
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name not in {"", "models", "doctor"}])
 def test_help_has_an_example_to_copy(command: str) -> None:
-    assert f"Example:  shortlist {command} " in run(command, "--help").out
+    assert f"Example:  shortlist {command} " in help_of(command).out
 
 
 def test_lines_to_copy_are_shown_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,13 +92,13 @@ def test_lines_to_copy_are_shown_whole(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_option_has_two_defaults(command: str) -> None:
-    text = " ".join(run(*command.split(), "--help").out.split())
+    text = " ".join(help_of(command).out.split())
     assert re.findall(r"\[default: [^]]*\] \[default: [^]]*\]", text) == []
 
 
 def test_all_commands_but_those_that_the_documents_name_print_json() -> None:
     commands = getattr(typer.main.get_command(app), "commands", {})
-    without = sorted(name for name in commands if "--json" not in run(*name.split(), "--help").out)
+    without = sorted(name for name in commands if "--json" not in help_of(name).out)
     assert without == ["completion", "man", "mcp", "serve"]
 
 
