@@ -85,9 +85,6 @@ DIALECT = Dialect(
     limits=Limits(documents=999, query_tokens=2048),  # documents times chunks (10 each) must stay below 10,000
     fields=_FIELDS,
     score_kind=ScoreKind.UNCALIBRATED_SIGMOID,
-    raw_score_kind=None,
-    refuses_unknown=False,
-    returns_documents=False,
     encode_request=encode_request,
     decode_request=decode_request,
     encode_response=encode_response,

@@ -75,9 +75,7 @@ DIALECT = Dialect(
     limits=Limits(documents=1000, query_tokens=2048, pair_tokens=4096),  # recommended; above 10,000 it refuses
     fields=_FIELDS,
     score_kind=ScoreKind.UNCALIBRATED_SIGMOID,
-    raw_score_kind=None,
     refuses_unknown=True,
-    returns_documents=False,
     encode_request=encode_request,
     decode_request=decode_request,
     encode_response=encode_response,

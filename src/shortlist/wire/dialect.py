@@ -28,6 +28,9 @@ class Limits:
     call_bytes: int | None = None
 
 
+UNLIMITED = Limits()
+
+
 def bearer(key: str) -> Mapping[str, str]:
     """Return the header in which most formats carry a key."""
     return {"Authorization": f"Bearer {key}"}
@@ -52,15 +55,15 @@ class Dialect:
 
     name: str
     paths: tuple[str, ...]
-    limits: Limits
     fields: frozenset[str]
     score_kind: ScoreKind
-    raw_score_kind: ScoreKind | None
-    refuses_unknown: bool
-    returns_documents: bool
     encode_request: Callable[[RerankRequest], Any]
     decode_request: Callable[[Any], RerankRequest]
     encode_response: Callable[[RerankResponse], Any]
     decode_response: Callable[[Any, RerankRequest], RerankResponse]
     encode_error: Callable[[Fault, str], ErrorReply]
+    limits: Limits = UNLIMITED
+    raw_score_kind: ScoreKind | None = None
+    refuses_unknown: bool = False
+    returns_documents: bool = False
     headers: Callable[[str], Mapping[str, str]] = bearer

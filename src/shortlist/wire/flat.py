@@ -8,7 +8,7 @@ from typing import Any
 
 from shortlist.types import ScoreKind
 from shortlist.wire.about import count_said, text_said
-from shortlist.wire.dialect import Dialect, Limits, bearer
+from shortlist.wire.dialect import UNLIMITED, Dialect, Limits, bearer
 from shortlist.wire.documents import as_text, read_document, read_strings
 from shortlist.wire.errors import ErrorReply, Fault
 from shortlist.wire.reading import At, said, text_or
@@ -62,10 +62,10 @@ class Flat:
         self,
         *,
         paths: tuple[str, ...],
-        limits: Limits,
         score_kind: ScoreKind,
-        returns_documents: bool,
         encode_error: Callable[[Fault, str], ErrorReply],
+        limits: Limits = UNLIMITED,
+        returns_documents: bool = False,
         headers: Callable[[str], Mapping[str, str]] = bearer,
     ) -> Dialect:
         """Return the dialect; a field that it does not know is ignored."""
@@ -75,8 +75,6 @@ class Flat:
             limits=limits,
             fields=self._fields(),
             score_kind=score_kind,
-            raw_score_kind=None,
-            refuses_unknown=False,
             returns_documents=returns_documents,
             encode_request=self.encode_request,
             decode_request=self.decode_request,

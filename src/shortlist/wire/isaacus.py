@@ -6,7 +6,6 @@ https://docs.isaacus.com/api-reference/rerankings/reranking
 from __future__ import annotations
 
 from shortlist.types import ScoreKind
-from shortlist.wire.dialect import Limits
 from shortlist.wire.errors import HTTP_STATUS, ErrorReply, Fault
 from shortlist.wire.flat import Flat, whole
 
@@ -28,8 +27,6 @@ DIALECT = Flat(
     about=lambda response: {},
 ).dialect(
     paths=("/v1/rerankings",),
-    limits=Limits(),
     score_kind=ScoreKind.UNCALIBRATED_SIGMOID,
-    returns_documents=False,
     encode_error=encode_error,
 )

@@ -6,7 +6,6 @@ https://jina.ai/reranker
 from __future__ import annotations
 
 from shortlist.types import ScoreKind
-from shortlist.wire.dialect import Limits
 from shortlist.wire.documents import as_given, as_object, read_strings_or_objects
 from shortlist.wire.errors import HTTP_STATUS, ErrorReply, Fault
 from shortlist.wire.flat import Flat, truth, whole
@@ -37,7 +36,6 @@ DIALECT = Flat(
     about=lambda response: {"model": response.model, "object": "list"},
 ).dialect(
     paths=("/v1/rerank",),
-    limits=Limits(),
     score_kind=ScoreKind.UNCALIBRATED_SIGMOID,
     returns_documents=True,
     encode_error=encode_error,

@@ -6,7 +6,6 @@ https://github.com/ggml-org/llama.cpp/tree/master/tools/server (`format_response
 from __future__ import annotations
 
 from shortlist.types import ScoreKind
-from shortlist.wire.dialect import Limits
 from shortlist.wire.errors import ErrorReply, Fault
 from shortlist.wire.flat import Flat, whole
 
@@ -37,8 +36,6 @@ DIALECT = Flat(
     about=lambda response: {"model": response.model, "object": "list"},
 ).dialect(
     paths=("/v1/rerank", "/rerank", "/v1/reranking", "/reranking"),
-    limits=Limits(),
     score_kind=ScoreKind.UNKNOWN,  # logits of a classifier, probabilities of Qwen3: the server does not say
-    returns_documents=False,
     encode_error=encode_error,
 )

@@ -41,6 +41,5 @@ DIALECT = Flat(
     paths=("/v1/reranking",),
     limits=Limits(documents=1000, pair_tokens=8_000),  # of mxbai-rerank-large-v2
     score_kind=ScoreKind.UNKNOWN,  # its documentation gives them no range
-    returns_documents=False,
     encode_error=encode_error,
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from shortlist.types import ScoreKind
 from shortlist.wire.about import text_said, tokens_said, write_tokens
-from shortlist.wire.dialect import Dialect, Limits
+from shortlist.wire.dialect import Dialect
 from shortlist.wire.documents import as_given, read_strings_or_objects
 from shortlist.wire.reading import At, said, whole_or_none
 from shortlist.wire.results import read_results
@@ -74,11 +74,9 @@ def _result(result: RerankResult) -> dict[str, Any]:
 DIALECT = Dialect(
     name=_NAME,
     paths=("/v1/rerank", "/rerank", "/v2/rerank"),
-    limits=Limits(),
     fields=_FIELDS,
     score_kind=ScoreKind.UNCALIBRATED_SIGMOID,
     raw_score_kind=ScoreKind.LOGIT,
-    refuses_unknown=False,
     returns_documents=True,
     encode_request=encode_request,
     decode_request=decode_request,

@@ -9,7 +9,7 @@ from typing import Any
 
 from shortlist.types import ScoreKind
 from shortlist.wire.about import count_said, text_said, tokens_said, write_tokens
-from shortlist.wire.dialect import Dialect, Limits
+from shortlist.wire.dialect import Dialect
 from shortlist.wire.documents import read_strings
 from shortlist.wire.reading import At, said
 from shortlist.wire.results import read_results
@@ -76,12 +76,9 @@ def _texts(at: At) -> tuple[WireDocument, ...]:
 DIALECT = Dialect(
     name=_NAME,
     paths=("/v1/score", "/score"),
-    limits=Limits(),
     fields=FIELDS,
     score_kind=ScoreKind.UNCALIBRATED_SIGMOID,
     raw_score_kind=ScoreKind.LOGIT,
-    refuses_unknown=False,
-    returns_documents=False,
     encode_request=encode_request,
     decode_request=decode_request,
     encode_response=encode_response,

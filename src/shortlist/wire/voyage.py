@@ -36,6 +36,5 @@ DIALECT = Flat(
     paths=("/v1/rerank",),
     limits=Limits(documents=1000, query_tokens=8_000, pair_tokens=32_000, call_tokens=600_000),  # of rerank-2.5
     score_kind=ScoreKind.UNCALIBRATED_SIGMOID,
-    returns_documents=False,
     encode_error=encode_error,
 )
