@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from server.running import Running, running, state_with
+from server.running import Running
 from shortlist.server.telling_apart import PREFIXED, SERVED, SHARED, dialect_of
 from shortlist.wire import DIALECTS, Fault, RerankRequest, WireDocument
 from shortlist.wire.errors import find_message
 
 DOCUMENTS = ("nothing", "a tall iron tower", "iron tower")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Running]:
-    with running(state_with()) as started:
-        yield started
 
 
 def request_for(name: str, **more: Any) -> RerankRequest:

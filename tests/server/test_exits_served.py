@@ -9,20 +9,11 @@ from typing import Any
 import pytest
 
 from server.running import Running, running
-from shortlist import index_paths
 from shortlist.server.run import state_of
 from shortlist.server.settings import ServeSettings
 from shortlist.settings import Settings
 
-HOWTO = Path(__file__).parents[2] / "examples" / "python-docs" / "howto"
 QUERY = "How do I sort by two keys at once?"
-
-
-@pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("served") / "index"
-    index_paths([HOWTO / "sorting.rst"], folder)
-    return folder
 
 
 def served(index: Path, exits: str) -> Iterator[Running]:

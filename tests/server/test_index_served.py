@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,16 +25,13 @@ from shortlist.server.settings import ServeSettings
 from shortlist.settings import Settings
 from shortlist.types import Document, Query
 
-HOWTO = Path(__file__).parents[2] / "examples" / "python-docs" / "howto"
 QUERY = "How do I sort by two keys at once?"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("served")
-    index_paths([HOWTO / "sorting.rst"], folder / "index")
-    serve = ServeSettings(index=str(folder / "index"), writable_index=True)
-    with running_from(serve) as started:
+def server(index: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    own = shutil.copytree(index, tmp_path_factory.mktemp("served") / "index")
+    with running_from(ServeSettings(index=str(own), writable_index=True)) as started:
         yield started
 
 

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from server.running import Running, running
-from shortlist import index_paths
 from shortlist.server.run import state_of
 from shortlist.server.settings import ServeSettings
 from shortlist.settings import Settings
@@ -27,7 +26,6 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; CHROMIUM names one"),
     pytest.mark.filterwarnings("ignore"),
 ]
-HOWTO = Path(__file__).parents[2] / "examples" / "python-docs" / "howto"
 HOSTILE = [
     "<script>window.harmed = true</script> people of Berlin",
     "<img src=x onerror='window.harmed = true'> Berlin",
@@ -38,10 +36,8 @@ HOSTILE = [
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("page")
-    index_paths([HOWTO / "sorting.rst"], folder / "index")
-    with running(state_of(Settings(), ServeSettings(index=str(folder / "index")))) as started:
+def server(index: Path) -> Iterator[Running]:
+    with running(state_of(Settings(), ServeSettings(index=str(index)))) as started:
         yield started
 
 

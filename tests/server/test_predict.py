@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,6 @@ from shortlist.server.scheduling.queue import Bounds
 from shortlist.server.settings import ServeSettings
 
 PAIRS = [["iron tower", "x"], ["tall tower", "a tall tower"], ["iron tower", "an iron thing"], ["iron tower", "x"]]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Running]:
-    with running(state_with()) as started:
-        yield started
 
 
 @pytest.mark.parametrize("path", ["/predict", "/tei/predict"])

@@ -8,7 +8,7 @@ import json
 import logging
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -35,12 +35,6 @@ from shortlist.settings import Settings
 from shortlist.types import Document, Query
 
 OWN = "/shortlist/v1/rerank"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Running]:
-    with running(state_with()) as started:
-        yield started
 
 
 def own(documents: list[Any], query: str = "tall iron tower", **more: Any) -> dict[str, Any]:
