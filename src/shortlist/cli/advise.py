@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -27,9 +25,9 @@ from shortlist.cli.evaluating import (
     first_system,
     request_of,
 )
-from shortlist.cli.options import Device, Encoder, Engine, Json, LlmServer, Precision, Threads, settings
-from shortlist.cli.output import console, errors_console, print_json, print_text, shown
-from shortlist.cli.progress import CountingProgress
+from shortlist.cli.options import Device, Encoder, Engine, Json, LlmServer, Precision, Threads, command_line, settings
+from shortlist.cli.output import console, print_json, print_notes, print_text, shown
+from shortlist.cli.progress import counting
 from shortlist.cli.tables import print_table
 from shortlist.evaluation.advising import Advice, Asked
 from shortlist.evaluation.report.advice import advice_markdown, advice_tables
@@ -94,9 +92,8 @@ def advise(
 
 
 def _ask(request: Request, asked: Asked) -> Advice:
-    command = shlex.join(["shortlist", *sys.argv[1:]])
-    with CountingProgress("indexing", "documents") as indexing, CountingProgress("asking", "queries") as asking:
-        return advice_for(request, asked, command=command, watch=asking.watch, filling=indexing.watch)
+    with counting("indexing", "documents") as filling, counting("asking", "queries") as watch:
+        return advice_for(request, asked, command=command_line(), watch=watch, filling=filling)
 
 
 def _print(advice: Advice) -> None:
@@ -105,5 +102,4 @@ def _print(advice: Advice) -> None:
         console().print(title)
         print_table(*table)
     print_text(console(), advice.verdict)
-    for note in advice.notes:
-        print_text(errors_console(), f"note: {note}")
+    print_notes(advice.notes)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,9 +24,9 @@ from shortlist.cli.evaluating import (
     check_places,
     request_of,
 )
-from shortlist.cli.options import Device, Encoder, Engine, Json, LlmServer, Precision, Threads
-from shortlist.cli.output import console, errors_console, print_json, print_text, shown
-from shortlist.cli.progress import CountingProgress
+from shortlist.cli.options import Device, Encoder, Engine, Json, LlmServer, Precision, Threads, command_line
+from shortlist.cli.output import console, print_json, print_notes, shown
+from shortlist.cli.progress import counting
 from shortlist.cli.tables import print_table
 from shortlist.errors import InputError
 from shortlist.evaluation.answers.report import answers_report, means, notes, tests
@@ -86,9 +84,8 @@ def answers(
         answers_file=gold,
         replies_file=replies,
     )
-    command = shlex.join(["shortlist", *sys.argv[1:]])
-    with CountingProgress("indexing", "documents") as indexing, CountingProgress("answering", "questions") as bar:
-        study = study_request(request, asking, command=command, watch=bar.watch, filling=indexing.watch)
+    with counting("indexing", "documents") as filling, counting("answering", "questions") as watch:
+        study = study_request(request, asking, command=command_line(), watch=watch, filling=filling)
     _hand_over(study, out, report, as_json=as_json)
 
 
@@ -116,5 +113,4 @@ def _hand_over(study: AnswerStudy, out: Path | None, report: Path | None, *, as_
         print_table(*means(study, measure))
         if len(study.systems) > 1:
             print_table(*tests(study, measure))
-    for note in notes(study):
-        print_text(errors_console(), f"note: {note}")
+    print_notes(notes(study))

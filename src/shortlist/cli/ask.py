@@ -26,9 +26,8 @@ from shortlist.cli.options import (
 )
 from shortlist.cli.output import (
     console,
-    errors_console,
-    print_degradations,
     print_json,
+    print_notes,
     print_text,
     ranking_json,
     shown,
@@ -114,9 +113,7 @@ def ask(
         write=_written if streams else None,
     )
     print_json(asked_json(result)) if as_json else _print(result, show_context=show_context or not generate)
-    print_degradations(ranking)
-    for note in result.notes:
-        print_text(errors_console(), f"note: {note}")
+    print_notes([*ranking.trace.degradations, *result.notes])
 
 
 def _generator(chosen: Settings, *, context: int) -> Generator:

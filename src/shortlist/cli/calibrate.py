@@ -6,11 +6,12 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 
 from shortlist.build.calibration import calibrate_model
 from shortlist.cli.options import Device, Engine, Json, Precision, Threads, settings
-from shortlist.cli.output import console, errors_console, print_json, print_text, shown
+from shortlist.cli.output import console, print_json, print_notes, print_text, shown
+from shortlist.cli.progress import bar
 from shortlist.planning.store import Record
 from shortlist.settings import Settings
 
@@ -46,23 +47,14 @@ def calibrate(
         print_text(console(), _line(record))
         if record.cost.p95_ratio > BUSY_RATIO:
             ratio = f"{record.cost.p95_ratio:.1f} times the median"
-            note = f"note: P95 is {ratio}, as on a busy machine; calibrate again when it is idle"
-            print_text(errors_console(), note)
+            print_notes([f"P95 is {ratio}, as on a busy machine; calibrate again when it is idle"])
 
 
 def _calibrated(name: str, chosen: Settings, seconds: float) -> Record:
-    screen = errors_console()
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=screen,
-        transient=True,
-        disable=not screen.is_terminal,
-    ) as bar:
-        task = bar.add_task(f"calibrating {shown(name)}", total=1.0)
+    with bar(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()) as progress:
+        task = progress.add_task(f"calibrating {shown(name)}", total=1.0)
         return calibrate_model(
-            name, settings=chosen, seconds=seconds, watch=lambda share: bar.update(task, completed=share)
+            name, settings=chosen, seconds=seconds, watch=lambda share: progress.update(task, completed=share)
         )
 
 

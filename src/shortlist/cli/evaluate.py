@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -30,9 +28,9 @@ from shortlist.cli.evaluating import (
     request_of,
 )
 from shortlist.cli.numbers import Command, Group
-from shortlist.cli.options import Device, Encoder, Engine, Json, LlmServer, Precision, Threads
-from shortlist.cli.output import console, errors_console, print_json, print_text, shown
-from shortlist.cli.progress import CountingProgress
+from shortlist.cli.options import Device, Encoder, Engine, Json, LlmServer, Precision, Threads, command_line
+from shortlist.cli.output import console, errors_console, print_json, print_notes, print_text, shown
+from shortlist.cli.progress import counting
 from shortlist.cli.tables import print_table
 from shortlist.evaluation.report import html_report, markdown_report
 from shortlist.evaluation.report.markdown import all_notes, ceilings, comparison_rows, figures
@@ -116,9 +114,8 @@ def report_of(
 
 
 def _run(request: Request) -> Evaluation:
-    command = shlex.join(["shortlist", *sys.argv[1:]])
-    with CountingProgress("indexing", "documents") as indexing, CountingProgress("evaluating", "queries") as evaluating:
-        return evaluate_request(request, command=command, watch=evaluating.watch, filling=indexing.watch)
+    with counting("indexing", "documents") as filling, counting("evaluating", "queries") as watch:
+        return evaluate_request(request, command=command_line(), watch=watch, filling=filling)
 
 
 def _hand_over(
@@ -154,8 +151,7 @@ def _print(evaluation: Evaluation) -> None:
         if comparisons:
             console().print(f"differences in {measure}")
             print_table(*comparison_rows(comparisons))
-    for note in all_notes(evaluation):
-        print_text(errors_console(), f"note: {note}")
+    print_notes(all_notes(evaluation))
 
 
 def _tell_differences(first: Evaluation, again: Evaluation) -> None:

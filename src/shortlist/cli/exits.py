@@ -27,7 +27,7 @@ from shortlist.cli.evaluating import (
 )
 from shortlist.cli.options import Encoder, Engine, Json, Precision, Threads, settings
 from shortlist.cli.output import console, print_json, shown
-from shortlist.cli.progress import CountingProgress
+from shortlist.cli.progress import counting
 from shortlist.errors import InputError
 
 TOP_KS = (1, 3, 5, 10, 20)
@@ -76,15 +76,9 @@ def exits(
         raise InputError(f"margins are written to a file in a folder that is there, not {out}")
     chosen = settings(encoder=encoder, engine=engine, precision=precision, threads=threads)
     request = request_of({**context.params, "system": [first_system(run, first_stage, depth)]}, systems=())
-    with CountingProgress("indexing", "documents") as indexing, CountingProgress("asking", "queries") as asking:
+    with counting("indexing", "documents") as filling, counting("asking", "queries") as watch:
         made = fit_margins(
-            request,
-            model,
-            settings=chosen,
-            top_ks=top_k or TOP_KS,
-            risk=risk,
-            watch=asking.watch,
-            filling=indexing.watch,
+            request, model, settings=chosen, top_ks=top_k or TOP_KS, risk=risk, watch=watch, filling=filling
         )
     made.save(out)
     if as_json:

@@ -10,7 +10,7 @@ import typer
 
 from shortlist.build.reranker import Reranker
 from shortlist.cli.options import Device, Engine, Json, LongDocuments, Model, Precision, ScoreCache, Threads, settings
-from shortlist.cli.output import console, errors_console, print_json, print_text, shown
+from shortlist.cli.output import console, print_json, print_notes, shown
 from shortlist.errors import InputError
 from shortlist.scorers.occlusion import METHOD, WHOLE, Explanation
 from shortlist.types import Query
@@ -44,8 +44,8 @@ def explain(
     )
     found = Reranker.of(alone).explain(asked, text)
     print_json(_json(found)) if as_json else _print(found)
-    for cut in (one for step in found.trace.steps for one in step.truncations if one.doc_id == WHOLE):
-        print_text(errors_console(), f"note: a model {cut.extent}; what stands behind them weighs little or nothing")
+    cuts = (one for step in found.trace.steps for one in step.truncations if one.doc_id == WHOLE)
+    print_notes(f"a model {cut.extent}; what stands behind them weighs little or nothing" for cut in cuts)
 
 
 def _json(found: Explanation) -> dict[str, Any]:

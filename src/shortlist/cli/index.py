@@ -9,9 +9,9 @@ import typer
 
 from shortlist.build.indexing import IndexingReport, index_paths
 from shortlist.cli.options import Encoder, Engine, Json, Precision, Threads, settings
-from shortlist.cli.output import console, errors_console, print_json, print_text
+from shortlist.cli.output import console, print_json, print_notes
 from shortlist.cli.places import default_index
-from shortlist.cli.progress import IndexingProgress
+from shortlist.cli.progress import indexing
 from shortlist.ingest import RowFields
 
 TextField = Annotated[
@@ -45,9 +45,9 @@ def index(
     """
     chosen = settings(encoder=encoder, engine=engine, precision=precision, threads=threads)
     target = to or default_index(paths[0])
-    with IndexingProgress() as progress:
+    with indexing() as watch:
         fields = _fields(text_field, title_field, id_field)
-        report = index_paths(paths, target, settings=chosen, fields=fields, watch=progress.watch)
+        report = index_paths(paths, target, settings=chosen, fields=fields, watch=watch)
     print_report(report, details=True)
     if as_json:
         print_json(_report_json(target, report))
@@ -74,8 +74,7 @@ def print_report(report: IndexingReport, *, details: bool) -> None:
     lines += list(report.problems) if details else []
     if not details and report.skipped:
         lines.append(f"{len(report.skipped)} files were skipped; `shortlist index` says why")
-    for line in lines:
-        print_text(errors_console(), f"note: {line}")
+    print_notes(lines)
 
 
 def _report_json(target: Path, report: IndexingReport) -> dict[str, object]:

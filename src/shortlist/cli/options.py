@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -116,6 +118,11 @@ MinScore = Annotated[
 MinScoreKind = Annotated[
     str | None, typer.Option("--score-kind", help="What --min-score is of when scores are not calibrated, e.g. logit.")
 ]
+
+
+def command_line() -> str:
+    """Return the command as it was typed, for the record of what came of it."""
+    return shlex.join(["shortlist", *sys.argv[1:]])
 
 
 def check_needs(

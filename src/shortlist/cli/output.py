@@ -6,6 +6,7 @@ import json
 import math
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -98,7 +99,12 @@ def score_text(item: ScoredDocument, *, digits: int) -> str:
     return f"{item.score:.{digits}f}" if item.is_scored else "-"
 
 
+def print_notes(notes: Iterable[str]) -> None:
+    """Say on stderr what the reader must know."""
+    for note in notes:
+        print_text(errors_console(), f"note: {note}")
+
+
 def print_degradations(ranking: Ranking) -> None:
     """Say on stderr what was truncated, skipped or fell back."""
-    for text in ranking.trace.degradations:
-        print_text(errors_console(), f"note: {text}")
+    print_notes(ranking.trace.degradations)

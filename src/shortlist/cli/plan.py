@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 from shortlist.build.planning import Planned, calibrated_contenders, checked, make_plan, with_assumed
 from shortlist.cli.fleet import Load, print_fleets
 from shortlist.cli.options import Json
-from shortlist.cli.output import console, errors_console, print_json, print_text
+from shortlist.cli.output import console, print_json, print_notes, print_text
 from shortlist.cli.tables import print_table
 from shortlist.planning.contenders import parse_contender
 from shortlist.planning.plan import Plan, Task
@@ -75,12 +74,6 @@ def plan(
     else:
         _print(planned, p95)
     return print_notes(planned.notes)
-
-
-def print_notes(notes: Sequence[str]) -> None:
-    """Say on stderr what the reader of a plan must know."""
-    for note in notes:
-        print_text(errors_console(), f"note: {note}")
 
 
 def plan_json(planned: Planned) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import typer
 from shortlist.build.bundles import pull as pull_model
 from shortlist.catalogue import find_entry
 from shortlist.cli.options import Json
-from shortlist.cli.output import console, errors_console, print_json, print_text
+from shortlist.cli.output import console, print_json, print_notes
 
 
 def pull(
@@ -30,7 +30,7 @@ def pull(
     """
     entry = find_entry(model)
     if entry is not None and entry.licence_note:
-        print_text(errors_console(), f"note: {entry.licence_note}")
+        print_notes([entry.licence_note])
     path = pull_model(model, folder=to, revision=revision)
     if as_json:
         print_json({"model": model, "path": str(path)})

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from shortlist.build.models import options_of
-from shortlist.cli.output import console, errors_console, print_json, print_text, shown
+from shortlist.cli.output import console, errors_console, print_json, print_notes, print_text, shown
 from shortlist.errors import InputError
 from shortlist.evaluation.runs import write_run
 from shortlist.scale.job import ROWS, Job, in_process, scored_pairs
@@ -54,8 +54,7 @@ def rerank_pairs(
     options = options_of(chosen)
     runner = on_ray(chosen.model, options, workers=workers, cores=cores) if ray else in_process(chosen.model, options)
     done = Job(source, out, chosen.model, options, ROWS, made_of).run(runner, watch=_watch)
-    for remark in done.remarks[:20]:
-        print_text(errors_console(), f"note: {remark}")
+    print_notes(done.remarks[:20])
     if run is not None:
         reranked = run_of(chosen.model, scored_pairs(out))
         write_run(out / f"reranked{reranked.suffix}", reranked)

@@ -45,13 +45,14 @@ from shortlist.cli.output import (
     errors_console,
     print_degradations,
     print_json,
+    print_notes,
     print_text,
     ranking_json,
     score_text,
     shown,
 )
 from shortlist.cli.places import INDEX_FOLDER, default_index, is_index
-from shortlist.cli.progress import IndexingProgress
+from shortlist.cli.progress import indexing
 from shortlist.errors import IndexLockedError, InputError, ReadOnlyIndexError
 from shortlist.ingest.walk import printable
 from shortlist.retrieval.filters import PATH
@@ -126,13 +127,12 @@ def ready_index(path: Path, chosen: Settings) -> Path:
         return path
     target = default_index(path)
     try:
-        with IndexingProgress() as progress:
-            report = index_paths([path], target, settings=chosen, watch=progress.watch)
+        with indexing() as watch:
+            report = index_paths([path], target, settings=chosen, watch=watch)
     except (IndexLockedError, ReadOnlyIndexError) as error:
         if not is_index(target):
             raise
-        note = f"note: {error}; searching what is committed so far"
-        print_text(errors_console(), note)
+        print_notes([f"{error}; searching what is committed so far"])
         return target
     if report.added or report.removed:
         errors_console().print(

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from shortlist.build.training import KINDS, Trained, Wanted, has_bf16, train_model
-from shortlist.cli.options import Encoder, Json, Model, settings
+from shortlist.cli.options import Encoder, Json, Model, command_line, settings
 from shortlist.cli.output import console, errors_console, print_json, print_text
+from shortlist.cli.progress import bar
 from shortlist.errors import InputError
 from shortlist.training.building import Building
 from shortlist.training.losses import LABEL_LOSSES, TEACHER_LOSSES
@@ -106,11 +106,10 @@ def train(
     building = Building(negatives, together=loss in _OF_ORDERS)
     wanted = Wanted(pairs, out, kind, model or "", index=index, evaluation=evaluation or (), teachers=teachers or ())
     wanted = replace(wanted, building=building, ranks=ranks, filter_share=filter_share, dev_share=dev_share)
-    wanted = replace(wanted, epochs=epochs, command=shlex.join(["shortlist", *sys.argv[1:]]))
-    with _Bar() as bar:
-        trained = train_model(
-            wanted, recipe, settings=settings(model=model, encoder=encoder), watch=bar.watch, tell=_tell
-        )
+    wanted = replace(wanted, epochs=epochs, command=command_line())
+    chosen = settings(model=model, encoder=encoder)
+    with _steps() as watch:
+        trained = train_model(wanted, recipe, settings=chosen, watch=watch, tell=_tell)
     print_json(dict(trained.card)) if as_json else _print(trained)
 
 
@@ -143,33 +142,23 @@ def _tell(text: str) -> None:
     print_text(errors_console(), text)
 
 
-class _Bar:
-    """Shows the share of the steps, the loss, and the held-out nDCG@10, which is also written line by line."""
+@contextmanager
+def _steps() -> Iterator[Callable[[Moment], None]]:
+    """Show the share of the steps, the loss, and the held-out nDCG@10, which is also written line by line."""
+    columns = (TextColumn("training"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    ndcg = ""
+    with bar(*columns, TimeRemainingColumn()) as progress:
+        task = progress.add_task("", total=1.0)
 
-    def __init__(self) -> None:
-        screen = errors_console()
-        columns = (TextColumn("training"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        self._bar = Progress(
-            *columns, TimeRemainingColumn(), console=screen, transient=True, disable=not screen.is_terminal
-        )
-        self._task = self._bar.add_task("", total=1.0)
-        self._ndcg = ""
+        def watch(moment: Moment) -> None:
+            nonlocal ndcg
+            if "dev_ndcg" in moment.figures:
+                ndcg = f", held-out nDCG@10 {moment.figures['dev_ndcg']:.4f}"
+            if moment.figures:
+                _tell(f"step {moment.step}: loss {moment.figures['loss']:.4f}{ndcg}")
+            progress.update(task, completed=moment.used, description=f"loss {moment.loss:.3f}{ndcg}")
 
-    def watch(self, moment: Moment) -> None:
-        """Take notice of one step."""
-        if "dev_ndcg" in moment.figures:
-            self._ndcg = f", held-out nDCG@10 {moment.figures['dev_ndcg']:.4f}"
-        if moment.figures:
-            _tell(f"step {moment.step}: loss {moment.figures['loss']:.4f}{self._ndcg}")
-        said = f"loss {moment.loss:.3f}{self._ndcg}"
-        self._bar.update(self._task, completed=moment.used, description=said)
-
-    def __enter__(self) -> _Bar:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        yield watch
 
 
 def _print(trained: Trained) -> None:
