@@ -49,7 +49,7 @@ def existing(path: Path) -> Path:
 
 
 def is_jsonl(path: Path) -> bool:
-    """Whether the file, or the packed one beside it, is JSONL by its name."""
+    """Whether the file, or the packed one beside it, is JSONL by its name; raises as `existing` does."""
     return existing(path).name.removesuffix(".gz").endswith(".jsonl")
 
 
