@@ -24,13 +24,13 @@ import numpy as np
 from benchmarks.progress import Progress
 from benchmarks.provenance import as_markdown, keep, provenance
 from benchmarks.quality.collection import Collection, load_collection
+from benchmarks.quality.curve import Point, gate_curve
 from benchmarks.quality.indexing import indexed, work_folder
 from benchmarks.quality.measure import NDCG, per_query
 from benchmarks.quality.tables import markdown
 from shortlist.build.models import load_model
 from shortlist.errors import InputError
 from shortlist.evaluation.collection import drawn
-from shortlist.gating.curve import Point, gate_curve
 from shortlist.gating.features import Features
 from shortlist.gating.log import logged
 from shortlist.gating.logistic import held_out_chances

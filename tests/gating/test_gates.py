@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from shortlist.build.gates import load_gate
 from shortlist.errors import InputError
-from shortlist.gating.curve import gate_curve
 from shortlist.gating.features import Features, features_of, is_identifier
 from shortlist.gating.logistic import Logged, LogisticGate, train_gate
 from shortlist.gating.rules import Rules
@@ -157,17 +156,6 @@ def test_too_little_to_train_on_is_said() -> None:
         train_gate([Logged(one.features, place > 0) for place, one in enumerate(logged(50))])
     with pytest.raises(InputError, match="must be a probability"):
         train_gate(logged(50), threshold=2)
-
-
-def test_the_curve_goes_from_all_reranked_to_none() -> None:
-    curve = gate_curve([0.9, 0.1, 0.5], skipped=[0.2, 0.6, 0.5], reranked=[0.8, 0.5, 0.5])
-    assert [(p.threshold, round(p.skipped, 3), round(p.value, 3)) for p in curve] == [
-        (0.0, 0.0, 0.6),
-        (0.1, 0.0, 0.6),
-        (0.5, 0.333, 0.633),
-        (0.9, 0.667, 0.633),
-        (float("inf"), 1.0, 0.433),
-    ]
 
 
 class Always:
