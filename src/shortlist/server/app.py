@@ -33,9 +33,7 @@ def make_app(state: State, *, tracing: Tracing | None = None) -> ASGIApp:
         _LOG.info("ready", extra={"facts": {"model": state.pool.default}})
         yield
         state.is_draining = True
-        await state.pool.close()
-        if state.desk is not None:
-            state.desk.close()
+        await state.close()
 
     return Guard(Router(_routes(), lifespan=lifespan), state, tracing or Tracing())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +13,9 @@ from shortlist.build.exits import promising_first
 from shortlist.build.named import Named, is_remote, pointwise_of
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline import CheapFirst
-from shortlist.planning.cost import CostModel
-from shortlist.protocols import Reranker, Scorer
+from shortlist.protocols import AsyncReranker
 from shortlist.server.metrics import Metrics
-from shortlist.server.models.asked import Load, Served
+from shortlist.server.models.asked import Served
 from shortlist.server.models.cheap_first import CheapFirstModel
 from shortlist.server.models.pool import Loading, ModelPool
 from shortlist.server.models.queued import QueuedModel
@@ -41,16 +39,16 @@ def loading(settings: Settings, serve: ServeSettings, metrics: Metrics, encoder:
         reranker = await asyncio.to_thread(named.guarded)
         reading = pointwise_of(reranker)
         if reading is None or is_remote(reading):
-            at_once = 1 if _is_here(reranker) else _REMOTE_AT_ONCE
+            at_once = _REMOTE_AT_ONCE if isinstance(reranker, AsyncReranker) else 1
             return WholeModel(reranker, at_once=at_once, fingerprint=name)
-        cost = await asyncio.to_thread(_cost, name, reading.scorer, settings)
+        level = await asyncio.to_thread(level_of, name, reading.scorer, threads=settings.threads, may_probe=True)
 
         def watch(batch: Batch, latency_ms: float) -> None:
             metrics.count_batch(name, fill=batch.tokens / serve.batch_tokens, seconds=latency_ms / 1000)
 
         queued = QueuedModel(
             reading.scorer,
-            cost=cost,
+            cost=level.cost,
             batch_tokens=serve.batch_tokens,
             bounds=Bounds(serve.max_waiting_pairs, serve.max_wait_ms),
             remembered=serve.cached_pairs,
@@ -74,14 +72,8 @@ def pool_of(
         memory_bytes=serve.memory_mb << 20,
         resident=resident_bytes,
     )
-    metrics.loads = lambda: loads_of(pool)
+    metrics.loads = lambda: {name: served.load for name, served in pool.in_memory().items()}
     return pool
-
-
-def loads_of(pool: ModelPool) -> Mapping[str, Load]:
-    """Return the load of every model in memory."""
-    found = {name: pool.loaded(name) for name in pool.names}
-    return {name: served.load for name, served in found.items() if served is not None}
 
 
 def resident_bytes() -> int:
@@ -95,11 +87,3 @@ def resident_bytes() -> int:
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
-
-
-def _is_here(reranker: Reranker) -> bool:
-    return not hasattr(reranker, "arerank")
-
-
-def _cost(name: str, scorer: Scorer, settings: Settings) -> CostModel | None:
-    return level_of(name, scorer, threads=settings.threads or None, may_probe=True).cost

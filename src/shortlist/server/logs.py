@@ -67,11 +67,11 @@ def _one_line(value: Any) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in str(value))
 
 
-def start_logging(form: str, *, level: int = logging.INFO) -> None:
+def start_logging(form: str) -> None:
     """Send the server's lines to stderr; uvicorn's own access log stays off."""
     handler = logging.StreamHandler()
     handler.setFormatter(Lines(form))
     for name in ("shortlist.server", "uvicorn", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(level if name == "shortlist.server" else logging.WARNING)
+        logger.setLevel(logging.INFO if name == "shortlist.server" else logging.WARNING)

@@ -183,8 +183,6 @@ def check_state(settings: Settings, serve: ServeSettings) -> None:
                 async with _at_start(state, name):
                     pass
         finally:
-            await state.pool.close()
-            if state.desk is not None:
-                state.desk.close()
+            await state.close()
 
     asyncio.run(check())

@@ -35,3 +35,9 @@ class State:
 
     def __post_init__(self) -> None:
         self.quotas = Quotas(self.clock)
+
+    async def close(self) -> None:
+        """Put every model away once its requests are answered, then close the index."""
+        await self.pool.close()
+        if self.desk is not None:
+            self.desk.close()

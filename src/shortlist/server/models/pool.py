@@ -84,6 +84,10 @@ class ModelPool:
         entry = self._slots[name].entry
         return entry.served if entry is not None else None
 
+    def in_memory(self) -> dict[str, Served]:
+        """Return the models that are in memory, by name."""
+        return {name: slot.entry.served for name, slot in self._slots.items() if slot.entry is not None}
+
     @asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[Served]:
         """Use a served model, which stays in memory meanwhile; raises ModelError when it cannot be loaded."""

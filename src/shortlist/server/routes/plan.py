@@ -13,7 +13,6 @@ from shortlist.planning.plan import Plan, Task
 from shortlist.server.bodies import read_json
 from shortlist.server.faults import RefusedError
 from shortlist.server.replies import json_reply, own_limits, state_of
-from shortlist.server.state import State
 from shortlist.wire import Fault
 from shortlist.wire.reading import At, whole_or_none
 
@@ -47,7 +46,7 @@ async def plan(request: Request) -> Response:
 
 def _contenders(state: State) -> tuple[list[Contender], list[str]]:
     """Return what is loaded with its costs, and what to know of its figures."""
-    loaded = {name: one for name in state.pool.names if (one := state.pool.loaded(name)) is not None}
+    loaded = state.pool.in_memory()
     notes = [
         f"{name} runs in int8; figures of its quality are those of other precisions, and it may be worth less"
         for name, one in loaded.items()

@@ -34,7 +34,7 @@ async def rerank(request: Request) -> Response:
     check_body(len(content), limits.max_body_bytes)
     asked = dialect.decode_request(body)
     documents = [Document(one.text, str(place)) for place, one in enumerate(asked.documents)]
-    cuts = _cuts(asked)
+    cuts = Cuts(asked.max_document_tokens, asked.max_pair_tokens, asked.truncation_side == "left")
     candidates = candidates_of(
         limits, asked.query, documents, truncates=asked.truncate is not False, keeps_end=cuts.keeps_end
     )
@@ -53,10 +53,6 @@ async def rerank(request: Request) -> Response:
         check_whole(ranking)
     response = _response(dialect, asked, ranking, notes)
     return json_reply(dialect.encode_response(response), headers=_headers(dialect, ranking, asked))
-
-
-def _cuts(asked: RerankRequest) -> Cuts:
-    return Cuts(asked.max_document_tokens, asked.max_pair_tokens, asked.truncation_side == "left")
 
 
 def _response(dialect: Dialect, asked: RerankRequest, ranking: Ranking, notes: Notes) -> RerankResponse:

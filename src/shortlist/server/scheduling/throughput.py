@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 _MEMORY = 0.8  # weight of what was learned before the last batch
 _DOUBT = 0.05
+_GUESS_MS = 50.0
 
 
 @dataclass(slots=True)
 class Throughput:
     """Tokens and busy milliseconds of late; batches may overlap, so time is counted from one end to the next.
 
-    `tokens_per_ms` starts as a guess, worth one batch of `guess_ms`; what was learned below it can be doubted.
+    `tokens_per_ms` starts as a guess, worth one batch of 50 ms; what was learned below it can be doubted.
     """
 
     tokens: float
@@ -21,9 +22,9 @@ class Throughput:
     last_end_ms: float = float("-inf")
 
     @classmethod
-    def guessed(cls, tokens_per_ms: float, *, guess_ms: float = 50.0) -> Throughput:
+    def guessed(cls, tokens_per_ms: float) -> Throughput:
         """Start from a guess, such as a calibration or a short trial gives."""
-        return cls(tokens_per_ms * guess_ms, guess_ms, tokens_per_ms)
+        return cls(tokens_per_ms * _GUESS_MS, _GUESS_MS, tokens_per_ms)
 
     @property
     def tokens_per_ms(self) -> float:
