@@ -288,11 +288,7 @@ def _read_only_access(path: Path) -> str:
     # WAL wants to write its shared-memory file; on a read-only disk without a pending
     # log the file cannot change, so it may be read as immutable
     log = path.with_name(f"{path.name}-wal")
-    return "mode=ro" if log.exists() or _is_writable(path.parent) else "immutable=1"
-
-
-def _is_writable(folder: Path) -> bool:
-    return os.access(folder, os.W_OK)
+    return "mode=ro" if log.exists() or os.access(path.parent, os.W_OK) else "immutable=1"
 
 
 @contextmanager

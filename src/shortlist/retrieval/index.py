@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
@@ -34,7 +33,7 @@ from shortlist.retrieval.recovery import entry_of
 from shortlist.retrieval.rows import Row
 from shortlist.retrieval.store import Found, best_of
 from shortlist.types import Document
-from shortlist.types.document import check_id
+from shortlist.types.document import check_id, check_ids
 
 CODES_FROM = 50_000
 """Documents from which `optimize` makes 4-bit codes of the vectors: a million take a third of exact search's time."""
@@ -157,10 +156,7 @@ class Index:
 
     def delete(self, doc_ids: Sequence[str]) -> None:
         """Remove documents in one commit; an id that is not there does not matter."""
-        if isinstance(doc_ids, str):
-            raise InputError(f"doc_ids must be a list of ids, not the string {doc_ids!r:.80}; put it in a list")
-        for doc_id in doc_ids:
-            check_id(doc_id)
+        check_ids(doc_ids)
         self._write((), "", Change(forget_ids=tuple(doc_ids)))
 
     def delete_source(self, source: str) -> None:
@@ -276,9 +272,7 @@ class Index:
     def __enter__(self) -> Index:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property

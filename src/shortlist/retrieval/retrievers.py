@@ -15,7 +15,8 @@ from shortlist.errors import IndexMismatchError, InputError
 from shortlist.protocols import CuttingEncoder, Encoder, Retriever, Role
 from shortlist.retrieval.filters import Where
 from shortlist.retrieval.fusion import reciprocal_rank_fusion
-from shortlist.retrieval.store import Found, Searchable, Unanswered, attempted
+from shortlist.retrieval.store import Found, Searchable
+from shortlist.transport.failures import Unanswered, attempted
 from shortlist.types import Query, Ranking, ScoreKind, Step, Trace
 from shortlist.types.ranking import check_top_k
 

@@ -11,7 +11,8 @@ from shortlist.errors import IndexMismatchError, InputError
 from shortlist.inference.forks import Streams
 from shortlist.retrieval.documents import Manifest
 from shortlist.retrieval.filters import Where
-from shortlist.retrieval.store import Found, Searchable, attempted
+from shortlist.retrieval.store import Found, Searchable
+from shortlist.transport.failures import attempted
 from shortlist.types import Document
 
 

@@ -9,7 +9,6 @@ from typing import Protocol, TypeVar, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from shortlist.errors import RateLimitedError, RemoteUnavailableError
 from shortlist.retrieval.documents import Manifest
 from shortlist.retrieval.filters import Where
 from shortlist.types import Document
@@ -18,7 +17,6 @@ _TIES_AT_MOST = 4096
 _MOST = 2**31  # engines' numbers end somewhere, and none has so many documents
 
 AnyHit = TypeVar("AnyHit", bound="Hit")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +87,6 @@ class Store(Searchable, Protocol):
     def close(self) -> None:
         """Give back what is open; a second call does nothing."""
         ...
-
-
-Unanswered = RemoteUnavailableError | RateLimitedError
-
-
-def attempted(call: Callable[[], Result]) -> Result | Unanswered:
-    """Return what a call returns, or that the store did not answer it, for which others may stand in."""
-    try:
-        return call()
-    except (RemoteUnavailableError, RateLimitedError) as error:
-        return error
 
 
 class Hit(Protocol):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
+from typing import TypeVar
 
 from shortlist.errors import (
     AuthenticationError,
@@ -12,11 +14,24 @@ from shortlist.errors import (
     RemoteUnavailableError,
 )
 
+Unanswered = RemoteUnavailableError | RateLimitedError
+"""What was asked did not answer, or had too much to do: another attempt, or another one, may."""
+
+Result = TypeVar("Result")
+
 # 402: the balance is used up; 498: Cohere's invalid token
 _AUTHENTICATION = frozenset({401, 402, 403, 407, 498})
 # 424: TEI's backend failed; 499: the server thinks that the client has gone
 _UNAVAILABLE = frozenset({408, 424, 425, 499})
 _LONGEST_MESSAGE = 500
+
+
+def attempted(call: Callable[[], Result]) -> Result | Unanswered:
+    """Return what a call returns, or why it was not answered; raises every other error."""
+    try:
+        return call()
+    except (RemoteUnavailableError, RateLimitedError) as error:
+        return error
 
 
 def failure_of(status: int, message: str, *, url: str, key_hint: str = "") -> RemoteError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from numbers import Integral
 from typing import Any
@@ -139,6 +139,14 @@ def check_id(doc_id: object, *, of: str = "") -> None:
         raise InputError(
             f"a document's id must be a string, not {type(doc_id).__name__}: {doc_id!r:.80}; write it as one{of}"
         )
+
+
+def check_ids(doc_ids: Sequence[object]) -> None:
+    """Raise InputError for what is no list of documents' ids."""
+    if isinstance(doc_ids, str):
+        raise InputError(f"doc_ids must be a list of ids, not the string {doc_ids!r:.80}; put it in a list")
+    for doc_id in doc_ids:
+        check_id(doc_id)
 
 
 _ID_FIELDS = ("doc_id", "id", "_id")

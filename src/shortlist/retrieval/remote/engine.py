@@ -11,11 +11,11 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from shortlist.errors import InputError, RateLimitedError, RemoteUnavailableError
+from shortlist.errors import InputError
 from shortlist.retrieval.filters import Condition
 from shortlist.retrieval.remote.points import Layout, Point, Stored
 from shortlist.retrieval.remote.terms import Statistics, Terms
-from shortlist.retrieval.store import Result, attempted
+from shortlist.transport.failures import Result, Unanswered, attempted
 from shortlist.transport.policy import Policy, pause_ms
 
 
@@ -130,7 +130,7 @@ class Retrying:
         deadline, failures = self.clock() + self.policy.budget_ms / 1000, 0
         while True:
             outcome = attempted(call)
-            if not isinstance(outcome, RemoteUnavailableError | RateLimitedError):
+            if not isinstance(outcome, Unanswered):
                 return outcome, failures
             failures += 1
             left = (deadline - self.clock()) * 1000

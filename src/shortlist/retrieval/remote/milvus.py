@@ -5,9 +5,8 @@ its order and its facets. The idf comes with the query, from document frequencie
 the index was pushed and that lie in a second collection, NAME_words: Milvus has a BM25 of its own, but its
 analyzer is another, and in milvus-lite every segment has an idf of its own.
 
-Consistency is a level that Milvus names: "Strong" (the default here: a search sees every acknowledged
-write, and waits for it), "Session", "Bounded" (may be seconds behind, and is fastest), "Eventually".
-A shard that no query node serves fails the whole search.
+Of the levels of consistency that Milvus names, "Strong" is asked for: a search sees every acknowledged
+write, and waits for it. A shard that no query node serves fails the whole search.
 """
 
 from __future__ import annotations
@@ -45,6 +44,7 @@ _NO_WORD = 2**31  # stands for "no words" where a sparse vector must not be empt
 _WORDS_A_ROW = 3000
 _HITS_AT_MOST = 16_384
 _KEPT = ["order", "record"]
+_CONSISTENCY = "Strong"
 _OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 # gRPC's own words for what pymilvus passes on as text, and Milvus's codes (pkg/util/merr)
 _UNAVAILABLE = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "closed channel")
@@ -57,20 +57,18 @@ _TRANSIENT = frozenset({1, 2, 3, 5, 101, 106, 503, 901, 902})  # not ready, time
 class MilvusServer:
     """A Milvus server; make one with `connect`."""
 
-    def __init__(self, client: Any, *, name: str, timeout_s: float, consistency: str) -> None:
-        self._client, self.name, self._timeout_s, self._consistency = client, name, timeout_s, consistency
+    def __init__(self, client: Any, *, name: str, timeout_s: float) -> None:
+        self._client, self.name, self._timeout_s = client, name, timeout_s
 
     @classmethod
-    def connect(
-        cls, url: str, *, token: str | None = None, timeout_s: float = 10.0, consistency: str = "Strong"
-    ) -> MilvusServer:
+    def connect(cls, url: str, *, token: str | None = None, timeout_s: float = 10.0) -> MilvusServer:
         """Connect to an address. Raises RemoteUnavailableError, AuthenticationError, MissingExtraError."""
         client_of = require("pymilvus", extra="milvus").MilvusClient
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # it logs every error that it also raises
         name = f"milvus:{url}"
         with _translated(name):
             client = client_of(uri=url, token=token or "", timeout=timeout_s)
-        return cls(client, name=name, timeout_s=timeout_s, consistency=consistency)
+        return cls(client, name=name, timeout_s=timeout_s)
 
     def open(self, name: str) -> MilvusCollection:
         """Open a collection by its name or an alias."""
@@ -81,15 +79,7 @@ class MilvusServer:
         layout = Layout.from_json(described.get("properties", {}).get(_LAYOUT), name=f"{self.name}/{name}")
         real = described.get("collection_name", name)
         statistics = self._statistics(_words_of(real), layout)
-        return MilvusCollection(
-            self._client,
-            name,
-            layout,
-            statistics,
-            server=self.name,
-            timeout_s=self._timeout_s,
-            consistency=self._consistency,
-        )
+        return MilvusCollection(self._client, name, layout, statistics, server=self.name, timeout_s=self._timeout_s)
 
     def create(self, name: str, layout: Layout, statistics: Statistics, spread: Spread) -> MilvusCollection:
         """Make an empty collection, and the one that holds the statistics."""
@@ -119,7 +109,7 @@ class MilvusServer:
                 index_params=indexes,
                 num_shards=spread.shards,
                 properties={_LAYOUT: layout.to_json()},
-                consistency_level=self._consistency,
+                consistency_level=_CONSISTENCY,
             )
             self._client.load_collection(name, replica_number=spread.replicas)
         return self.open(name)
@@ -183,7 +173,7 @@ class MilvusServer:
                 filter="part >= 0",
                 output_fields=["part", "content"],
                 limit=_HITS_AT_MOST,
-                consistency_level="Strong",
+                consistency_level=_CONSISTENCY,
                 timeout=self._timeout_s,
             )
         return _unpacked([row["content"] for row in sorted(rows, key=lambda row: row["part"])], layout.average_length)
@@ -201,11 +191,10 @@ class MilvusCollection:
         *,
         server: str,
         timeout_s: float,
-        consistency: str,
     ) -> None:
         self._client, self._collection, self.layout, self._statistics = client, collection, layout, statistics
         self.name = f"{server}/{collection}"
-        self._timeout_s, self._consistency = timeout_s, consistency
+        self._timeout_s = timeout_s
 
     def write(self, points: Sequence[Point]) -> None:
         """Add points, replacing those of the same key. Raises InputError for one that Milvus cannot hold."""
@@ -226,7 +215,7 @@ class MilvusCollection:
                 self._collection,
                 ids=[key],
                 output_fields=[*_KEPT, "has_vector", "dense"],
-                consistency_level=self._consistency,
+                consistency_level=_CONSISTENCY,
                 timeout=self._timeout_s,
             )
         return _stored(found[0], 0.0) if found else None
@@ -238,7 +227,7 @@ class MilvusCollection:
                 self._collection,
                 filter=_filter(conditions),
                 output_fields=["count(*)"],
-                consistency_level=self._consistency,
+                consistency_level=_CONSISTENCY,
                 timeout=self._timeout_s,
             )
         return int(found[0]["count(*)"])
@@ -266,7 +255,7 @@ class MilvusCollection:
                 filter=wanted,
                 output_fields=[*_KEPT, "has_vector", "dense"],
                 search_params={"metric_type": metric, "params": self._params(field, limit)},
-                consistency_level=self._consistency,
+                consistency_level=_CONSISTENCY,
                 timeout=self._timeout_s,
             )
         return [_stored(hit["entity"], float(hit["distance"])) for hit in found]

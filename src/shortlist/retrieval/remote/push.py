@@ -55,7 +55,6 @@ def push(
     *,
     spread: Spread | None = None,
     checkpoint: Path | None = None,
-    graph_from: int = GRAPH_FROM,
     keep_old: bool = False,
     retrying: Retrying | None = None,
     watch: Callable[[int, int], None] = lambda done, total: None,
@@ -63,7 +62,7 @@ def push(
     """Copy an index into a new collection, and let the address's name stand for it.
 
     `index` is one that was opened with `read_only`: it must not change meanwhile. The
-    collection that the name stood for is dropped unless `keep_old`. From `graph_from`
+    collection that the name stood for is dropped unless `keep_old`. From `GRAPH_FROM`
     documents on, vectors are searched through an HNSW graph. `checkpoint` is a file (default: in the
     index's folder); it is removed at the end. `watch` is told how many documents are there, and of how many.
     Raises InputError when the name belongs to a collection that is no alias, RemoteError, StoreError
@@ -79,7 +78,7 @@ def push(
     resumed_at = state.documents
     if state.point == 0:
         statistics = Statistics.of(analyzer.counts(row.document.full_text.strip()) for row in index.rows())
-        layout = Layout(index.manifest, statistics.average_length, index.count() >= graph_from)
+        layout = Layout(index.manifest, statistics.average_length, index.count() >= GRAPH_FROM)
         collection, _ = again(lambda: _made(server, state.collection, layout, statistics, spread or Spread()))
         _write(file, state)
     else:

@@ -3,8 +3,7 @@
 A point carries its vector ("dense"), its words ("words", a sparse vector that the server multiplies with
 the idf of that moment), and as payload the document, its order and its facets.
 
-Consistency: a write returns when it is applied (`wait`); with replicas a read asks `read_consistency` of
-them ("majority" sees every acknowledged write when writes go to a majority, which `create` asks for).
+A write returns when it is applied (`wait`), with replicas by a majority of them; a read asks one.
 A shard of which no replica answers fails the whole search: Qdrant gives no partial results.
 """
 
@@ -34,16 +33,11 @@ _KEPT = ["order", "record"]
 class QdrantServer:
     """A Qdrant server through its REST API; make one with `connect`."""
 
-    def __init__(
-        self, client: Any, *, name: str, is_server: bool = True, read_consistency: int | str | None = None
-    ) -> None:
+    def __init__(self, client: Any, *, name: str, is_server: bool = True) -> None:
         self._client, self.name, self._is_server = client, name, is_server
-        self._read_consistency = read_consistency
 
     @classmethod
-    def connect(
-        cls, url: str, *, api_key: str | None = None, timeout_s: float = 10.0, read_consistency: int | str | None = None
-    ) -> QdrantServer:
+    def connect(cls, url: str, *, api_key: str | None = None, timeout_s: float = 10.0) -> QdrantServer:
         """Connect to an address, or open a folder or ":memory:" in the client's local mode, which is exact and slow.
 
         Nothing is asked yet. Raises MissingExtraError.
@@ -57,7 +51,7 @@ class QdrantServer:
             )
         else:
             client = client_of(location=url) if url == ":memory:" else client_of(path=url)
-        return cls(client, name=f"qdrant:{url}", is_server=is_server, read_consistency=read_consistency)
+        return cls(client, name=f"qdrant:{url}", is_server=is_server)
 
     def open(self, name: str) -> QdrantCollection:
         """Open a collection by its name or an alias."""
@@ -66,14 +60,7 @@ class QdrantServer:
                 raise IndexNotFoundError(f"{self.name} has no collection {name!r}; make it with `shortlist index push`")
             metadata = self._client.get_collection(name).config.metadata or {}
         layout = Layout.from_json(metadata.get(_LAYOUT), name=f"{self.name}/{name}")
-        return QdrantCollection(
-            self._client,
-            name,
-            layout,
-            server=self.name,
-            is_server=self._is_server,
-            consistency=self._read_consistency,
-        )
+        return QdrantCollection(self._client, name, layout, server=self.name, is_server=self._is_server)
 
     def create(self, name: str, layout: Layout, statistics: Statistics, spread: Spread) -> QdrantCollection:
         """Make an empty collection; the statistics are the server's own business."""
@@ -134,19 +121,10 @@ class QdrantServer:
 class QdrantCollection:
     """One collection of a Qdrant server."""
 
-    def __init__(
-        self,
-        client: Any,
-        collection: str,
-        layout: Layout,
-        *,
-        server: str,
-        is_server: bool,
-        consistency: int | str | None,
-    ) -> None:
+    def __init__(self, client: Any, collection: str, layout: Layout, *, server: str, is_server: bool) -> None:
         self._client, self._collection, self.layout = client, collection, layout
         self.name = f"{server}/{collection}"
-        self._is_server, self._consistency = is_server, consistency
+        self._is_server = is_server
         self._models = require("qdrant_client", extra="qdrant").models
 
     def write(self, points: Sequence[Point]) -> None:
@@ -164,11 +142,7 @@ class QdrantCollection:
         """Return a point, or None."""
         with _translated(self.name):
             found = self._client.retrieve(
-                self._collection,
-                [_id(key)],
-                with_payload=_KEPT,
-                with_vectors=self._vectors(),
-                consistency=self._consistency,
+                self._collection, [_id(key)], with_payload=_KEPT, with_vectors=self._vectors()
             )
         return _stored(found[0], 0.0) if found else None
 
@@ -202,7 +176,6 @@ class QdrantCollection:
                 search_params=params,
                 with_payload=_KEPT,
                 with_vectors=self._vectors(),
-                consistency=self._consistency,
             ).points
         return [_stored(point, float(point.score)) for point in found]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +16,10 @@ from shortlist.retrieval.prepare import Tokenize, prepared
 from shortlist.retrieval.remote.engine import Collection, Retrying, Server
 from shortlist.retrieval.remote.points import Layout, Stored, key_of, point_of
 from shortlist.retrieval.remote.terms import Analyzer
-from shortlist.retrieval.store import Found, Result, best_of
+from shortlist.retrieval.store import Found, best_of
+from shortlist.transport.failures import Result
 from shortlist.types import Document
-from shortlist.types.document import check_id
+from shortlist.types.document import check_id, check_ids
 
 _AT_ONCE = 256
 
@@ -96,10 +96,7 @@ class RemoteIndex:
 
     def delete(self, doc_ids: Sequence[str]) -> None:
         """Remove documents; an id that is not there does not matter."""
-        if isinstance(doc_ids, str):
-            raise InputError(f"doc_ids must be a list of ids, not the string {doc_ids!r:.80}; put it in a list")
-        for doc_id in doc_ids:
-            check_id(doc_id)
+        check_ids(doc_ids)
         if doc_ids:
             self._call(lambda collection: collection.remove([key_of(doc_id) for doc_id in doc_ids]), writes=True)
 
@@ -142,9 +139,7 @@ class RemoteIndex:
     def __enter__(self) -> RemoteIndex:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _behind(self) -> str:

@@ -13,6 +13,7 @@ from shortlist.planning.plan import Plan, Task
 from shortlist.server.bodies import read_json
 from shortlist.server.faults import RefusedError
 from shortlist.server.replies import json_reply, own_limits, state_of
+from shortlist.server.state import State
 from shortlist.wire import Fault
 from shortlist.wire.reading import At, whole_or_none
 
