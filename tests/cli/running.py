@@ -18,6 +18,8 @@ import shortlist
 from shortlist.cli import main
 
 SOURCE = Path(shortlist.__file__).parents[1]
+RANKING = ["degradations", "latency_ms", "partial", "query", "results", "score_kind", "stage", "trace", "unscored"]
+"""The names that the JSON of a ranking has."""
 PATIENCE_S = 240  # far more than anything takes; a test that waits longer hangs
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from scorers.language_models import CORPUS, qwen_tokenizer, save_causal, save_qwen3, save_t5, sentencepiece_tokenizer
+from scorers.language_models import CORPUS, qwen_tokenizer, save_gemma, save_qwen2, save_qwen3, save_t5
 from scorers.layouts import Layout, bge_layout, monot5_layout, mxbai_layout, qwen3_layout
 from scorers.minicpm import by_hand, read_weights, save_minicpm
 from shortlist.inference.models import find_model
@@ -331,15 +331,6 @@ def log_true(logits: Any, tokenizer: Tokenizer) -> Any:
     return pair.log_softmax(-1)[:, 0]
 
 
-def gemma(folder: Path) -> Path:
-    tokenizer = sentencepiece_tokenizer(begins_with_blank=False, bos="<bos>")
-    return save_causal(folder, tokenizer, "Gemma", pad_token_id=0, max_position_embeddings=1024)
-
-
-def qwen2(folder: Path) -> Path:
-    return save_causal(folder, qwen_tokenizer(), "Qwen2", tie_word_embeddings=False)
-
-
 def minicpm_by_itself(folder: Path) -> Mapping[str, Scores]:
     """A MiniCPM written from its paper, one pair at a time, and the score head of a layer before the last."""
     tokenizer, weights = Tokenizer.from_file(str(folder / "tokenizer.json")), read_weights(folder)
@@ -554,14 +545,14 @@ FAMILIES: dict[str, Family] = {
     ),
     "Qwen2.5, 1 or 0": Family(
         "mxbai-rerank-base-v2, -large-v2",
-        qwen2,
+        save_qwen2,
         prompted_by_itself(mxbai_layout, difference("1", "0")),
         ("torch",),
         {"template": "mxbai-v2", "max_length": PROMPTED_LENGTH},
     ),
     "Gemma, Yes": Family(
         "bge-reranker-v2-gemma",
-        gemma,
+        save_gemma,
         prompted_by_itself(bge_layout, lambda logits, tokenizer: logits[:, tokenizer.token_to_id("Yes")]),
         ("torch",),
         {"template": "bge-gemma", "max_length": PROMPTED_LENGTH},

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 from shortlist.errors import GenerationError
+from shortlist.scorers.llm import LLMReranker, PointwiseLLM
+from shortlist.scorers.registry import load_reranker
 from shortlist.testing.oracle import Oracle, Temper
 from shortlist.types import Completion, Document, Prompt, Query, Ranking
 
@@ -26,6 +29,13 @@ def ideal(count: int) -> list[str]:
 
 def oracle(relevance: dict[str, float], temper: Temper = "perfect") -> Oracle:
     return Oracle(relevance, temper)
+
+
+def of(kind: str, model: Any, **options: Any) -> LLMReranker | PointwiseLLM:
+    """A kind of reranker that asks a language model."""
+    reranker = load_reranker(kind, model, **options)
+    assert isinstance(reranker, LLMReranker | PointwiseLLM)
+    return reranker
 
 
 class Scripted:

@@ -9,12 +9,12 @@ import pytest
 from shortlist import Document, Query, Ranking
 from shortlist.errors import GenerationError, PromptRefusedError, PromptTooLongError
 from shortlist.passages.size import count_words
-from shortlist.scorers.llm import LLMReranker, PointwiseLLM
-from shortlist.scorers.registry import load_reranker, reranker_kinds
+from shortlist.scorers.llm import PointwiseLLM
+from shortlist.scorers.registry import reranker_kinds
 from shortlist.testing.oracle import Oracle
 from shortlist.types import Completion, Likelihood, Prompt
 
-from .material import candidates, ideal, oracle
+from .material import candidates, ideal, of, oracle
 
 POINTWISE = ("llm-likelihood", "llm-pointwise")
 
@@ -44,12 +44,6 @@ class Narrow:
         if count_words(text) > self._words:
             raise PromptTooLongError(f"narrow did not answer: {count_words(text)} words are too many")
         self.refused -= 1
-
-
-def of(kind: str, model: Any, **options: Any) -> LLMReranker | PointwiseLLM:
-    reranker = load_reranker(kind, model, **options)
-    assert isinstance(reranker, LLMReranker | PointwiseLLM)
-    return reranker
 
 
 def with_long_one(count: int, place: int, tail: str = " and so on" * 90) -> tuple[Ranking, dict[str, float]]:

@@ -12,23 +12,17 @@ from hypothesis import strategies as st
 from shortlist import Document, Query, Ranking, Reranker, ScoreKind
 from shortlist.errors import BudgetSpentError, GenerationError, InputError, UnsupportedModelError
 from shortlist.passages.quoting import harmless, shortened
-from shortlist.scorers.llm import Budget, LLMReranker, PointwiseLLM, Prices, RankedWindow, listwise
+from shortlist.scorers.llm import Budget, PointwiseLLM, Prices, RankedWindow, listwise
 from shortlist.scorers.llm.consistency import mean_ranks
 from shortlist.scorers.llm.fence import NOTE
 from shortlist.scorers.llm.question import Question
 from shortlist.scorers.llm.setup import Setup
-from shortlist.scorers.registry import load_reranker, reranker_kinds
+from shortlist.scorers.registry import reranker_kinds
 from shortlist.types import Completion, Message, Prompt
 
-from .material import Failing, Scripted, candidates, ideal, oracle
+from .material import Failing, Scripted, candidates, ideal, of, oracle
 
 PRICES = Prices(prompt=1.0, completion=2.0)
-
-
-def of(kind: str, model: Any, **options: Any) -> LLMReranker | PointwiseLLM:
-    reranker = load_reranker(kind, model, **options)
-    assert isinstance(reranker, LLMReranker | PointwiseLLM)
-    return reranker
 
 
 def questions(count: int) -> list[Question]:

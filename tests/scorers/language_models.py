@@ -103,6 +103,17 @@ def save_qwen3(folder: Path, **options: Any) -> Path:
     )
 
 
+def save_qwen2(folder: Path) -> Path:
+    """Write a model of Qwen2's shape, its embeddings not tied."""
+    return save_causal(folder, qwen_tokenizer(), "Qwen2", tie_word_embeddings=False)
+
+
+def save_gemma(folder: Path) -> Path:
+    """Write a model of Gemma's shape."""
+    tokenizer = sentencepiece_tokenizer(begins_with_blank=False, bos="<bos>")
+    return save_causal(folder, tokenizer, "Gemma", pad_token_id=0, max_position_embeddings=1024)
+
+
 def save_t5(folder: Path) -> Path:
     """Write a T5 of the first version's shape: tied embeddings, decoder outputs scaled."""
     torch, transformers = importlib.import_module("torch"), importlib.import_module("transformers")

@@ -19,7 +19,7 @@ from shortlist.errors import InputError, UnsupportedModelError
 from shortlist.scorers.causal_lm import load_causal_lm
 from shortlist.types import Document, Query, ScoreKind
 
-from .language_models import qwen_tokenizer, save_causal, save_qwen3, sentencepiece_tokenizer
+from .language_models import save_gemma, save_qwen2, save_qwen3
 from .layouts import Layout, bge_layout, mxbai_layout, qwen3_layout
 
 QUERY = Query("How tall is the Eiffel Tower?")
@@ -61,19 +61,10 @@ def mxbai_score(logits: Any, tokenizer: Tokenizer) -> Floats:
     return np.asarray(logits[:, tokenizer.token_to_id("1")] - logits[:, tokenizer.token_to_id("0")])
 
 
-def gemma(folder: Path) -> Path:
-    tokenizer = sentencepiece_tokenizer(begins_with_blank=False, bos="<bos>")
-    return save_causal(folder, tokenizer, "Gemma", pad_token_id=0, max_position_embeddings=1024)
-
-
-def qwen2(folder: Path) -> Path:
-    return save_causal(folder, qwen_tokenizer(), "Qwen2", tie_word_embeddings=False)
-
-
 FAMILIES: dict[str, tuple[Callable[[Path], Path], Layout, Callable[[Any, Tokenizer], Floats]]] = {
     "qwen3": (save_qwen3, qwen3_layout, qwen3_score),
-    "bge-gemma": (gemma, bge_layout, yes_score),
-    "mxbai-v2": (qwen2, mxbai_layout, mxbai_score),
+    "bge-gemma": (save_gemma, bge_layout, yes_score),
+    "mxbai-v2": (save_qwen2, mxbai_layout, mxbai_score),
 }
 
 
