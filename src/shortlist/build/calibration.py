@@ -35,7 +35,6 @@ def calibrate_model(
     *,
     settings: Settings | None = None,
     seconds: float = 60.0,
-    folder: Path | None = None,
     watch: Watch | None = None,
 ) -> Record:
     """Load a model, `name` or `kind:name`, as the settings say, score for so many seconds, and keep its cost model.
@@ -62,7 +61,7 @@ def calibrate_model(
         datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         None if made.stored is None else made.stored.cost,
     )
-    save(folder or calibrations_folder(), record)
+    save(calibrations_folder(), record)
     return record
 
 
@@ -77,14 +76,12 @@ def store_of(scorer: Scorer) -> Store | None:
     return lambda document: replace(document, tokens=encoder.tokenize([document.full_text])[0], vector=vector)
 
 
-def level_of(
-    name: str, scorer: Scorer, *, threads: int | None = None, may_probe: bool = False, folder: Path | None = None
-) -> Level:
+def level_of(name: str, scorer: Scorer, *, threads: int | None = None, may_probe: bool = False) -> Level:
     """Return a scorer with the cost that was calibrated for it on this machine as it is now.
 
     Where there is none it is tried for a moment if it `may_probe`, or else its pace is learned in use.
     """
-    record = find(folder or calibrations_folder(), fingerprint=scorer.fingerprint, threads=threads or usable_cores())
+    record = find(calibrations_folder(), fingerprint=scorer.fingerprint, threads=threads or usable_cores())
     changes = record.staleness(Machine.here()) if record is not None else ()
     if record is not None and not changes:
         return Level(scorer, record.cost, name, stored=record.stored)

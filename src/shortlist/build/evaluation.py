@@ -75,7 +75,10 @@ def opened(
     with ExitStack() as opened_parts:
         encoder = _encoder(request, specs, opened_parts)
         load = _Models(_settings(request), encoder)
-        stages = {spec.name: _stages(spec, load) for spec in specs}  # before an index is made, which may take long
+        stages = {  # before an index is made, which may take long
+            spec.name: tuple(Stage(load(model), model.depth or None, _price(model)) for model in spec.models)
+            for spec in specs
+        }
         runs = {name: read_run(Path(name)) for name in dict.fromkeys(spec.first.run_file for spec in specs) if name}
         index = _index(request, specs, collection, encoder, runs, opened_parts, filling)
         documents: Mapping[str, Document] = IndexedDocuments(index) if index is not None else collection.documents
@@ -174,10 +177,6 @@ class _Models:
                 model, kind=kind, encoder=self.encoder, defaults=options_of(self.settings, kind), **options
             )
         return self.loaded[key]
-
-
-def _stages(spec: SystemSpec, load: _Models) -> tuple[Stage, ...]:
-    return tuple(Stage(load(model), model.depth or None, _price(model)) for model in spec.models)
 
 
 def _system(

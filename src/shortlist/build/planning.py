@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from shortlist.build.calibration import calibrations_folder
 from shortlist.errors import InputError
@@ -31,11 +30,7 @@ class Planned:
 
 
 def calibrated_contenders(
-    models: Sequence[str] = (),
-    *,
-    is_indexed: bool = False,
-    folder: Path | None = None,
-    machine: Machine | None = None,
+    models: Sequence[str] = (), *, is_indexed: bool = False
 ) -> tuple[tuple[Contender, ...], tuple[str, ...]]:
     """Return the models that were calibrated here (those named, or all), and notes on stale calibrations.
 
@@ -43,9 +38,9 @@ def calibrated_contenders(
     the other precisions does not hold for it. Of several calibrations the last counts.
     `is_indexed` takes the costs of documents from an index. Raises InputError for a named model without one.
     """
-    now = machine or Machine.here()
+    now = Machine.here()
     latest: dict[str, Record] = {}
-    for record in sorted(every(folder or calibrations_folder()), key=lambda record: record.when):
+    for record in sorted(every(calibrations_folder()), key=lambda record: record.when):
         latest[f"{record.model} int8" if record.precision == "int8" else record.model] = record
     missing = [name for name in models if name not in latest]
     if missing:

@@ -9,6 +9,7 @@ from shortlist.evaluation.results import Moved, Passage, SystemResult
 from shortlist.evaluation.significance import Comparison
 from shortlist.types import Document
 
+_EACH_WAY = 3
 _PASSAGES = 5
 _LETTERS = 280
 
@@ -18,17 +19,15 @@ def most_moved(
     measure: str,
     collection: Collection,
     comparisons: Sequence[Comparison],
-    *,
-    each_way: int = 3,
 ) -> tuple[Moved, ...]:
-    """Return for every comparison the `each_way` largest gains and losses in a measure, largest first."""
+    """Return for every comparison the three largest gains and losses in a measure, largest first."""
     by_name = {result.name: result for result in results}
     texts = {query.query_id: query.text for query in collection.queries}
     moved: list[Moved] = []
     for one in comparisons:
         ours, theirs = by_name[one.system], by_name[one.baseline]
         differences = {q: value - theirs.values[measure][q] for q, value in ours.values[measure].items()}
-        for query_id in _extremes(differences, each_way):
+        for query_id in _extremes(differences):
             judged, documents = collection.qrels[query_id], collection.documents
             first, second = ours.answers[query_id].doc_ids, theirs.answers[query_id].doc_ids
             moved.append(
@@ -45,10 +44,10 @@ def most_moved(
     return tuple(moved)
 
 
-def _extremes(differences: Mapping[str, float], each_way: int) -> list[str]:
+def _extremes(differences: Mapping[str, float]) -> list[str]:
     falling = sorted(differences, key=differences.__getitem__, reverse=True)
-    gains = [query_id for query_id in falling if differences[query_id] > 1e-9][:each_way]
-    losses = [query_id for query_id in reversed(falling) if differences[query_id] < -1e-9][:each_way]
+    gains = [query_id for query_id in falling if differences[query_id] > 1e-9][:_EACH_WAY]
+    losses = [query_id for query_id in reversed(falling) if differences[query_id] < -1e-9][:_EACH_WAY]
     return gains + losses
 
 

@@ -15,10 +15,10 @@ _RULES = (
 )
 
 
-def asked(question: str, context: Context, *, max_tokens: int = 256, rules: str = _RULES) -> Prompt:
+def asked(question: str, context: Context, *, max_tokens: int = 256) -> Prompt:
     """Return the prompt for an answer with citations; deterministic (temperature 0).
 
     The question comes after the passages, so that a server may keep what several questions share.
     """
     text = f"{context.text}\n\nQuestion: {question}\nAnswer:"
-    return Prompt((Message("system", rules), Message("user", text)), max_tokens=max_tokens)
+    return Prompt((Message("system", _RULES), Message("user", text)), max_tokens=max_tokens)

@@ -84,7 +84,7 @@ class Engine:
         """
         distinct = list({one.key: one for one in inputs}.values())
         plan = self._plan(distinct)
-        outputs = self._streams.map(lambda places: self._infer([distinct[p] for p in places]), plan)
+        outputs = self._streams.map(lambda places: self.session.infer(self._pad([distinct[p] for p in places])), plan)
         found = {
             distinct[place].key: rows[: len(distinct[place])]
             for places, output in zip(plan, outputs, strict=True)
@@ -100,9 +100,6 @@ class Engine:
 
     def _pad(self, inputs: Sequence[ModelInput]) -> Batch:
         return pad(inputs, pad_id=self.tokenizer.pad_id, length_step=self._length_step)
-
-    def _infer(self, inputs: Sequence[ModelInput]) -> Output:
-        return self.session.infer(self._pad(inputs))
 
     def _fitting(self, session: Session, inputs: Sequence[ModelInput]) -> list[Output]:
         """Infer one batch, or its halves in turn when it does not fit into memory."""

@@ -7,7 +7,6 @@ import json
 import threading
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 
 from shortlist.scorers.llm import RankedWindow
 from shortlist.training.groups import Group
@@ -51,7 +50,5 @@ class PermutationRecorder:
     def __enter__(self) -> PermutationRecorder:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
