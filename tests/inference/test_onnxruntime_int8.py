@@ -60,6 +60,13 @@ def test_int8_keeps_the_order_of_fp32_better_than_without_ranges_and_is_made_onc
     assert np.abs(found - exact).max() < np.abs(plain - exact).max()
 
 
+def test_scores_and_graphs_are_kept_by_the_method_that_int8_was_made_by() -> None:
+    method = QUANTISED.removesuffix(".onnx")
+    assert method[-1].isdigit()
+    assert f"({method})" in scorer("int8").fingerprint
+    assert method not in scorer("fp32").fingerprint
+
+
 def test_a_score_in_int8_does_not_depend_on_what_else_is_scored() -> None:
     model = scorer("int8")
     together = model.score(QUERY, documents()).values

@@ -15,8 +15,9 @@ from shortlist.inference.batches import Batch
 from shortlist.inference.cores import usable_cores
 from shortlist.inference.session import Feeds, Output, Precision
 
-QUANTISED = "quantised.onnx"
-"""The name of a graph whose products are in int8 already."""
+_METHOD = 2  # of such graphs (onnxruntime_static.py); raised when the same texts would make another one
+QUANTISED = f"quantised-{_METHOD}.onnx"
+"""The name of a graph whose products are in int8 already; scores are kept under it, too."""
 
 _ELSEWHERE = {Precision.BF16: "openvino", Precision.FP16: "torch", Precision.INT16: "native"}
 
@@ -60,7 +61,7 @@ class OnnxRuntimeSession:
             raise CorruptModelError(f"ONNX Runtime cannot read {file}: {error}") from error
         return cls(
             session,
-            engine=f"onnxruntime {onnxruntime.__version__}",
+            engine=f"onnxruntime {onnxruntime.__version__}" + (f" ({file.stem})" if file.name == QUANTISED else ""),
             precision=resolved,
             streams=threads or usable_cores(),
         )
