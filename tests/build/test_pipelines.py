@@ -151,6 +151,20 @@ def test_sources_are_named_from_the_folder_that_holds_the_index(
         assert index.count() == 1
 
 
+def test_files_that_are_gone_from_elsewhere_are_told_until_their_place_is_named(tmp_path: Path) -> None:
+    docs, index = tmp_path / "docs", tmp_path / "index"
+    (docs / "sub").mkdir(parents=True)
+    (docs / "sub" / "a.md").write_text("wings", encoding="utf-8")
+    (tmp_path / "b.md").write_text("soup", encoding="utf-8")
+    index_paths([docs, tmp_path / "b.md"], index, settings=SETTINGS)
+    docs.rename(tmp_path / "manual")
+    (told,) = index_paths([tmp_path / "manual"], index, settings=SETTINGS).problems
+    assert told.startswith("1 files that were indexed before are gone")
+    assert told.endswith(f"name their old place once more, and they go: {docs}")
+    report = index_paths([tmp_path / "manual", docs], index, settings=SETTINGS)
+    assert (report.removed, report.passages, report.problems) == (1, 2, ())
+
+
 def test_a_path_that_is_not_there_makes_no_index(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no file or folder"):
         index_paths([tmp_path / "absent"], tmp_path / "index", settings=SETTINGS)
