@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +97,20 @@ def test_unknown_names_are_refused(folder: Path) -> None:
         open_pipeline(folder / "index", settings=Settings(encoder="nonsense")).__enter__()
     with pytest.raises(ModelNotFoundError, match="no model 'nonsense'"):
         open_pipeline(folder / "index", settings=Settings(model="nonsense"), first_stage="bm25").__enter__()
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ({"fallback": "lexical:words"}, r"fallback must be a list of models' names, .* \['lexical:words'\]"),
+        ({"diversity": "0.3"}, "diversity must be a number within 0..1, got '0.3'"),
+        ({"first_stage_weight": "0.3"}, "weight must be a number within 0..1, got '0.3'"),
+    ],
+)
+def test_settings_of_another_type_are_refused(folder: Path, setting: Mapping[str, Any], told: str) -> None:
+    asked = replace(SETTINGS, model="lexical:words", **setting)
+    with pytest.raises(InputError, match=told), open_pipeline(folder / "index", settings=asked, first_stage="bm25"):
+        pass
 
 
 def test_an_index_that_is_not_there_or_of_no_encoder_is_refused(tmp_path: Path) -> None:
