@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,6 +117,20 @@ def test_unknown_names_are_refused(folder: Path) -> None:
         open_pipeline(folder / "index", settings=Settings(model="nonsense"), first_stage="bm25").__enter__()
 
 
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ({"fallback": "lexical:words"}, r"fallback must be a list of models' names, .* \['lexical:words'\]"),
+        ({"diversity": "0.3"}, "diversity must be a number within 0..1, got '0.3'"),
+        ({"first_stage_weight": "0.3"}, "weight must be a number within 0..1, got '0.3'"),
+    ],
+)
+def test_settings_of_another_type_are_refused(folder: Path, setting: Mapping[str, Any], told: str) -> None:
+    asked = replace(SETTINGS, model="lexical:words", **setting)
+    with pytest.raises(InputError, match=told), open_pipeline(folder / "index", settings=asked, first_stage="bm25"):
+        pass
+
+
 def test_an_index_that_is_not_there_or_of_no_encoder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IndexNotFoundError, match=r"there is no index in .*nowhere, nor a folder of that name"):
         open_pipeline(tmp_path / "nowhere", settings=SETTINGS).__enter__()
@@ -167,6 +182,20 @@ def test_sources_are_named_from_the_folder_that_holds_the_index(
     with Index.open(tmp_path / "docs" / "index", read_only=True) as index:
         assert list(index.sources()) == ["a.txt"]
         assert index.count() == 1
+
+
+def test_files_that_are_gone_from_elsewhere_are_told_until_their_place_is_named(tmp_path: Path) -> None:
+    docs, index = tmp_path / "docs", tmp_path / "index"
+    (docs / "sub").mkdir(parents=True)
+    (docs / "sub" / "a.md").write_text("wings", encoding="utf-8")
+    (tmp_path / "b.md").write_text("soup", encoding="utf-8")
+    index_paths([docs, tmp_path / "b.md"], index, settings=SETTINGS)
+    docs.rename(tmp_path / "manual")
+    (told,) = index_paths([tmp_path / "manual"], index, settings=SETTINGS).problems
+    assert told.startswith("1 files that were indexed before are gone")
+    assert told.endswith(f"name their old place once more, and they go: {docs}")
+    report = index_paths([tmp_path / "manual", docs], index, settings=SETTINGS)
+    assert (report.removed, report.passages, report.problems) == (1, 2, ())
 
 
 def test_a_path_that_is_not_there_makes_no_index(tmp_path: Path) -> None:

@@ -107,10 +107,11 @@ def test_an_empty_ranking_is_fine() -> None:
     assert len(ranked([])) == 0
 
 
-def test_a_threshold_that_is_no_number_is_refused() -> None:
+@pytest.mark.parametrize("threshold", [math.nan, "0.5"])
+def test_a_threshold_that_is_no_number_is_refused(threshold: Any) -> None:
     ranking = Ranking.in_order(Query("q"), [Document("a", "a")])
-    with pytest.raises(InputError, match="min_score must be a finite number, got nan"):
-        ranking.at_least(float("nan"), kind=ScoreKind.RECIPROCAL_RANK)
+    with pytest.raises(InputError, match=f"min_score must be a finite number, got {threshold!r}"):
+        ranking.at_least(threshold, kind=ScoreKind.RECIPROCAL_RANK)
 
 
 def test_a_threshold_leaves_nothing_of_nothing_whatever_the_kind() -> None:

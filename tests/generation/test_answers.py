@@ -93,6 +93,11 @@ def test_a_citation_behind_the_full_stop_belongs_to_the_sentence_before_it() -> 
         ("「はい。」[1]「行く。」と彼。", [("「はい。」", (1,)), ("「行く。」と彼。", ())]),
         ("塔高\u201c330米。\u201d[1]它是铁。[2]", [("塔高\u201c330米。\u201d", (1,)), ("它是铁。", (2,))]),
         ("真的吗\uff1f\uff01[1]是的。[2]", [("真的吗\uff1f\uff01", (1,)), ("是的。", (2,))]),
+        ("\u0646\u0639\u0645\u061f [1] \u0644\u0627.", [("\u0646\u0639\u0645\u061f", (1,)), ("\u0644\u0627.", ())]),
+        (
+            "\u0939\u093e\u0901\u0964 [1] \u0928\u0939\u0940\u0902\u0964",
+            [("\u0939\u093e\u0901\u0964", (1,)), ("\u0928\u0939\u0940\u0902\u0964", ())],
+        ),
         ("Er sagt „Ja.“ [1] Gut.", [("Er sagt „Ja.“", (1,)), ("Gut.", ())]),
         ("It is tall [1]. 330.", [("It is tall.", (1,)), ("330.", ())]),
     ],
@@ -165,9 +170,17 @@ def test_what_the_model_thought_before_is_no_part_of_the_answer() -> None:
 
 def test_a_refusal_is_known_and_not_judged() -> None:
     judge = Words()
-    for text in ("", "Not in these documents.", '"not in these documents"'):
+    asked_for = ("", "Not in these documents.", '"not in these documents"', "Not in these documents, sorry.")
+    for text in (*asked_for, "The answer is not in these documents."):
         assert checked("?", text, CONTEXT, judge=judge).is_refusal
     assert judge.asked == []
+    for text in (
+        "It is 330 m [1]. Its age is not in these documents.",
+        "It is tall. Its age is not in these documents.",
+        "What is not in these documents is old.",
+        "[1]",
+    ):
+        assert not checked("?", text, CONTEXT).is_refusal
     assert without_marks("a [1] b [2]") == "a b"
 
 

@@ -225,6 +225,21 @@ def test_csv_columns_delimiters_and_quotes(tmp_path: Path) -> None:
     assert [found[key].place for key in ("1", "2")] == [Place("a.csv", 2, 2, "T"), Place("a.csv", 5, 5, "")]
 
 
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_quote_that_a_csv_never_closes_is_reported(end: str, tmp_path: Path) -> None:
+    closed = 'id,text\n1,"two\nlines"\n2,"its ""last""\n"\n'
+    write(tmp_path / "closed.csv", closed)
+    write(tmp_path / "open.csv", f'id,text\n3,"open\n4,lost{end}')
+    events = run(tmp_path)
+    assert [(found.doc_id, found.text) for found in documents(events)] == [
+        ("1", "two\nlines"),
+        ("2", 'its "last"\n'),
+        ("3", f"open\n4,lost{end}"),
+    ]
+    told = "line 2: a quote is never closed, so that all lines behind it are in this row's last cell"
+    assert problems(events) == [told]
+
+
 def test_a_table_without_text_column_lists_its_columns_until_told(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", "key,body\n1,words\n")
     assert "['key', 'body']" in skips(run(tmp_path))["a.csv"].detail

@@ -121,9 +121,9 @@ def test_an_order_whose_vectors_cannot_be_compared_stands_and_the_trace_says_so(
 
 def test_wrong_numbers_are_refused() -> None:
     for wrong in (-0.1, 1.1, math.nan):
-        with pytest.raises(InputError, match=r"diversity must be within 0\.\.1"):
+        with pytest.raises(InputError, match=r"diversity must be a number within 0\.\.1"):
             diversified(ranked([1]), wrong)
-    with pytest.raises(InputError, match=r"diversity must be within 0\.\.1, got 3"):
+    with pytest.raises(InputError, match=r"diversity must be a number within 0\.\.1, got 3"):
         Pipeline(Fixed(), None, diversity=3)
     with pytest.raises(InputError, match="top_k"):
         diversified(ranked([1]), 0.5, top_k=0)

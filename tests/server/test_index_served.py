@@ -236,7 +236,7 @@ def test_diversity_is_what_the_library_gives_by_request_and_by_setting(server: R
         assert search(started, diversity=0)["trace"][-1]["stage"] != "diversity"
         late = search(started, query="Which words are compared first?", budget_ms=0.01)
         assert "diversity: not applied: no document was scored" in late["degradations"]
-    with pytest.raises(InputError, match=r"diversity must be within 0\.\.1, got 3"):
+    with pytest.raises(InputError, match=r"diversity must be a number within 0\.\.1, got 3"):
         state_of(Settings(diversity=3), serve)
 
 

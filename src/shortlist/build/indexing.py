@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +24,8 @@ from shortlist.ingest import (
     SkipReason,
     ingest,
 )
-from shortlist.ingest.walk import checked_paths
+from shortlist.ingest.plan import is_below
+from shortlist.ingest.walk import checked_paths, printable, source_name
 from shortlist.retrieval import Index, Source
 from shortlist.retrieval.filters import PATH
 from shortlist.settings import Settings
@@ -84,10 +86,34 @@ def index_paths(
             event = _commit(index, event, report, known)
             if watch is not None:
                 watch(event)
+        report.problems += _gone_elsewhere(known, paths, named_from)
         report.passages = index.count()
         if index.needs_optimizing:
             _optimize(index, report)
     return report
+
+
+def _gone_elsewhere(known: Mapping[str, Fingerprint], paths: Sequence[Path | str], base: Path) -> tuple[str, ...]:
+    """Say how many files that are at none of the paths were read once and are gone; their passages are still found."""
+    named = [source_name(path, base) for path in checked_paths(paths, is_known=lambda _: True)]
+    gone = [
+        base / source
+        for source, fingerprint in known.items()
+        if fingerprint.recipe and not _is_there(base / source) and not is_below(source, named)
+    ]
+    if not gone:
+        return ()
+    folder = gone[0]
+    while not folder.parent.exists():
+        folder = folder.parent
+    return (
+        f"{len(gone)} files that were indexed before are gone, and their passages are still found; where they were"
+        f" moved or deleted, name their old place once more, and they go: {printable(folder)}",
+    )
+
+
+def _is_there(path: Path) -> bool:
+    return os.path.lexists(path) or "\\x" in str(path)  # `printable` bytes that are no UTF-8 cannot be looked for
 
 
 def _optimize(index: Index, report: IndexingReport) -> None:

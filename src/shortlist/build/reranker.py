@@ -22,6 +22,7 @@ from shortlist.inference.biencoder import BiEncoder
 from shortlist.inference.forks import ForkLock
 from shortlist.pipeline import Budgeted, CheapFirst
 from shortlist.pipeline.awaiting import arerank, cancellable
+from shortlist.pipeline.fused import share
 from shortlist.pipeline.pipeline import due
 from shortlist.scorers.asked_of import innermost
 from shortlist.scorers.calibrated import Calibrated
@@ -145,10 +146,12 @@ class Reranker:
     ) -> Reranker:
         """Take the reranker that the settings name, to be loaded at the first use."""
         reranker = cls.__new__(cls)
-        first, *chain = (Named.of(name, settings, encoder) for name in (settings.model, *settings.fallback))
+        first, *chain = (
+            Named.of(name, settings, encoder) for name in (settings.model, *names_of(settings.fallback, of="fallback"))
+        )
         others = [Named.of(name, settings, encoder) for name in names_of(faster, of="faster")]
         reranker._store(first, others, chain or None, calibration)
-        reranker._keeps_order = settings.first_stage_weight > 0  # its scores count, so its first ones do
+        reranker._keeps_order = share(settings.first_stage_weight) > 0  # its scores count, so its first ones do
         return reranker
 
     def ready(self) -> Reranker:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shortlist.generation.citations import Cited, cited
+from shortlist.generation.citations import Cited, cited, marks_of
 from shortlist.generation.context import Context, ContextPassage
 from shortlist.generation.question import NOT_FOUND
 from shortlist.generation.support import Judge
@@ -49,8 +49,10 @@ class CheckedAnswer:
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the model said that the answer is not in the documents, or nothing."""
-        return not self.text.strip() or self.text.strip().strip("\"'.").lower().startswith(NOT_FOUND)
+        """Whether the model said nothing, or that the answer is not in the documents: in its first words or in all."""
+        said = self.text.strip().strip("\"'.").lower()
+        is_all = said.endswith(NOT_FOUND) and len(list(cited(said))) == 1 and not marks_of(said)
+        return not self.text.strip() or said.startswith(NOT_FOUND) or is_all
 
     @property
     def cited(self) -> tuple[ContextPassage, ...]:

@@ -13,12 +13,13 @@ _CITATION = re.compile(_MARKS, re.IGNORECASE)
 _RANGE = re.compile(r"(\d{1,3})\s*[-\u2013]\s*(\d{1,3})|(\d{1,3})")
 _ROW = rf"{_MARKS}(?:[^\S\n]*(?:[,;][^\S\n]*)?{_MARKS})*"
 _CLOSED = r"[\"')\u2019\u201c\u201d\u00bb\u300d\u300f\uff09*]*"
+_STOPS = "!?\u2026\u061f\u06d4\u0964\u0965"  # those of Arabic, Urdu and Hindi among them
 _DENSE = "\u3002\uff01\uff1f"  # the stops of scripts written without spaces
 # A stop behind a single letter (U.S., e.g.), or in quotes without spaces, ends nothing unless a citation follows. A
 # sentence takes the citations behind its stop with it, also those that stand alone on the next lines; with text behind
 # them they belong to that.
 _END = re.compile(
-    rf"(?:(?:(?<!\b[^\W\d_])\.|[!?\u2026]){_CLOSED}|[{_DENSE}](?![{_DENSE}\u300d\u300f\uff09\u201d\u2019])"
+    rf"(?:(?:(?<!\b[^\W\d_])\.|[{_STOPS}]){_CLOSED}|[{_DENSE}](?![{_DENSE}\u300d\u300f\uff09\u201d\u2019])"
     rf"|[.{_DENSE}]{_CLOSED}(?=[^\S\n]*{_MARKS})|(?<!\n)(?=\n))"
     rf"(?:[^\S\n]*{_ROW})?(?:[^\S\n]*\n\s*{_ROW}(?=[^\S\n]*(?:\n|\Z)))*",
     re.IGNORECASE,

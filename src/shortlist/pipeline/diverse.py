@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Real
 
 import numpy as np
 
@@ -90,8 +91,8 @@ def with_vectors(candidates: Ranking, encoder: Encoder) -> Ranking:
 
 def check_diversity(diversity: float) -> float:
     """Return it as it is; raises InputError for one outside of 0..1."""
-    if not 0 <= diversity <= 1:
-        raise InputError(f"diversity must be within 0..1, got {diversity:g}; 0 is relevance alone")
+    if not isinstance(diversity, Real) or not 0 <= diversity <= 1:
+        raise InputError(f"diversity must be a number within 0..1, got {diversity!r}; 0 is relevance alone")
     return diversity
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 
 from shortlist.errors import InputError
 from shortlist.protocols import Reranker
@@ -40,8 +41,8 @@ class WithFirstStage:
 
 def share(weight: float) -> float:
     """Return a weight of the first stage as it is; raises InputError for one outside of 0..1."""
-    if not 0 <= weight <= 1:
-        raise InputError(f"the first stage's weight must be within 0..1, got {weight:g}")
+    if not isinstance(weight, Real) or not 0 <= weight <= 1:
+        raise InputError(f"the first stage's weight must be a number within 0..1, got {weight!r}")
     return weight
 
 

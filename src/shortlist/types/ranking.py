@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -252,8 +252,8 @@ class Ranking:
         time, the reranker failed or a gate spoke against it, there is no score to judge by; nor is there where another
         model, whose scores are of another kind, took the asked one's place. All stays then, and the trace says so.
         """
-        if not math.isfinite(min_score):
-            raise InputError(f"min_score must be a finite number, got {min_score}")
+        if not isinstance(min_score, Real) or not math.isfinite(min_score):
+            raise InputError(f"min_score must be a finite number, got {min_score!r}")
         wanted = ScoreKind.CALIBRATED_PROBABILITY if kind is None else _kind(kind)
         facts = {"min_score": f"{min_score:g}", "kind": wanted.value}
         reason = self._unjudged(wanted, given) if len(self) else ""

@@ -79,7 +79,8 @@ tsv = TableReader("tsv")
 def _csv_cells(lines: Iterator[str], first: str) -> Iterator[tuple[int, list[str] | Problem]]:
     """Yield each row's cells with the number of its first line."""
     delimiter = max(",;\t", key=first.count)
-    reader = csv_module.reader(lines, delimiter=delimiter)
+    last = [""]
+    reader = csv_module.reader(_remembered(lines, last), delimiter=delimiter)
     while True:
         line = reader.line_num + 1
         try:
@@ -90,6 +91,19 @@ def _csv_cells(lines: Iterator[str], first: str) -> Iterator[tuple[int, list[str
             yield line, Problem(line, f"no valid CSV ({error}); the row was left out")
             continue
         yield line, cells
+        # the line that closes a quote has an odd number of them, and does not stand in the cell as it is
+        if reader.line_num > line and cells[-1].endswith(last[0]) and last[0].count('"') % 2 == 0:
+            yield (
+                line,
+                Problem(line, "a quote is never closed, so that all lines behind it are in this row's last cell"),
+            )
+
+
+def _remembered(lines: Iterator[str], last: list[str]) -> Iterator[str]:
+    """Yield lines and keep the latest one in `last`."""
+    for line in lines:
+        last[0] = line
+        yield line
 
 
 def _tsv_cells(lines: Iterator[str], first: str) -> Iterator[tuple[int, list[str] | Problem]]:
