@@ -33,6 +33,8 @@ from shortlist.settings import Settings
 from shortlist.testing import check_reranker
 from shortlist.types import Document, Query, Ranking
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 QUERY = Query("how many people live in berlin")
 DOCUMENTS = [
     Document(f"{'berlin ' * (i % 7)} has {i} million people and {'museums ' * (i % 5)}", str(i)) for i in range(30)
