@@ -31,7 +31,7 @@ import numpy as np
 import torch
 
 from benchmarks.progress import tell
-from benchmarks.provenance import as_markdown, provenance
+from benchmarks.provenance import as_markdown, keep, provenance
 from benchmarks.quality import tables
 from benchmarks.quality.collection import Collection, load_collection
 from benchmarks.quality.indexing import indexed
@@ -104,9 +104,9 @@ def main(arguments: Sequence[str]) -> None:
             if f"{name}/{fold}" not in done.setdefault("trainings", {}):
                 tell(f"{name}, fold {fold}")
                 done["trainings"][f"{name}/{fold}"] = training(setting, fold, Path(scratch) / f"{name}-{fold}")
-                options.out.write_text(json.dumps(done, indent=1))
+                keep(options.out, done)
     done["provenance"] = provenance("benchmarks.quality.finetune", arguments)
-    options.out.write_text(json.dumps(done, indent=1))
+    keep(options.out, done)
     sys.stdout.write(report(done))
 
 
@@ -131,11 +131,11 @@ def _trainings(options: argparse.Namespace) -> list[tuple[str, int, Training]]:
     listed: list[tuple[str, int, Training]] = []
     for labelled in options.labelled:
         for kind in options.kinds:
-            training = _map(labelled) if kind == "query-map" else _ours(labelled, blended=True)
+            training = _map(labelled) if kind == "query-map" else _cross_encoder(train, labelled, blended=True)
             listed += [(f"{kind}, {labelled or 'all'} queries", fold, training) for fold in range(options.folds)]
     for fold in range(options.peer_folds):
-        listed.append(("ours without the blend", fold, _ours(0, blended=False)))
-        listed.append(("sentence-transformers", fold, _peers()))
+        listed.append(("ours without the blend", fold, _cross_encoder(train, 0, blended=False)))
+        listed.append(("sentence-transformers", fold, _cross_encoder(train_peer, 0, blended=False)))
     return listed
 
 
@@ -154,16 +154,16 @@ def _setting(
     setting = Setting(collection, candidates, beside, starting_folder(name, scratch / "start"), scores, labelled, {})
     if "before" not in done:
         done["before"] = _before(setting)
-        options.out.write_text(json.dumps(done, indent=1))
+        keep(options.out, done)
     if options.kinds == ["query-map"] and not options.peer_folds:
         return setting
-    keep = Filter(Blend([(Cached(current), 1.0), (beside, 1.0)]), options.filter_share)
+    filtered = Filter(Blend([(Cached(current), 1.0), (beside, 1.0)]), options.filter_share)
     rows = _kept(
         options.out.with_suffix(".groups.json"),
         lambda: {
             query_id: [_row(group) for group in some]
             for query_id, some in _mined(
-                collection, index, encoder, keep if options.filter_share else None, setting
+                collection, index, encoder, filtered if options.filter_share else None, setting
             ).items()
         },
     )
@@ -214,10 +214,10 @@ def _group(row: Sequence[Any]) -> Group:
 
 
 def _mined(
-    collection: Collection, index: Index, encoder: BiEncoder, keep: Filter | None, setting: Setting
+    collection: Collection, index: Index, encoder: BiEncoder, filtered: Filter | None, setting: Setting
 ) -> dict[str, list[Group]]:
     windows = [Window(BM25(index), 1, DEPTH, NEGATIVES // 2), Window(Dense(index, encoder), 1, DEPTH, NEGATIVES // 2)]
-    miner = Miner(windows, keep=keep, encoder=encoder)
+    miner = Miner(windows, keep=filtered, encoder=encoder)
     groups: dict[str, list[Group]] = {}
     for query in collection.queries:
         relevant = [doc_id for doc_id, grade in collection.qrels[query.query_id].items() if grade > 0]
@@ -325,25 +325,14 @@ def _map(labelled: int) -> Training:
     return run
 
 
-def _ours(labelled: int, *, blended: bool) -> Training:
+def _cross_encoder(trainer: Callable[..., object], labelled: int, *, blended: bool) -> Training:
     def run(setting: Setting, fold: int, folder: Path) -> dict[str, Any]:
         groups, held_out = _split(setting, fold, labelled)
         if not blended:
             groups = [replace(group, offset=()) for group in groups]
         recipe = _recipe(groups, labelled)
         began, wall = time.process_time(), time.monotonic()
-        train(groups, setting.start, folder, recipe)
-        return _outcome(setting, groups, recipe, folder, held_out, time.process_time() - began, time.monotonic() - wall)
-
-    return run
-
-
-def _peers() -> Training:
-    def run(setting: Setting, fold: int, folder: Path) -> dict[str, Any]:
-        groups, held_out = _split(setting, fold, 0)
-        recipe = _recipe(groups, 0)
-        began, wall = time.process_time(), time.monotonic()
-        train_peer(groups, setting.start, folder, recipe)
+        trainer(groups, setting.start, folder, recipe)
         return _outcome(setting, groups, recipe, folder, held_out, time.process_time() - began, time.monotonic() - wall)
 
     return run

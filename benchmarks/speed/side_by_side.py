@@ -13,6 +13,7 @@ that a long run can be made in pieces, with the same systems on the same machine
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import tempfile
@@ -154,15 +155,14 @@ def _requests(tokens: int, options: argparse.Namespace, *, start: int) -> Iterat
     """Make requests without end, never the same texts again; `start` keeps the runs apart."""
     collection = load_collection("trec_dl19")
     offsets = offsets_of(_TOKENIZER)
-    queries = collection.queries
-    for number in range(sys.maxsize):
+    for number in itertools.count(start):
         yield make_candidates(
             collection,
-            queries[(start + number) % len(queries)],
+            collection.queries[number % len(collection.queries)],
             tokens=tokens,
             count=options.candidates,
             offsets=offsets,
-            seed=options.seed + start + number,
+            seed=options.seed + number,
         )
 
 

@@ -23,7 +23,7 @@ zoo = pytest.importorskip("families.zoo")
 INPUTS = ["input_ids", "token_type_ids", "attention_mask"]
 # the zoo's own pads on the left, which sentence-transformers would listen to
 TOKENIZER = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]", "padding_side": "right"}
-pytestmark = pytest.mark.usefixtures("own_cache")
+pytestmark = pytest.mark.usefixtures("own_cache", "one_thread")
 
 
 @pytest.fixture

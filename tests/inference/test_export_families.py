@@ -20,6 +20,8 @@ openvino = pytest.importorskip("openvino")
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 Feed = dict[str, npt.NDArray[np.int64]]
 Run = Callable[[Feed], npt.NDArray[np.float32]]
 

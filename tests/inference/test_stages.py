@@ -33,6 +33,8 @@ from shortlist.settings import Settings
 from shortlist.testing import check_reranker
 from shortlist.types import Document, Query, Ranking
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 QUERY = Query("how many people live in berlin")
 DOCUMENTS = [
     Document(f"{'berlin ' * (i % 7)} has {i} million people and {'museums ' * (i % 5)}", str(i)) for i in range(30)
@@ -184,7 +186,7 @@ def test_the_first_k_always_survive_and_no_one_within_the_margin_is_dropped(
     assert all(ordered[top_k - 1] - value > margin for value in ordered[kept:])
 
 
-@given(st.lists(st.lists(PAIR, min_size=4, max_size=20), min_size=20, max_size=30))
+@given(st.lists(st.lists(PAIR, min_size=4, max_size=8), min_size=20, max_size=25))
 def test_a_margin_covers_all_but_the_risked_share_of_the_queries(pairs: list[list[tuple[float, float]]]) -> None:
     exits = [np.asarray([a for a, _ in query], np.float32) for query in pairs]
     finals = [np.asarray([b for _, b in query], np.float32) for query in pairs]

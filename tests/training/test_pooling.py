@@ -22,7 +22,10 @@ from shortlist.training.groups import Group
 from shortlist.training.pooling import Pooling
 from shortlist.training.recipe import Recipe
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
 
 GROUP = Group("how tall is it?", ("330 m tall", "made of iron", "in a city"), (), "made")
 

@@ -25,6 +25,8 @@ from shortlist.training.query_map import DECAYS, Labelled, choose, fit, ndcg
 from shortlist.training.recipe import Recipe
 from shortlist.types import Document, Query
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def leaning(*, related: bool = True) -> Labelled:
     """Passages, and queries that are their passage pulled towards one direction, the same for all."""

@@ -7,8 +7,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,10 @@ from shortlist.training.package import package
 from shortlist.training.train import Recipe, train, train_student
 from shortlist.types import Document, Query
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
 
 COLOURS = ("red", "green", "blue", "black", "white", "yellow")
 
@@ -171,14 +173,13 @@ def test_a_run_that_was_killed_goes_on_to_the_very_same_weights(tiny: Path, tmp_
         "patience": 9,
     }
     recipe = Recipe(**dials)
-    with one_thread():
-        train(repeated(36), tiny, tmp_path / "whole", recipe)
-        code = KILLED.replace("RECIPE", repr(dials))
-        arguments = [str(tiny), str(tmp_path / "cut"), "10", str(Path(__file__).parents[2])]
-        killed = subprocess.run([sys.executable, "-c", code, *arguments], check=False, capture_output=True)
-        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-        seen: list[int] = []
-        figures = train(repeated(36), tiny, tmp_path / "cut", recipe, watch=lambda moment: seen.append(moment.step))
+    train(repeated(36), tiny, tmp_path / "whole", recipe)
+    code = KILLED.replace("RECIPE", repr(dials))
+    arguments = [str(tiny), str(tmp_path / "cut"), "10", str(Path(__file__).parents[2])]
+    killed = subprocess.run([sys.executable, "-c", code, *arguments], check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    seen: list[int] = []
+    figures = train(repeated(36), tiny, tmp_path / "cut", recipe, watch=lambda moment: seen.append(moment.step))
     assert seen == [9, 10, 11, 12, 13, 14]
     whole, cut = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut"))
     assert whole.keys() == cut.keys()
@@ -338,14 +339,6 @@ def test_pairs_alone_train_a_bi_encoder_that_has_a_card(tiny: Path, tmp_path: Pa
         assert {name.split()[0] for name in compared} == set(installed_engines()) - {"torch"}
     else:
         assert compared["onnxruntime"] == "not compared: the training data have one passage"
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from shortlist.inference.engine import Engine
 from shortlist.inference.export import Head, Weights, export_onnx
 from shortlist.inference.onnxruntime import OnnxRuntimeSession
 from shortlist.inference.session import Precision
-from shortlist.inference.tokens import Tokenizer
+from shortlist.inference.tokens import ModelInput, Tokenizer
 from shortlist.training.card import write_card
 
 # What every packaged model is compared with torch on: a match, a miss, short, long, no English.
@@ -50,7 +50,10 @@ def package(
     if head == "classification":
         config["num_labels"] = 1
     (out / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    difference = float(np.abs(_torch_outputs(source, head) - _outputs(out, head)).max())
+    tokenizer = Tokenizer.load(out / "tokenizer.json")
+    inputs = _inputs(tokenizer, head)
+    outputs = Engine(tokenizer, OnnxRuntimeSession.load(out / "model.onnx", precision=Precision.FP32)).run(inputs)
+    difference = float(np.abs(_torch_outputs(source, head, inputs) - outputs).max())
     if difference > _LARGEST_DIFFERENCE[weights]:
         raise CorruptModelError(f"the export of {source} differs from torch by {difference:.4f}")
     made = {"max_length": max_length, "stored_weights": weights, "difference_from_torch": round(difference, 6)}
@@ -61,29 +64,19 @@ def package(
 _CONFIG = ("architectures", "model_type", "hidden_size", "num_hidden_layers", "pad_token_id", "vocab_size")
 
 
-def _pairs(head: Head) -> list[tuple[str, ...]]:
-    return [(text,) if head == "mean_pooling" else (_TEXTS[0], text) for text in _TEXTS]
+def _inputs(tokenizer: Tokenizer, head: Head) -> list[ModelInput]:
+    """Build each text alone, or as what a cross-encoder reads after the first of them."""
+    texts = tokenizer.encode(_TEXTS)
+    if head == "mean_pooling":
+        return [tokenizer.single.build(ids, ids[:0]) for ids in texts]
+    return [tokenizer.pair.build(texts[0], ids) for ids in texts]
 
 
-def _outputs(folder: Path, head: Head) -> npt.NDArray[np.float32]:
-    engine = Engine(
-        Tokenizer.load(folder / "tokenizer.json"),
-        OnnxRuntimeSession.load(folder / "model.onnx", precision=Precision.FP32),
-    )
-    template = engine.tokenizer.single if head == "mean_pooling" else engine.tokenizer.pair
-    texts = [engine.tokenizer.encode(pair) for pair in _pairs(head)]
-    return engine.run([template.build(ids[0], ids[1] if len(ids) > 1 else ids[0][:0]) for ids in texts])
-
-
-def _torch_outputs(folder: Path, head: Head) -> npt.NDArray[np.float32]:
-    tokenizer = Tokenizer.load(folder / "tokenizer.json")
-    template = tokenizer.single if head == "mean_pooling" else tokenizer.pair
+def _torch_outputs(folder: Path, head: Head, inputs: Sequence[ModelInput]) -> npt.NDArray[np.float32]:
     kind = AutoModel if head == "mean_pooling" else AutoModelForSequenceClassification
     model = kind.from_pretrained(folder).eval()
     rows = []
-    for pair in _pairs(head):
-        ids = tokenizer.encode(pair)
-        one = template.build(ids[0], ids[1] if len(ids) > 1 else ids[0][:0])
+    for one in inputs:
         types = (np.arange(len(one)) >= one.second_at).astype(np.int64)
         with torch.inference_mode():
             output = model(
