@@ -24,6 +24,7 @@ from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.models.queued import QueuedModel
 from shortlist.server.models.reading import portions, read, reader_of
 from shortlist.server.models.whole import WholeModel
+from shortlist.server.notes import Notes
 from shortlist.types import QUERY_CUT, Deadline, Document, Query, Ranking, Truncation
 
 NOTE = "for research only"
@@ -372,3 +373,13 @@ def test_what_is_empty_or_cut_is_counted_over_all_batches_of_a_request_and_what_
     assert "3 texts cut (head)" in fresh
     assert "3 more texts were cut" in again
     assert fresh.count("empty") == again.count("empty") == 1
+
+
+def test_what_a_score_cache_knew_is_counted_and_said_as_what_the_queue_remembers(scorer: Scorer) -> None:
+    texts = candidates("a tall tower", "cats")
+    first, again = ranked_by(Cached(scorer), Ask(texts), Ask(texts))
+    notes = Notes("r-1")
+    notes.take(first)
+    assert (notes.cached, first.trace.degradations) == (0, ())
+    notes.take(again)
+    assert (notes.cached, again.trace.degradations) == (2, ("cached: 2 pairs were scored before",))

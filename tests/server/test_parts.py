@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from server.fakes import FakeClock, Overlap
 from shortlist.errors import InputError, ModelError, OverloadedError, SettingsError
-from shortlist.server.bodies import parsed
+from shortlist.server.bodies import made_of, parsed
 from shortlist.server.keys import Key, find_key, new_key, read_keys
 from shortlist.server.metrics import Metrics
 from shortlist.server.models.asked import Ask, Load, Served
@@ -368,3 +369,12 @@ def test_who_does_not_wait_for_a_model_stops_no_loading() -> None:
 def test_an_alias_must_stand_for_a_served_model() -> None:
     with pytest.raises(InputError, match="not served"):
         ModelPool(["a"], pool_with([])._load, aliases={"x": "y"})
+
+
+def test_a_large_body_is_read_beside_the_event_loop() -> None:
+    async def use() -> None:
+        here = threading.get_ident()
+        assert await made_of(b" " * 1000, lambda content: threading.get_ident()) == here
+        assert await made_of(b" " * 1_000_000, lambda content: threading.get_ident()) != here
+
+    asyncio.run(use())

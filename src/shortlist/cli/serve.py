@@ -50,18 +50,12 @@ def serve(
     """
     require("uvicorn", extra="server")
     from shortlist.server.run import check_state, serve_forever
-    from shortlist.server.settings import ServeSettings
 
     if new_key is not None:
         return _print_key(new_key)
     running: dict[str, Any] = {"fallback": fallback, "engine": engine, "precision": precision, "threads": threads}
     running |= {"exits": exits, "llm_server": llm_server}
     chosen = settings(**running)
-    file = Path(FILE_NAME)
-    loaded = ServeSettings.load(file=file if file.is_file() else None, environ=os.environ)
-    if unread := ServeSettings.unread(os.environ):
-        note = f"note: not read, since they are no settings: {', '.join(unread)} (docs/serving.md lists all)"
-        errors_console().print(shown(note), soft_wrap=True)
     given: dict[str, Any] = {
         "models": tuple(models) if models else None,
         "index": None if index is None else str(index),
@@ -70,7 +64,7 @@ def serve(
         "port": port,
         "keys_file": None if keys is None else str(keys),
     }
-    serving = replace(loaded, **_named(given))
+    serving = replace(_loaded(), **_named(given))
     if check:
         check_state(chosen, serving)
         print_json({f.name: getattr(serving, f.name) for f in fields(serving)})
@@ -81,6 +75,17 @@ def serve(
 
         return serve_on_ray(_named(running), serving, _named(given))
     return serve_forever(chosen, serving, announce=lambda url: errors_console().print(shown(f"serving at {url}")))
+
+
+def _loaded() -> ServeSettings:
+    """Read what the file and the environment say, and say what of the environment was not read."""
+    from shortlist.server.settings import ServeSettings
+
+    if unread := ServeSettings.unread(os.environ):
+        note = f"note: not read, since they are no settings: {', '.join(unread)} (docs/serving.md lists all)"
+        errors_console().print(shown(note), soft_wrap=True)
+    file = Path(FILE_NAME)
+    return ServeSettings.load(file=file if file.is_file() else None, environ=os.environ)
 
 
 def _print_key(name: str) -> None:

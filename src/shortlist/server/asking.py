@@ -23,9 +23,8 @@ from shortlist.wire import Fault
 
 def check_size(settings: ServeSettings, query: str, documents: Sequence[Document]) -> None:
     """Raise TooLargeError when a request holds more than the server takes; titles count, since they are read, too."""
+    check_count(settings, len(documents))
     texts = [document.full_text for document in documents]
-    if len(texts) > settings.max_documents:
-        raise TooLargeError(f"{len(texts)} documents are more than the {settings.max_documents} of a request")
     if len(query) > settings.max_query_characters:
         raise TooLargeError(
             f"the query has {len(query)} characters, more than the {settings.max_query_characters} allowed"
@@ -38,6 +37,12 @@ def check_size(settings: ServeSettings, query: str, documents: Sequence[Document
         )
     if sum(map(len, texts)) > settings.max_characters:
         raise TooLargeError(f"the documents have more than {settings.max_characters} characters together")
+
+
+def check_count(settings: ServeSettings, count: int) -> None:
+    """Raise TooLargeError for more documents than the server takes."""
+    if count > settings.max_documents:
+        raise TooLargeError(f"{count} documents are more than the {settings.max_documents} of a request")
 
 
 def candidates_of(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -13,10 +14,23 @@ from shortlist.server.faults import GoneError, RefusedError, TooLargeError
 from shortlist.server.settings import ServeSettings
 from shortlist.wire import Fault
 
+_LARGE = 100_000  # bytes, of which some ten thousand documents can be made
+_Made = TypeVar("_Made")
+
 
 async def read_json(request: Request, settings: ServeSettings) -> Any:
     """Read the body as JSON; raises as `read_body` and `parsed` do."""
-    return parsed(await read_body(request, settings))
+    return await read_as(request, settings, lambda body: body)
+
+
+async def read_as(request: Request, settings: ServeSettings, make: Callable[[Any], _Made]) -> _Made:
+    """Read the body as JSON, and make something of it; raises as `read_body`, `parsed` and `make` do."""
+    return await made_of(await read_body(request, settings), lambda content: make(parsed(content)))
+
+
+async def made_of(content: bytes, make: Callable[[bytes], _Made]) -> _Made:
+    """Make something of a body; of a large one beside the event loop, so that nobody else waits for it."""
+    return make(content) if len(content) < _LARGE else await asyncio.to_thread(make, content)
 
 
 async def read_body(request: Request, settings: ServeSettings) -> bytes:

@@ -31,7 +31,7 @@ class TimedProtocol(HttpToolsProtocol):
     _stuck: asyncio.TimerHandle | None = None
     _is_ending = False
     _is_offer = False  # of another protocol, in the head that was just read
-    _piece = b""  # that came last
+    _piece = b""  # that is being read
     _unread = 0  # bytes since the parser last came to the end of a head, to a body, or to its end
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -54,6 +54,7 @@ class TimedProtocol(HttpToolsProtocol):
         self._unread += len(data)
         self._piece = data
         super().data_received(data)
+        self._piece = b""  # idle connections keep nothing
         if self._unread > MOST_HEAD and not self.transport.is_closing():
             self.send_400_response(f"The head of the request is larger than {MOST_HEAD} bytes.")
         is_idle = self.cycle is not None and self.cycle.response_complete

@@ -6,6 +6,7 @@ import math
 import reprlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import Any
 
 from shortlist.errors import WireError
@@ -41,10 +42,10 @@ class At:
     def only(self, known: Iterable[str]) -> At:
         """Return this object when it has no member but the known ones."""
         self._object()
-        unknown = sorted(set(self.value) - set(known))
+        unknown = set(self.value) - set(known)
         if unknown:
             known = ", ".join(sorted(known))
-            raise WireError(f"{self.path}.{unknown[0]}: unknown field; known are {known}")
+            raise WireError(f"{self.path}.{min(unknown)}: unknown field; known are {known}")
         return self
 
     def items(self) -> Iterator[At]:
@@ -122,4 +123,4 @@ def said(**members: Any) -> dict[str, Any]:
 
 
 def _names(value: dict[str, Any]) -> str:
-    return ", ".join(sorted(map(str, value))[:12]) or "no members"
+    return ", ".join(nsmallest(12, map(str, value))) or "no members"

@@ -64,6 +64,8 @@ def _scoring_step(
     said = {one.doc_id for one in joined.truncations}
     if unsaid := [one for one in truncations if one.doc_id not in said]:
         notes.append(f"{len(unsaid)}{' more' if said else ''} texts were cut")
+    if known := joined.counts.get("cached"):
+        notes.append(f"{known} pairs were scored before")
     if failures:
         place, error = next(iter(failures.items()))
         first = candidates[place].doc_id
@@ -97,7 +99,9 @@ def _truncations(candidates: Ranking, task: Task, joined: Step, cut: Sequence[Tr
 
 
 def _joined(task: Task) -> Step:
-    """One step of all batches; how long it took, and what it read, are the task's to say."""
+    """One step of all batches; how long it took, and what it read, are the task's to say, but not what was known."""
     if not task.steps:
         return Step("cached" if task.cached else "scoring")
-    return replace(Step.joined(task.steps), counts={"batches": len(task.steps)})
+    joined = Step.joined(task.steps)
+    known = {name: count for name, count in joined.counts.items() if name.startswith("cached")}
+    return replace(joined, counts={"batches": len(task.steps), **known})

@@ -12,8 +12,8 @@ from starlette.responses import Response
 
 from shortlist.errors import InputError
 from shortlist.pipeline import diversified
-from shortlist.server.asking import check_size, ranked, served_name
-from shortlist.server.bodies import read_json
+from shortlist.server.asking import check_count, check_size, ranked, served_name
+from shortlist.server.bodies import read_as, read_json
 from shortlist.server.faults import RefusedError
 from shortlist.server.models.asked import Ask
 from shortlist.server.replies import budget_of, json_reply, notes_of, own_limits, state_of, until_gone
@@ -89,7 +89,8 @@ async def about(request: Request) -> Response:
 async def add(request: Request) -> Response:
     """Add documents in one commit; one of the same id is replaced."""
     desk, limits = _writable(request), own_limits(request)
-    found = read_documents(At(await read_json(request, limits)).only(("documents",))["documents"])
+    found = await read_as(request, limits, lambda body: read_documents(At(body).only(("documents",))["documents"]))
+    check_count(limits, len(found))
     documents = [Document(one.text, one.doc_id, one.title, one.metadata or {}) for one in found]
     check_size(limits, "", documents)
     await desk.in_turn(partial(desk.add, documents))

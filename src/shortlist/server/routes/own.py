@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from shortlist.scorers.occlusion import METHOD, parts_of, weighed, without_each
-from shortlist.server.asking import candidates_of, check_scored, check_whole, ranked, served_name
-from shortlist.server.bodies import read_json
+from shortlist.server.asking import candidates_of, check_count, check_scored, check_whole, ranked, served_name
+from shortlist.server.bodies import read_as
 from shortlist.server.faults import RefusedError
 from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.notes import Notes
@@ -59,7 +59,9 @@ async def explain(request: Request) -> Response:
 
 
 async def _asked(request: Request) -> OwnRequest:
-    return decode_request(await read_json(request, own_limits(request)))
+    asked = await read_as(request, own_limits(request), decode_request)
+    check_count(own_limits(request), len(asked.documents))
+    return asked
 
 
 def _ask(request: Request, state: State, notes: Notes, asked: OwnRequest) -> Ask:

@@ -9,8 +9,16 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shortlist.server.asking import candidates_of, check_scored, check_size, check_whole, ranked_alone, served_name
-from shortlist.server.bodies import read_json
+from shortlist.server.asking import (
+    candidates_of,
+    check_count,
+    check_scored,
+    check_size,
+    check_whole,
+    ranked_alone,
+    served_name,
+)
+from shortlist.server.bodies import read_as
 from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.published import shown_scores
 from shortlist.server.replies import budget_of, json_reply, notes_of, state_of, tei_headers, until_gone
@@ -29,7 +37,8 @@ async def predict(request: Request) -> Response:
     state, notes = state_of(request), notes_of(request)
     notes.dialect = "tei"
     limits = state.settings.of(notes.dialect)
-    asked = decode_request(await read_json(request, limits))
+    asked = await read_as(request, limits, decode_request)
+    check_count(limits, len(asked.pairs))
     many = _by_query(limits, asked)
     name = served_name(state, "", notes)
     deadline = budget_of(request, None, state.clock)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shortlist.server.asking import candidates_of, check_whole, ranked, served_name
-from shortlist.server.bodies import check_body, parsed, read_body
+from shortlist.server.asking import candidates_of, check_count, check_whole, ranked, served_name
+from shortlist.server.bodies import check_body, made_of, parsed, read_body
 from shortlist.server.models.asked import Ask, Cuts
 from shortlist.server.notes import Notes
 from shortlist.server.published import shown_scores
 from shortlist.server.replies import budget_of, json_reply, notes_of, state_of, tei_headers, until_gone
+from shortlist.server.settings import ServeSettings
 from shortlist.server.telling_apart import dialect_of, possible
 from shortlist.types import Document, Ranking
 from shortlist.wire import Dialect, RerankRequest, RerankResponse, RerankResult, Usage
@@ -27,12 +29,8 @@ async def rerank(request: Request) -> Response:
     path = request.url.path
     widest = max(map(state.settings.of, possible(path)), key=lambda settings: settings.max_body_bytes)
     content = await read_body(request, widest)
-    body = parsed(content)
-    dialect = dialect_of(path, body)
-    notes.dialect = dialect.name
+    dialect, asked = await made_of(content, partial(_decoded, state.settings, path, notes))
     limits = state.settings.of(dialect.name)
-    check_body(len(content), limits.max_body_bytes)
-    asked = dialect.decode_request(body)
     documents = [Document(one.text, str(place)) for place, one in enumerate(asked.documents)]
     cuts = Cuts(asked.max_document_tokens, asked.max_pair_tokens, asked.truncation_side == "left")
     candidates = candidates_of(
@@ -53,6 +51,18 @@ async def rerank(request: Request) -> Response:
         check_whole(ranking)
     response = _response(dialect, asked, ranking, notes)
     return json_reply(dialect.encode_response(response), headers=_headers(dialect, ranking, asked))
+
+
+def _decoded(settings: ServeSettings, path: str, notes: Notes, content: bytes) -> tuple[Dialect, RerankRequest]:
+    """Read a request in its dialect, which the notes learn; raises TooLargeError by that dialect's limits."""
+    body = parsed(content)
+    dialect = dialect_of(path, body)
+    notes.dialect = dialect.name
+    limits = settings.of(dialect.name)
+    check_body(len(content), limits.max_body_bytes)
+    asked = dialect.decode_request(body)
+    check_count(limits, len(asked.documents))
+    return dialect, asked
 
 
 def _response(dialect: Dialect, asked: RerankRequest, ranking: Ranking, notes: Notes) -> RerankResponse:
