@@ -198,6 +198,28 @@ def test_files_that_are_gone_from_elsewhere_are_told_until_their_place_is_named(
     assert (report.removed, report.passages, report.problems) == (1, 2, ())
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="whoever may do all enters all folders")
+def test_files_in_a_folder_that_may_not_be_entered_are_not_called_gone(tmp_path: Path) -> None:
+    (tmp_path / "shut").mkdir()
+    for name in ("shut/a.md", "b.md"):
+        (tmp_path / name).write_text("wings", encoding="utf-8")
+    index_paths([tmp_path / "shut", tmp_path / "b.md"], tmp_path / "index", settings=SETTINGS)
+    (tmp_path / "shut").chmod(0)
+    try:
+        assert index_paths([tmp_path / "b.md"], tmp_path / "index", settings=SETTINGS).problems == ()
+    finally:
+        (tmp_path / "shut").chmod(0o700)
+
+
+def test_rows_that_lose_their_ids_to_passages_of_another_run_are_told(tmp_path: Path) -> None:
+    rows, notes = tmp_path / "a.jsonl", tmp_path / "notes.md"
+    rows.write_text('{"doc_id": "notes.md#1", "text": "a saved result"}', encoding="utf-8")
+    notes.write_text("the notes", encoding="utf-8")
+    index_paths([rows], tmp_path / "index", settings=SETTINGS)
+    (told,) = index_paths([notes], tmp_path / "index", settings=SETTINGS).problems
+    assert told.endswith("passages replaced rows of a.jsonl, which had the same ids; give these rows others")
+
+
 def test_a_path_that_is_not_there_makes_no_index(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no file or folder"):
         index_paths([tmp_path / "absent"], tmp_path / "index", settings=SETTINGS)

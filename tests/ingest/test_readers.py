@@ -202,6 +202,17 @@ def test_a_damaged_gzip_keeps_what_came_before(tmp_path: Path) -> None:
     assert skips(events)["r.jsonl.gz"].reason is SkipReason.BROKEN
 
 
+@pytest.mark.parametrize(
+    ("name", "content"), [("r.jsonl.gz", '{"id": "1", "text": "x"}\n'), ("r.csv.gz", "id,text\n1,x\n")]
+)
+def test_a_damaged_gzip_of_a_few_bytes_is_told_and_others_are_read(name: str, content: str, tmp_path: Path) -> None:
+    write(tmp_path / name, gzip.compress(content.encode())[:-4])
+    write(tmp_path / "z.md", "wings")
+    events = run(tmp_path)
+    assert skips(events)[name].reason is SkipReason.BROKEN
+    assert documents(events)[-1].text == "wings"
+
+
 def test_a_column_of_a_csv_may_have_a_name_of_two_lines(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", 'id,"price\n(EUR)",text\n1,5,one\n2,6,two\n')
     (one, two) = documents(run(tmp_path))

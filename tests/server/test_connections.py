@@ -146,12 +146,14 @@ def test_a_request_that_outlasts_the_time_to_end_is_told_to_ask_again() -> None:
 OFFER = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAA\r\n"
 
 
-@pytest.mark.parametrize("is_split", [False, True], ids=["one piece", "head first"])
-def test_a_request_that_offers_http_2_is_answered_in_http_1(is_split: bool) -> None:
+@pytest.mark.parametrize("sent", ["one piece", "head first", "two offers"])
+def test_a_request_that_offers_http_2_is_answered_in_http_1(sent: str) -> None:
     body = json.dumps({"query": "iron", "documents": ["iron"]}).encode()
     head = f"POST {OWN} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n{OFFER}\r\n".encode()
     with running(state_with()) as server, connected(server.port) as java:
-        for piece in [head, body + HEALTH] if is_split else [head + body + HEALTH]:
+        second = (head + body).replace(b"Connection: Upgrade", b"Connection: close, Upgrade") + b"\r\n"
+        pieces = {"one piece": [head + body + HEALTH], "head first": [head, body + HEALTH]}
+        for piece in pieces.get(sent, [head + body + second]):
             java.sendall(piece)
             threading.Event().wait(0.05)
         found = b""

@@ -247,7 +247,10 @@ def test_a_writable_index_is_optimized_when_a_server_starts_with_much_that_is_ne
         assert first.ask("/v1/index", {"documents": documents}).json["documents"] == 20
     with Index.open(tmp_path / "index", read_only=True) as index:
         assert index.needs_optimizing
-    with running_from(serve) as second:
+    state = state_of(Settings(), serve)
+    assert state.desk is not None
+    state.desk.optimize()
+    with running(state) as second:
         assert second.ask("/v1/index", {"documents": [{"id": "x", "text": "one more"}]}).json["documents"] == 21
     with Index.open(tmp_path / "index", read_only=True) as index:
         assert (index.unoptimized, index.needs_optimizing) == (1, False)

@@ -95,9 +95,10 @@ def test_check_prints_the_settings_and_names_what_is_wrong(tmp_path: Path) -> No
         "--model",
         "shortlist-minilm-l6",
     ]
-    misspelt = {**os.environ, "SHORTLIST_SERVE_KEYS": "absent"}
+    misspelt = {**os.environ, "SHORTLIST_SERVE_KEYS": "absent", "SHORTLIST_SERVE_SPEED": "1"}
     checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, env=misspelt)
-    assert "no settings: SHORTLIST_SERVE_KEYS" in checked.stderr
+    assert "SHORTLIST_SERVE_KEYS is read by nothing; did you mean SHORTLIST_SERVE_KEYS_FILE?" in checked.stderr
+    assert "no settings: SHORTLIST_SERVE_SPEED (" in checked.stderr
     assert json.loads(checked.stdout)["port"] == 8765, checked.stderr
     wrong = subprocess.run([*command, "--keys", "absent"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert wrong.returncode == 1

@@ -113,7 +113,13 @@ def _gone_elsewhere(known: Mapping[str, Fingerprint], paths: Sequence[Path | str
 
 
 def _is_there(path: Path) -> bool:
-    return os.path.lexists(path) or "\\x" in str(path)  # `printable` bytes that are no UTF-8 cannot be looked for
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return "\\x" in str(path)  # `printable` bytes that are no UTF-8 cannot be looked for
+    except OSError:
+        return True  # in a folder that may not be entered, say
+    return True
 
 
 def _optimize(index: Index, report: IndexingReport) -> None:

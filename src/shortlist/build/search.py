@@ -70,16 +70,15 @@ def open_pipeline(
     if reranker is not None and (faster or not rerank):
         raise InputError("a reranker that is given has its own faster ones, and reranks; leave it out, or these")
     with ExitStack() as opened:
-        if first_stage == "bm25":
-            encoder = None
-        elif encoder is None:
+        if encoder is None and first_stage != "bm25":
             encoder = opened.enter_context(closing(load_encoder(chosen)))
-        index = opened.enter_context(closing(open_index(index_path, encoder)))
+        searching = None if first_stage == "bm25" else encoder
+        index = opened.enter_context(closing(open_index(index_path, searching)))
         second = reranker or Reranker.of(chosen, encoder=encoder, faster=faster) if rerank else None
         if second is not None:
             second.expect_budgets() if budgets else second.ready()
         yield Pipeline(
-            retriever_of(first_stage, index, encoder, where),
+            retriever_of(first_stage, index, searching, where),
             _second_stage(second, chosen, log),
             gate=gate,
             diversity=chosen.diversity,

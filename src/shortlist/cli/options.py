@@ -148,7 +148,7 @@ def settings(**given: Any) -> Settings:
 
     A variable that is nearly a setting's is noted on stderr.
     """
-    for sentence in strays(os.environ):
+    for sentence in strays(os.environ).values():
         print_text(errors_console(), f"note: {sentence}")
     file = Path(FILE_NAME)
     loaded = Settings.load(file=file if file.is_file() else None, environ=os.environ)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from shortlist._optional import require
+from shortlist.cli.environment import strays
 from shortlist.cli.options import Engine, Exits, Fallback, LlmServer, Precision, Threads, settings
 from shortlist.cli.output import errors_console, print_json, shown
 from shortlist.settings import FILE_NAME
@@ -81,7 +82,8 @@ def _loaded() -> ServeSettings:
     """Read what the file and the environment say, and say what of the environment was not read."""
     from shortlist.server.settings import ServeSettings
 
-    if unread := ServeSettings.unread(os.environ):
+    named = strays(os.environ)  # which is said for every command
+    if unread := [name for name in ServeSettings.unread(os.environ) if name not in named]:
         note = f"note: not read, since they are no settings: {', '.join(unread)} (docs/serving.md lists all)"
         errors_console().print(shown(note), soft_wrap=True)
     file = Path(FILE_NAME)

@@ -25,6 +25,7 @@ _MARKS = (
 REPLACEMENT = "\ufffd"
 _LETTER = re.compile(rf"[^\x00-\x7f{REPLACEMENT}]")  # valid UTF-8 beyond ASCII
 _BLOCK = 1 << 20
+_DAMAGED = (gzip.BadGzipFile, EOFError, zlib.error)  # whoever reads the rows reports it, and keeps what stands before
 
 
 def is_binary(path: Path) -> bool:
@@ -58,8 +59,10 @@ def encoding_of(opened: Callable[[], IO[bytes]]) -> tuple[str, tuple[Problem, ..
 
     `opened` opens the content; it is read once, and again where it is not UTF-8.
     """
-    with opened() as stream:
-        wide = _wide_encoding(stream.read(_HEAD))
+    head = b""
+    with opened() as stream, suppress(*_DAMAGED):
+        head = stream.read(_HEAD)
+    wide = _wide_encoding(head)
     if wide or _is_valid(opened, UTF_8):
         return wide or UTF_8, ()
     if not any(map(_LETTER.search, _texts(opened, UTF_8, "replace"))) and _is_valid(opened, "windows-1252"):
@@ -76,8 +79,7 @@ def _is_valid(opened: Callable[[], IO[bytes]], encoding: str) -> bool:
 
 def _texts(opened: Callable[[], IO[bytes]], encoding: str, errors: str) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder(encoding)(errors)
-    # whoever reads the rows reports the damage, and keeps what stands before it
-    with opened() as stream, suppress(gzip.BadGzipFile, EOFError, zlib.error):
+    with opened() as stream, suppress(*_DAMAGED):
         while block := stream.read(_BLOCK):
             yield decoder.decode(block)
     yield decoder.decode(b"", final=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +86,8 @@ def _events(
     gave_way = {file.source: known[file.source].gave_way_to for file in found if file.source in known}
     turns: dict[str, int] = {}  # when each source was read
     taken_from: set[str] = set()  # sources with rows of ids that passages of a file read after them bring
+    here = {file.source for file in found}
+    unread: set[str] = set()
     for file in found:
         if file.source in unchanged:
             yield FileUnchanged(file.source, known[file.source])
@@ -93,16 +95,27 @@ def _events(
         for event in read(file, known.get(file.source), recipe, staying_owner):
             if isinstance(event, FileRead):
                 turns[file.source], gave_way[file.source] = len(turns), event.fingerprint.gave_way_to
-                taken_from |= {staying_owner(document.doc_id) or file.source for document in event.documents}
-                taken_from.discard(file.source)
+                losers = {staying_owner(document.doc_id) or file.source for document in event.documents}
+                taken_from |= losers - {file.source}
+                event = _telling(event, sorted(losers - here))
+            elif isinstance(event, FileSkipped):
+                unread.add(file.source)
             yield event
     yield from map(FileRemoved, todo.removed)
     turns |= dict.fromkeys(todo.removed, len(turns))
     for file in found:
         turn = turns.get(file.source, -1)
         is_free_now = any(turns.get(other, -1) > turn for other in gave_way.get(file.source, ()))
-        if is_free_now or file.source in taken_from:
+        if is_free_now or (file.source in taken_from and file.source not in unread):
             yield from read(file, None, recipe, owner)
+
+
+def _telling(event: FileRead, losers: Sequence[str]) -> FileRead:
+    """Say whose rows were replaced, of files that this run does not read."""
+    told = [
+        Problem(0, f"passages replaced rows of {one}, which had the same ids; give these rows others") for one in losers
+    ]
+    return replace(event, problems=(*event.problems, *told), problem_count=event.problem_count + len(told))
 
 
 def read(

@@ -117,7 +117,9 @@ class TimedProtocol(HttpToolsProtocol):
         head = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
         head += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
         self.parser = type(self.parser)(self)
-        super().data_received(b"\r\n".join([*head, b"", rest]))
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+        self._piece = b"\r\n".join([*head, b"", rest])
+        super().data_received(self._piece)
 
     def _end(self) -> None:
         if not self.transport.is_closing():

@@ -56,6 +56,8 @@ def serve_forever(settings: Settings, serve: ServeSettings, *, announce: Callabl
     """
     start_logging(serve.log_format)
     state = state_of(settings, serve)
+    if state.desk is not None:
+        state.desk.optimize()
     app = make_app(state, tracing=Tracing.of_installed(is_wanted=serve.telemetry))
     config = _config(app, serve)
     try:

@@ -50,7 +50,7 @@ class Desk:
         Raises as `open_index` does, and InputError for settings whose `first_stage_weight` or `diversity` is outside of
         0..1.
 
-        A writable one that is not there yet is made, but only in a folder; one of which much is new is optimized.
+        A writable one that is not there yet is made, but only in a folder.
         """
         share(settings.first_stage_weight)  # refused now, not by every request
         check_diversity(settings.diversity)
@@ -61,10 +61,15 @@ class Desk:
             return cls(remote, encoder, settings, is_writable=is_writable)
         if is_writable and not (path / "documents.sqlite").is_file():
             return cls(Index.create(path, **how), encoder, settings, is_writable=True)
-        index = Index.open(path, read_only=not is_writable, **how)
-        if is_writable and index.needs_optimizing:
-            _optimize(index)
-        return cls(index, encoder, settings, is_writable=is_writable)
+        return cls(Index.open(path, read_only=not is_writable, **how), encoder, settings, is_writable=is_writable)
+
+    def optimize(self) -> None:
+        """Optimize a folder that is written to, where much of it is new; before anybody asks, since all else waits."""
+        if self.is_writable and isinstance(self._index, Index) and self._index.needs_optimizing:
+            try:
+                self._index.optimize()
+            except StorageFullError as error:  # it is whole, and only slower
+                _LOG.warning("the index is not optimized", extra={"facts": {"why": str(error)}})
 
     @property
     def encoder(self) -> BiEncoder:
@@ -139,11 +144,3 @@ class Desk:
         self._writer.shutdown()
         self._index.close()
         self._encoder.close()
-
-
-def _optimize(index: Index) -> None:
-    """Optimize an index before anybody searches it: nothing else runs meanwhile."""
-    try:
-        index.optimize()
-    except StorageFullError as error:  # it is whole, and only slower
-        _LOG.warning("the index is not optimized", extra={"facts": {"why": str(error)}})

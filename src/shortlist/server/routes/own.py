@@ -101,6 +101,7 @@ async def _explanation(state: State, ask: Ask, document: Document, notes: Notes)
     apart = Notes(notes.request_id, model=notes.model)  # its copies' truncations and cache hits are not the answer's
     ranking = await ranked(state, notes.model, again, apart)
     notes.tokens, notes.fallback = notes.tokens + apart.tokens, notes.fallback or apart.fallback
+    notes.failed += [why for why in apart.failed if why not in notes.failed]
     check_scored(ranking)
     told = [f"{s.stage}: {note}" for s in ranking.trace.steps if s.stage == "fallback" for note in s.degradations]
     if ranking.is_partial:
