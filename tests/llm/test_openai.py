@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from forked import in_a_fork
 from shortlist import Reranker
 from shortlist.errors import GenerationError, InputError, PromptRefusedError, PromptTooLongError
 from shortlist.generators.load import load_language_model
@@ -78,15 +78,7 @@ def test_a_process_that_is_forked_while_others_are_answered_has_turns_and_connec
         model = load_language_model("m", server=server, concurrency=1)
         waiting = pool.submit(model.generate, PROMPT)
         assert asked_first.wait(10)
-        child = os.fork()
-        if not child:
-            signal.alarm(60)
-            code = 1
-            try:
-                code = int(model.generate(PROMPT).text != "second")
-            finally:
-                os._exit(code)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert in_a_fork(lambda: model.generate(PROMPT).text == "second")
         may_go.set()
         assert waiting.result().text == "first"
         closed(model)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
 import pytest
 
+from forked import in_a_fork
 from shortlist.errors import (
     GenerationError,
     InputError,
@@ -246,21 +246,16 @@ def test_a_process_that_is_forked_while_others_rerank_waits_for_none_of_them() -
             are_held.set()
             assert may_go.wait(100)
 
+    def reranks_alike() -> bool:
+        ranking = Breaker(Pointwise(Lexical()), name="x", circuit=circuit).rerank(CANDIDATES)
+        return budgeted.rerank_within(CANDIDATES, deadline=deadline).doc_ids == ranking.doc_ids
+
     holding = threading.Thread(target=hold)
     holding.start()
     assert are_held.wait(10)
-    child = os.fork()
-    if not child:
-        signal.alarm(60)
-        code = 1
-        try:
-            ranking = Breaker(Pointwise(Lexical()), name="x", circuit=circuit).rerank(CANDIDATES)
-            code = int(budgeted.rerank_within(CANDIDATES, deadline=deadline).doc_ids != ranking.doc_ids)
-        finally:
-            os._exit(code)
+    assert in_a_fork(reranks_alike)
     may_go.set()
     holding.join()
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def refused(circuit: Circuit) -> bool:

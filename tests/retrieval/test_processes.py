@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from forked import in_a_fork
 from shortlist.errors import IndexLockedError, StoreError
 from shortlist.retrieval import BM25, Index, Sharded
 from shortlist.types import Document, Query
@@ -80,19 +79,6 @@ def test_a_killed_writer_leaves_no_lock(index: Index) -> None:
         other.kill()
     with Index.open(index.path) as again:
         again.upsert([])
-
-
-def in_a_fork(work: Callable[[], bool]) -> bool:
-    """Say whether `work` holds in a process that is forked now."""
-    child = os.fork()
-    if not child:
-        signal.alarm(60)  # it must not wait for threads that it lacks
-        code = 1
-        try:
-            code = 0 if work() else 1
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from forked import in_a_fork
 from shortlist.build.named import _remembering
 from shortlist.build.reranker import Reranker
 from shortlist.errors import ScoreError, StoreError
@@ -254,6 +254,12 @@ def test_a_process_that_is_forked_while_pairs_are_scored_and_read_waits_for_no_t
             loads.set()
             assert scoring.may_go.wait(100)
 
+    def scores_and_ranks() -> bool:
+        scoring.may_go = threading.Event()
+        scoring.may_go.set()
+        values = cached.score(QUERY, documents("a")).values.tolist()
+        return values == pytest.approx([1 / 3]) and len(store) == 2 and len(reranker.rank("a", ["a"])) == 1
+
     scoring.may_go.clear()
     threads = [threading.Thread(target=lambda: cached.score(QUERY, documents("a")))]
     threads[0].start()
@@ -263,18 +269,7 @@ def test_a_process_that_is_forked_while_pairs_are_scored_and_read_waits_for_no_t
         thread.start()
     assert reads.wait(10)
     assert loads.wait(10)
-    child = os.fork()
-    if not child:
-        signal.alarm(60)
-        scoring.may_go = threading.Event()
-        scoring.may_go.set()
-        code = 1
-        try:
-            values = cached.score(QUERY, documents("a")).values.tolist()
-            code = int(values != pytest.approx([1 / 3]) or len(store) != 2 or len(reranker.rank("a", ["a"])) != 1)
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert in_a_fork(scores_and_ranks)
     scoring.may_go.set()
     for thread in threads:
         thread.join(10)

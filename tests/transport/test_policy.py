@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from forked import in_a_fork
 from shortlist.errors import AuthenticationError, InputError, RemoteError, SettingsError
 from shortlist.transport import Bridge, Client, Policy, Secret, find_key
 from shortlist.transport.failures import failure_of
@@ -180,10 +181,7 @@ def test_cancelling_the_caller_cancels_the_work() -> None:
 def test_a_bridge_works_in_a_forked_process() -> None:
     bridge = Bridge(nothing)
     assert bridge.wait(asyncio.sleep(0, 1)) == 1
-    child = os.fork()
-    if not child:
-        os._exit(0 if bridge.wait(asyncio.sleep(0, 2)) == 2 else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert in_a_fork(lambda: bridge.wait(asyncio.sleep(0, 2)) == 2)
     bridge.close()
 
 

@@ -14,7 +14,7 @@ import typer
 from shortlist.build.generators import KEY
 from shortlist.cli.completion import model_names
 from shortlist.cli.environment import strays
-from shortlist.cli.output import errors_console, print_text
+from shortlist.cli.output import print_notes
 from shortlist.errors import InputError
 from shortlist.settings import FILE_NAME, Settings
 
@@ -148,8 +148,7 @@ def settings(**given: Any) -> Settings:
 
     A variable that is nearly a setting's is noted on stderr.
     """
-    for sentence in strays(os.environ).values():
-        print_text(errors_console(), f"note: {sentence}")
+    print_notes(strays(os.environ).values())
     file = Path(FILE_NAME)
     loaded = Settings.load(file=file if file.is_file() else None, environ=os.environ)
     return replace(loaded, **{name: _fixed(value) for name, value in given.items() if value is not None})
