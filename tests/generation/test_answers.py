@@ -85,6 +85,9 @@ def test_a_citation_behind_the_full_stop_belongs_to_the_sentence_before_it() -> 
         ("1. It is tall [1].\n10. It is old [2].", [("1. It is tall.", (1,)), ("10. It is old.", (2,))]),
         ("a. It is tall [1].\n---\nb. Old [2].", [("a. It is tall.", (1,)), ("---\nb. Old.", (2,))]),
         ("The U.S. army, e.g. in the U.S. [1] Why?", [("The U.S. army, e.g. in the U.S.", (1,)), ("Why?", ())]),
+        ("Dr. May built it, see Fig. 3. [1] Why?", [("Dr. May built it, see Fig. 3.", (1,)), ("Why?", ())]),
+        ("Nach Abs. 2 gilt es. Ja. 5 Tage.", [("Nach Abs. 2 gilt es.", ()), ("Ja.", ()), ("5 Tage.", ())]),
+        ("It is vs.\nNo. Tall. No. 5.", [("It is vs.", ()), ("No.", ()), ("Tall.", ()), ("No. 5.", ())]),
         ("330. [1] 440. [2]", [("330.", (1,)), ("440.", (2,))]),
         (
             "塔高330米。[1]它是铁做的[2]。为什么\uff1f",

@@ -251,6 +251,11 @@ def test_scripts_without_spaces_are_cut_at_sentences_then_letters() -> None:
     assert len(cut("世" * 100, size=SMALL)) == 5
 
 
+@pytest.mark.parametrize("sentence", ["هل العالم كبير جدا؟ ", "دنیا بہت بڑی ہے\u06d4 ", "दुनिया बहुत बड़ी है। "])
+def test_arabic_urdu_and_hindi_are_cut_at_sentences(sentence: str) -> None:
+    assert all(p.text.endswith(sentence.strip()) for p in cut(sentence * 5, size=SMALL))
+
+
 def test_a_single_line_of_5_mb_is_cut() -> None:
     passages = cut("x" * 4_000_000 + " word" * 250_000)
     assert {p.first_line for p in passages} == {1}

@@ -25,6 +25,10 @@ _END = re.compile(
     re.IGNORECASE,
 )
 
+# Short forms of English and German whose stop ends nothing: wherever they stand on a line, and before a number.
+_SHORT = re.compile(r"\b(?:Dr|Prof|Mr|Mrs|Ms|Hr|vs|ca|approx|cf|bzw|vgl|inkl)\.\Z")
+_NUMBERED = re.compile(r"\b(?:Nos?|Nr|Figs?|Abb|Tab|Sec|Eq|Ch|Vol|pp|Abs|Art|Kap|al|Jan|Feb|Aug|Sept|Oct|Nov|Dec)\.\Z")
+
 
 @dataclass(frozen=True, slots=True)
 class Cited:
@@ -44,7 +48,8 @@ def cited(answer: str) -> Iterator[Cited]:
     start = 0
     for found in _END.finditer(answer):
         end = found.end()
-        if (answer[end : end + 1].isspace() or answer[found.start()] in _DENSE) and _says_something(answer[start:end]):
+        is_end = answer[found.start()] in _DENSE or (answer[end : end + 1].isspace() and not _is_short(answer, end))
+        if is_end and _says_something(answer[start:end]):
             yield from _sentence(answer, start, end)
             start = end
     yield from _sentence(answer, start, len(answer))
@@ -69,6 +74,12 @@ def _says_something(text: str) -> bool:
     text = text.strip()
     words = without_marks(text) if text else ""
     return any(map(str.isalpha, words)) or (words != text and any(map(str.isdigit, words)))
+
+
+def _is_short(answer: str, end: int) -> bool:
+    before, behind = answer[max(0, end - 8) : end], answer[end : end + 2]
+    is_numbered = behind[1:].isdigit() and _NUMBERED.search(before) is not None
+    return behind[:1] != "\n" and (is_numbered or _SHORT.search(before) is not None)
 
 
 def _sentence(answer: str, start: int, end: int) -> Iterator[Cited]:

@@ -11,10 +11,11 @@ from itertools import accumulate
 from shortlist.passages.blocks import Block
 from shortlist.passages.size import PassageSize, count_words, word_spans
 
-# a sentence ends at its mark and the space after it (no space in Chinese and Japanese),
-# at a list item and at a table row
+# a sentence ends at its mark and the space after it (no space in Chinese and Japanese), the marks of Arabic, Urdu and
+# Hindi among them, at a list item and at a table row
 _SENTENCE_END = re.compile(
-    r"[.!?\u2026][\"')\]\u2019\u201d]*\s+|[\u3002\uff01\uff1f]\s*|\n(?=[ \t]*(?:[-*+\u2022|]|\d{1,9}[.)])\s)"
+    r"[.!?\u2026\u061f\u06d4\u0964\u0965][\"')\]\u2019\u201d]*\s+|[\u3002\uff01\uff1f]\s*"
+    r"|\n(?=[ \t]*(?:[-*+\u2022|]|\d{1,9}[.)])\s)"
 )
 _LINE_END = re.compile(r"\n+")
 _WORD_END = re.compile(r"\s+")
