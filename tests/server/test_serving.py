@@ -22,12 +22,14 @@ from shortlist.build.models import load_model
 from shortlist.errors import ScoreError
 from shortlist.planning.cost import CostModel
 from shortlist.scorers.occlusion import explained
+from shortlist.server.app import routes
 from shortlist.server.keys import new_key, read_keys
 from shortlist.server.loading import pool_of
 from shortlist.server.metrics import Metrics
 from shortlist.server.models.asked import Served
 from shortlist.server.models.pool import ModelPool
 from shortlist.server.models.queued import QueuedModel
+from shortlist.server.routes.openapi import openapi
 from shortlist.server.scheduling.queue import Bounds
 from shortlist.server.settings import ServeSettings
 from shortlist.server.state import State
@@ -81,6 +83,13 @@ def test_a_threshold_needs_to_know_the_kind_of_score(server: Running) -> None:
     assert server.ask(OWN, own(["iron"], min_score=0.5)).status == 400
     kept = server.ask(OWN, own(["iron", "x"], min_score=0.1, score_kind="logit")).json
     assert [result["index"] for result in kept["results"]] == [0]
+
+
+@pytest.mark.parametrize("path", [OWN, "/shortlist/v1/explain"])
+def test_a_kind_of_score_that_there_is_not_is_refused_before_anything_is_scored(server: Running, path: str) -> None:
+    refused = server.ask(path, own(["iron"], score_kind="logits"))
+    assert refused.status == 400
+    assert "$.score_kind: expected one of 'logit', 'calibrated probability'" in refused.json["error"]["message"]
 
 
 def test_no_more_results_are_explained_than_the_format_allows(server: Running) -> None:
@@ -503,7 +512,14 @@ def test_the_openapi_document_names_every_path_that_takes_a_body(server: Running
     paths = server.ask("/openapi.json").json["paths"]
     for path, operations in paths.items():
         method = "GET" if "get" in operations else "POST"
-        assert server.ask(path, {} if method == "POST" else None).status != 404 or path == "/v1/search"
+        assert server.ask(path, {} if method == "POST" else None).status != 404 or path.endswith("/v1/search")
+
+
+def test_the_openapi_document_names_every_route_but_the_page_and_itself() -> None:
+    described = {(path, method.upper()) for path, operations in openapi()["paths"].items() for method in operations}
+    there = {(route.path, method) for route in routes() for method in route.methods or () if method != "HEAD"}
+    assert {path for path, _ in there - described} == {"/", "/page/{name}", "/openapi.json"}
+    assert described <= there
 
 
 def test_an_explanation_is_that_of_the_library(server: Running) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shortlist.types import ScoreKind
 from shortlist.wire.own import MOST_EXPLAINED
 from shortlist.wire.reading import LARGEST
 from shortlist.wire.values import LEAST_URGENT
@@ -72,7 +73,7 @@ REQUESTS: Mapping[str, Schema] = {
     "llamacpp": _object({"query": _QUERY, "documents": _TEXTS}, {"model": _TEXT, "top_n": _FROM_1}),
 }
 
-_PAIR: Schema = {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2}
+_PAIR: Schema = {"type": "array", "prefixItems": [_QUERY, _TEXT], "items": _TEXT, "minItems": 2, "maxItems": 2}
 
 
 def _list(items: Schema) -> Schema:
@@ -106,7 +107,7 @@ _OWN_OPTIONS: Mapping[str, Schema] = {
     "top_k": _FROM_1,
     "budget_ms": _BUDGET,
     "min_score": _NUMBER,
-    "score_kind": _TEXT,
+    "score_kind": {"enum": [kind.value for kind in ScoreKind]},
     "return_documents": _TRUTH,
     "explain": {"type": "integer", "minimum": 0, "maximum": MOST_EXPLAINED},
     "truncate": _TRUTH,
@@ -128,13 +129,13 @@ _RANKED = {"score_kind": _TEXT, "partial": _TRUTH, "unscored": _FROM_0}
 _OWN_RERANKED = _object({"results": _list(_OWN_RESULT), **_RANKED}, {})
 _OWN_RANKING = _object({"results": _list({"type": "object"}), **_RANKED}, {})
 
-OWN: Mapping[str, tuple[Schema, Schema]] = {
-    "/shortlist/v1/rerank": (_own_request(_OWN_DOCUMENTS), _OWN_RERANKED),
-    "/shortlist/v1/explain": (
+OWN_BODIES: Mapping[str, tuple[Schema, Schema]] = {
+    "rerank": (_own_request(_OWN_DOCUMENTS), _OWN_RERANKED),
+    "explain": (
         _own_request({**_OWN_DOCUMENTS, "maxItems": 1}),
         _object({"method": _TEXT, "parts": _list({"type": "object"})}, {}),
     ),
-    "/v1/search": (
+    "search": (
         _object(
             {"query": _QUERY},
             {"top_k": _FROM_1, "depth": _FROM_1, "model": _TEXT, "rerank": _TRUTH, "where": {"type": "object"}}
@@ -145,7 +146,7 @@ OWN: Mapping[str, tuple[Schema, Schema]] = {
         ),
         _OWN_RANKING,
     ),
-    "/v1/plan": (
+    "plan": (
         _object(
             {"budget_ms": _BUDGET},
             {"candidates": _FROM_1, "tokens": _FROM_1, "query_tokens": _FROM_1},

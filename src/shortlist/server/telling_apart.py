@@ -53,6 +53,15 @@ PREFIXED: Mapping[str, str] = {
     "/v1/score": "vllm-score",
     "/score": "vllm-score",
 }
+OWN: Mapping[str, tuple[str, ...]] = {
+    "rerank": ("/shortlist/v1/rerank",),
+    "explain": ("/shortlist/v1/explain",),
+    "search": ("/shortlist/v1/search", "/v1/search"),
+    "index": ("/shortlist/v1/index", "/v1/index"),
+    "plan": ("/shortlist/v1/plan", "/v1/plan"),
+}
+"""Paths of our own format: at its prefix and, if no other server's path is in the way, without it."""
+
 SHARED: Mapping[str, str] = {"/v1/rerank": "jina", "/rerank": "infinity", "/v2/rerank": "cohere-v2", "/": "tei"}
 """Paths of several dialects, each with the one that is meant when nothing tells otherwise."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shortlist.types import Ranking, ScoredDocument
+from shortlist.types import Ranking, ScoredDocument, ScoreKind
 from shortlist.wire.errors import HTTP_STATUS, ErrorReply, Fault
 from shortlist.wire.reading import At, said, text_or, truth_or_none, whole_or_none
 from shortlist.wire.values import LEAST_URGENT
@@ -51,7 +51,7 @@ class OwnRequest:
     top_k: int | None = None
     budget_ms: float | None = None
     min_score: float | None = None
-    score_kind: str | None = None
+    score_kind: ScoreKind | None = None
     returns_documents: bool = False
     explain: int = 0
     truncate: bool = True
@@ -66,7 +66,6 @@ def decode_request(body: Any) -> OwnRequest:
     documents = tuple(_document(item, place) for place, item in enumerate(at["documents"].items()))
     if not documents:
         raise at["documents"].wrong("at least one document")
-    kind = at.get("score_kind")
     truncate = truth_or_none(at.get("truncate"))
     return OwnRequest(
         at["query"].text(),
@@ -75,7 +74,7 @@ def decode_request(body: Any) -> OwnRequest:
         top_k=whole_or_none(at.get("top_k"), least=1),
         budget_ms=number_or_none(at.get("budget_ms")),
         min_score=number_or_none(at.get("min_score")),
-        score_kind=None if kind is None else kind.text(),
+        score_kind=_kind(at.get("score_kind")),
         returns_documents=truth_or_none(at.get("return_documents")) or False,
         explain=_explained(at.get("explain")),
         truncate=True if truncate is None else truncate,
@@ -83,6 +82,15 @@ def decode_request(body: Any) -> OwnRequest:
         priority=whole_or_none(at.get("priority"), most=LEAST_URGENT) or 0,
         is_streamed=truth_or_none(at.get("stream")) or False,
     )
+
+
+def _kind(at: At | None) -> ScoreKind | None:
+    if at is None:
+        return None
+    found = next((kind for kind in ScoreKind if kind.value == at.value), None)
+    if found is None:
+        raise at.wrong(f"one of {', '.join(repr(kind.value) for kind in ScoreKind)}")
+    return found
 
 
 def _explained(at: At | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -93,3 +94,20 @@ def _model(state: State, name: str) -> dict[str, Any]:
         about["max_length"] = served.max_length
         about["load"] = {"pairs": load.pairs, "tokens": load.tokens, "tokens_per_s": round(load.tokens_per_s)}
     return about
+
+
+READ: Mapping[str, Callable[[Request], Awaitable[Response]]] = {
+    "/health": health,
+    "/vllm/health": health,
+    "/infinity/health": health,
+    "/tei/health": tei_health,
+    "/ping": tei_health,
+    "/ready": ready,
+    "/info": info,
+    "/tei/info": info,
+    "/v1/models": models,
+    "/models": models,
+    "/vllm/v1/models": models,
+    "/infinity/models": models,
+}
+"""What is read without a body, by path; `/metrics`, which is no JSON, stands beside."""

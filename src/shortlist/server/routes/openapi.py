@@ -11,13 +11,15 @@ from starlette.responses import Response
 
 import shortlist
 from shortlist.server.replies import json_bytes
-from shortlist.server.schemas import INDEX, INDEX_CHANGES, OWN, PREDICTED, REQUESTS, RESPONSES
-from shortlist.server.telling_apart import OF_SHARED, PREDICT, PREFIXED
+from shortlist.server.routes.health import READ, tei_health
+from shortlist.server.schemas import INDEX, INDEX_CHANGES, OWN_BODIES, PREDICTED, REQUESTS, RESPONSES
+from shortlist.server.telling_apart import OF_SHARED, OWN, PREDICT, PREFIXED
 from shortlist.wire import DIALECTS, Fault
 from shortlist.wire.errors import HTTP_STATUS
 
 _STATUSES = set(HTTP_STATUS.values())
 _ANY_OBJECT: dict[str, Any] = {"type": "object"}
+_TEXT: dict[str, Any] = {"type": "string"}
 
 
 async def document(request: Request) -> Response:
@@ -27,18 +29,19 @@ async def document(request: Request) -> Response:
 
 @cache
 def openapi() -> dict[str, Any]:
-    """Describe all paths but `/`; those that dialects share take any of theirs, told apart by fields (see the docs)."""
+    """Describe all paths but the page's and this one.
+
+    Those that dialects share take any of theirs, told apart by fields (see the docs).
+    """
     paths: dict[str, Any] = {path: {"post": _rerank(name)} for path, name in PREFIXED.items()}
     paths |= {path: {"post": _shared(names)} for path, names in OF_SHARED.items()}
     paths |= {path: {"post": _operation(*PREDICTED, _statuses("tei"), {})} for path in PREDICT}
-    for path, (request, response) in OWN.items():
-        paths[path] = {"post": _operation(request, response, _STATUSES, _ANY_OBJECT)}
-    paths["/v1/index"] = {
-        "get": _read(INDEX),
-        **{method: _operation(*schemas, _STATUSES, _ANY_OBJECT) for method, schemas in INDEX_CHANGES.items()},
-    }
-    for path in ("/health", "/ready", "/v1/models", "/info"):
-        paths[path] = {"get": _read(_ANY_OBJECT)}
+    own = {name: {"post": _operation(*schemas, _STATUSES, _ANY_OBJECT)} for name, schemas in OWN_BODIES.items()}
+    own["index"] = {method: _operation(*schemas, _STATUSES, _ANY_OBJECT) for method, schemas in INDEX_CHANGES.items()}
+    own["index"]["get"] = _read(INDEX)
+    paths |= {path: own[name] for name in own for path in OWN[name]}
+    paths |= {path: {"get": _read(_ANY_OBJECT if answer is not tei_health else None)} for path, answer in READ.items()}
+    paths["/metrics"] = {"get": _read(_TEXT, "text/plain")}
     return {
         "openapi": "3.1.0",
         "info": {"title": "shortlist", "version": shortlist.__version__, "license": {"name": "Apache-2.0"}},
@@ -76,6 +79,6 @@ def _operation(request: Any, response: Any, statuses: set[int], error: Any) -> d
     }
 
 
-def _read(response: Any) -> dict[str, Any]:
-    content = {"application/json": {"schema": response}}
-    return {"responses": {status: {"description": "as named", "content": content} for status in ("200", "503")}}
+def _read(response: Any, media_type: str = "application/json") -> dict[str, Any]:
+    content = {} if response is None else {"content": {media_type: {"schema": response}}}
+    return {"responses": {status: {"description": "as named", **content} for status in ("200", "503")}}
