@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from .running import Running, running
 pytest.importorskip("openai")
 
 LISTWISE = "llm-listwise:m[window=3,step=1]"
+NOBODY = "http://127.0.0.1:9/v1"
 TEXTS = ["iron", "a tall tower", "cats"]
 
 
@@ -64,11 +66,25 @@ def test_others_are_answered_and_a_deadline_is_kept_while_a_language_model_think
 
 
 def test_a_language_model_that_fails_hands_over_to_the_fallback() -> None:
-    with serving("http://127.0.0.1:9/v1", fallback=("lexical:words",)) as server:
+    with serving(NOBODY, fallback=("lexical:words",)) as server:
         answer = server.ask("/v1/rerank", asked(LISTWISE))
     assert answer.json["results"][0]["index"] == 1
     assert answer.headers["x-shortlist-model"] == "lexical:words"
     assert "GenerationError" in answer.headers["x-shortlist-degraded"]
+
+
+@pytest.mark.parametrize("fallback", [("lexical:words",), ()])
+def test_where_a_language_model_runs_is_logged_and_not_told_to_clients(
+    fallback: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    body = {"model": LISTWISE, "query": "tall tower", "documents": TEXTS}
+    with caplog.at_level(logging.INFO, "shortlist.server"), serving(NOBODY, fallback=fallback) as server:
+        answer = server.ask("/shortlist/v1/rerank", body)
+    shown = answer.headers.get("x-shortlist-degraded", "") + answer.content.decode()
+    assert answer.status == (200 if fallback else 503)
+    assert NOBODY not in shown
+    assert "m@its server did not answer" in shown if fallback else "the server's log has the rest" in shown
+    assert any(NOBODY in f"{record.exc_info} {getattr(record, 'facts', {})}" for record in caplog.records)
 
 
 def test_a_language_model_that_keeps_failing_is_left_alone_for_a_while() -> None:

@@ -130,16 +130,13 @@ async def ranked(
         ranking = fused(ranking, weight=first_stage_weight, first_stage=ask.candidates.stage)
     if diversity:
         ranking = await asyncio.to_thread(diversified, ranking, diversity, top_k=ask.top_k)
-    ranking = ranking.head(ask.top_k)
-    notes.take(ranking)
-    return ranking
+    return notes.take(ranking.head(ask.top_k))
 
 
 async def ranked_alone(state: State, name: str, ask: Ask, notes: Notes) -> Ranking:
     """Ask a served model, for which no other stands in: scores of two models have no common scale."""
     ranking = await _Awaited(state, name, ask, notes).arerank(ask.candidates, top_k=ask.top_k)
-    notes.take(ranking)
-    return ranking
+    return notes.take(ranking)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from shortlist.types import Ranking
+from shortlist.server.faults import without_addresses
+from shortlist.types import Ranking, Step, Trace
 
 
 @dataclass(slots=True)
@@ -30,18 +31,24 @@ class Notes:
     degradations: list[str] = field(default_factory=list)
     stages: dict[str, float] = field(default_factory=dict)
 
-    def take(self, ranking: Ranking) -> None:
-        """Take in what a ranking's trace says."""
+    def take(self, ranking: Ranking) -> Ranking:
+        """Take in what a ranking's trace says, and return the ranking as clients may see it.
+
+        They do not learn the addresses of other servers; what named one is logged.
+        """
+        shown = replace(ranking, trace=Trace(tuple(map(_without_addresses, ranking.trace.steps))))
         self.unscored = ranking.unscored
-        self.degradations += ranking.trace.degradations
-        for step in ranking.trace.steps:
+        self.degradations += shown.trace.degradations
+        for step, bare in zip(ranking.trace.steps, shown.trace.steps, strict=True):
             self.stages[step.stage] = self.stages.get(step.stage, 0.0) + step.latency_ms
             self.tokens += step.tokens
             self.cached += step.counts.get("cached", 0)
             self.shared += step.counts.get("shared", 0)
             self.truncated += len(step.truncations)
-            if step.stage == "fallback":
-                self.fallback, self.failed = True, [*self.failed, *step.degradations]
+            self.fallback = self.fallback or step.stage == "fallback"
+            if step.stage == "fallback" or bare != step:
+                self.failed += step.degradations
+        return shown
 
     def headers(self, total_ms: float) -> dict[str, str]:
         """Return what every answer says about itself."""
@@ -52,6 +59,10 @@ class Notes:
         if self.degradations:
             headers["X-Shortlist-Degraded"] = _ascii("; ".join(self.degradations))
         return headers
+
+
+def _without_addresses(step: Step) -> Step:
+    return replace(step, degradations=tuple(without_addresses(note) for note in step.degradations))
 
 
 def _token(name: str) -> str:
