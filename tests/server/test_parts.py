@@ -104,6 +104,13 @@ def test_variables_that_are_no_settings_are_known() -> None:
     assert ServeSettings.unread(environ) == ["SHORTLIST_SERVE_KEYS"]
 
 
+def test_a_dialect_can_be_free_of_a_limit_of_all(tmp_path: Path) -> None:
+    file = tmp_path / "shortlist.toml"
+    file.write_text("[serve]\nmax_tokens = 1000\n[serve.limits.voyage]\nmax_tokens = 0\n")
+    settings = ServeSettings.load(file=file)
+    assert (settings.of("voyage").max_tokens, settings.of("jina").max_tokens) == (0, 1000)
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [

@@ -21,7 +21,6 @@ _LEAST = {
     "max_body_bytes": 1024,
     "batch_tokens": 1,
     "max_waiting_pairs": 1,
-    "limits": 1,
     "header_timeout_s": 0.1,  # with 0 nobody would be in time
     "body_timeout_s": 0.1,
     "write_timeout_s": 0.1,
@@ -99,6 +98,9 @@ class ServeSettings:
                 raise SettingsError(f"limits.{dialect}: no such dialect; known are {', '.join((*SERVED, OWN_DIALECT))}")
             if unknown := sorted(set(limits) - set(_LIMITS)):
                 raise SettingsError(f"limits.{dialect}.{unknown[0]}: no such limit; known are {', '.join(_LIMITS)}")
+            for name, limit in limits.items():
+                if limit < (least := _LEAST.get(name, 0)):
+                    raise SettingsError(f"limits.{dialect}.{name} must be at least {least}, got {limit}")
         for origin in self.cors_origins:
             if not _ORIGIN.fullmatch(origin):
                 raise SettingsError(
