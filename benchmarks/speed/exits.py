@@ -6,9 +6,9 @@
 Without MODEL it is the packaged blend with the packaged margins. A MODEL may have exits behind its layers, too
 (`exit_heads.safetensors`); its margins are fitted on one half of the queries and used on the other, both ways round,
 for each of `--risks`; everything is counted on queries that were not fitted on. Candidates are BM25's. Vectors and
-token ids of the documents are made beforehand, as an index has them. `--peers` names what `peers.prepare` wrote: its
-cross-encoder is run by each of `--systems` in a process of its own, on the same queries and texts. All take turns
-query by query, and whoever works has the machine.
+token ids of the documents are made beforehand, as an index has them; with `--texts` they are not there. `--peers`
+names what `peers.prepare` wrote: its cross-encoder is run by each of `--systems` in a process of its own, on the same
+queries and texts. All take turns query by query, and whoever works has the machine.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def main(arguments: Sequence[str]) -> None:
         for name in options.collections:
             collection = load_collection(name)
             queries = drawn(collection.queries, options.queries, seed=options.seed)
-            candidates = _as_stored(first_stage(collection, queries, work, depth=options.depth))
+            found = first_stage(collection, queries, work, depth=options.depth)
+            candidates = [_bare(ranking) for ranking in found] if options.texts else _as_stored(found)
             calls = list(_calls(candidates, whole, peers, options, work))
             sys.stdout.write(f"\n## {name}, {len(candidates)} queries\n\n{_tables(collection, calls, options)}")
             values[name] = [asdict(call) for call in calls]
@@ -89,6 +90,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--collections", nargs="+", default=("trec_dl19",), metavar="NAME")
     parser.add_argument("--queries", type=int, default=0, help="drawn from each collection; 0 for all")
     parser.add_argument("--depth", type=int, default=100, help="candidates a query")
+    parser.add_argument("--texts", action="store_true", help="nothing of the documents is stored")
     parser.add_argument("--top-k", type=int, default=10)
     parser.add_argument("--risks", nargs="*", type=float, help="of margins fitted here [.1 .2 .4; packaged: none]")
     parser.add_argument("--engine", default="auto", help="ours")
@@ -132,6 +134,12 @@ def _as_stored(candidates: Sequence[Ranking]) -> list[Ranking]:
         Ranking.in_order(ranking.query, [stored[doc_id] for doc_id in ranking.doc_ids], stage=ranking.stage)
         for ranking in candidates
     ]
+
+
+def _bare(ranking: Ranking) -> Ranking:
+    """Take away what an index keeps of the documents."""
+    documents = [replace(document, tokens=None, vector=None) for document in ranking.documents]
+    return Ranking.in_order(ranking.query, documents, stage=ranking.stage)
 
 
 def _calls(

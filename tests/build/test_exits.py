@@ -108,11 +108,22 @@ def test_the_chance_that_something_answers_is_known_with_exits_as_without(
     assert chances[0] == pytest.approx(chances[1], abs=1e-6)
 
 
-def test_texts_without_stored_vectors_are_all_read(exits: Reranker, whole: Reranker) -> None:
+def test_texts_are_encoded_once_and_the_hopeless_are_left_unread(exits: Reranker, whole: Reranker) -> None:
     found, expected = exits.rank(QUERY, TEXTS, top_k=3), whole.rank(QUERY, TEXTS, top_k=3)
-    assert (found.doc_ids, [i.score for i in found]) == (expected.doc_ids, [i.score for i in expected])
-    assert step_of(found).counts == {"documents": 16, "read": 16, "unread": 0}
-    assert any("no stored vector" in text for text in found.trace.degradations)
+    assert found.doc_ids == expected.doc_ids
+    assert [item.score for item in found] == pytest.approx([item.score for item in expected], abs=1e-5)
+    assert 3 <= step_of(found).counts["read"] <= 6
+    vectors, *others = found.trace.steps
+    assert (vectors.stage, vectors.counts) == ("vectors", {"documents": 16})
+    assert [step.counts["encoded"] for step in others if "encoded" in step.counts] == [0, 0]
+
+
+def test_texts_are_all_read_where_encoding_them_first_might_be_in_vain(exits: Reranker, whole: Reranker) -> None:
+    remembering = Reranker.load(exits=PACKAGED, score_cache="memory", **ENGINE)
+    for found in (exits.rank(QUERY, TEXTS, top_k=3, budget_ms=60_000), remembering.rank(QUERY, TEXTS, top_k=3)):
+        assert found.doc_ids == whole.rank(QUERY, TEXTS, top_k=3).doc_ids
+        assert step_of(found).counts == {"documents": 16, "read": 16, "unread": 0}
+        assert any("no stored vector" in text for text in found.trace.degradations)
 
 
 def test_a_budget_and_a_faster_model_go_with_exits(whole: Reranker, stored: list[Document]) -> None:

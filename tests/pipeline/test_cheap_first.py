@@ -102,7 +102,7 @@ def test_without_a_margin_for_it_all_are_read_as_they_were_given(top_k: int | No
     assert note in ranking.trace.degradations
 
 
-def test_where_vectors_are_not_stored_nothing_is_encoded_for_it_and_all_are_read() -> None:
+def test_where_vectors_are_not_stored_and_cannot_be_all_are_read() -> None:
     cheap, dear = By("cheap", odd_first, has_vectors=False), By("dear", lambda i: -float(i))
     reranker = CheapFirst(cheap, Pointwise(dear), margins={2: 0.0})
     ranking = reranker.rerank(CANDIDATES, top_k=2)

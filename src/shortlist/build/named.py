@@ -109,7 +109,8 @@ class Named:
         reranker = load_exits(self.model, self.exits, encoder=self.encoder, options=given).reranker
         if not isinstance(reranker, CheapFirst) or self.score_cache == "none":
             return reranker
-        return reranker.over(_remembering(reranker.reranker, self.score_cache))
+        # a pair that is remembered needs no vector
+        return reranker.over(_remembering(reranker.reranker, self.score_cache), encodes=False)
 
     def guarded(self) -> protocols.Reranker:
         """Load the model; one that is elsewhere, or prompts a language model, stands behind a circuit breaker."""

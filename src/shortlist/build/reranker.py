@@ -128,7 +128,7 @@ class Reranker:
         Without a `fallback` a failure is an error. `score_cache` keeps the scores of pairs that come again: in
         "memory", on "disk" (a file that processes share), or in a file of yours; not those of a remote model.
         `exits`, a file that `shortlist exits` wrote for this model, or "packaged" for the packaged default's own, drops
-        candidates that are out of reach of the `top_k` early, those with stored vectors before they are read.
+        candidates that are out of reach of the `top_k` early, those of a blend before they are read.
         Raises ModelNotFoundError, CorruptModelError, UnsupportedModelError, AuthenticationError or
         MissingExtraError, each saying what to do.
         """

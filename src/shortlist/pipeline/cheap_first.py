@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from shortlist.errors import InputError
 from shortlist.protocols import Reranker, Scorer
-from shortlist.scorers.asked_of import is_at_hand, timed
+from shortlist.scorers.asked_of import is_at_hand, timed, with_stored
 from shortlist.scorers.groups import rerank_many
 from shortlist.scorers.pointwise import counted_scores
 from shortlist.scorers.pruning import fitted_for, survivors
@@ -50,30 +51,33 @@ class CheapFirst:
     (The exit before the first layer of a Cascade Transformer, Soldaini & Moschitti 2020.) `cheap` is the part of the
     reranker's sum that costs next to nothing, `margins` one margin for each fitted `top_k`: that of the smallest one
     from the asked one on is taken, and k is that one. Those not read are not `is_scored`. All are read when no
-    `top_k` is asked for or none that was fitted is enough, and when `cheap` would have to encode texts. Without
+    `top_k` is asked for or none that was fitted is enough. Texts that `cheap` has to encode, as the reranker would, are
+    encoded once for both; not by a deadline, and not where `encodes` is false: then all are read. Without
     `margins` nobody is left out; what remains is that a deadline finds the most promising first.
     """
 
-    def __init__(self, cheap: Scorer, reranker: Reranker, *, margins: Mapping[int, float]) -> None:
+    def __init__(
+        self, cheap: Scorer, reranker: Reranker, *, margins: Mapping[int, float], encodes: bool = True
+    ) -> None:
         for top_k, margin in margins.items():
             check_top_k(top_k)
             if not margin >= 0:
                 raise InputError(f"a margin must be a number from 0; got {margin} for top_k={top_k}")
-        self._cheap, self._margins = cheap, dict(margins)
+        self._cheap, self._margins, self._encodes = cheap, dict(margins), encodes
         self.reranker = reranker
 
-    def over(self, reranker: Reranker) -> CheapFirst:
+    def over(self, reranker: Reranker, *, encodes: bool = True) -> CheapFirst:
         """Return the same choice in front of another reranker."""
-        return CheapFirst(self._cheap, reranker, margins=self._margins)
+        return CheapFirst(self._cheap, reranker, margins=self._margins, encodes=encodes)
 
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`."""
-        chosen = self.choose(candidates, top_k=top_k)
+        chosen = self.choose(self._encoded([candidates], top_k)[0], top_k=top_k)
         return chosen.put_together(self.reranker.rerank(chosen.to_read)).head(top_k)
 
     def rerank_many(self, many: Sequence[Ranking], *, top_k: int | None = None) -> list[Ranking]:
         """Return what `rerank` returns for each query's candidates; those to read share batches where they can."""
-        chosen = [self.choose(candidates, top_k=top_k) for candidates in many]
+        chosen = [self.choose(candidates, top_k=top_k) for candidates in self._encoded(many, top_k)]
         read = rerank_many(self.reranker, [one.to_read for one in chosen])
         return [one.put_together(ranking).head(top_k) for one, ranking in zip(chosen, read, strict=True)]
 
@@ -91,6 +95,23 @@ class CheapFirst:
     def has_say(self, candidates: Ranking, *, is_timed: bool) -> bool:
         """Whether `choose` may order, leave out or note anything."""
         return bool(self._margins) or (is_timed and is_at_hand(self._cheap, candidates.documents))
+
+    def _encoded(self, many: Sequence[Ranking], top_k: int | None) -> list[Ranking]:
+        """Encode texts without a vector, those of all queries together, where that lets some be left unread."""
+        fitted, done = fitted_for(self._margins, check_top_k(top_k)), list(many)
+        if fitted is None or not self._encodes:
+            return done
+        waiting = [place for place, one in enumerate(done) if self._lacks_vectors(one, fitted[0])]
+        began = time.perf_counter()
+        stored = iter(with_stored(self._cheap, [document for place in waiting for document in done[place].documents]))
+        for place in waiting:
+            items = tuple(replace(item, document=next(stored)) for item in done[place])
+            step = Step("vectors", (time.perf_counter() - began) * 1000, {"documents": len(items)})
+            done[place] = replace(done[place], items=items).traced(step)
+        return done
+
+    def _lacks_vectors(self, candidates: Ranking, kth: int) -> bool:
+        return len(candidates) > kth and not is_at_hand(self._cheap, candidates.documents)
 
     def choose(self, candidates: Ranking, *, top_k: int | None, is_timed: bool = False) -> Chosen:
         """Choose whom to read; by a deadline the cheap scores are wanted for the order, even if nobody is left out."""

@@ -36,6 +36,12 @@ def is_at_hand(scorer: Scorer, documents: Sequence[Document]) -> bool:
     return bool(stored(documents)) if callable(stored) else True
 
 
+def with_stored(scorer: Scorer, documents: Sequence[Document]) -> Sequence[Document]:
+    """Return the documents with what a scorer would look for at them, computed now where it is not there."""
+    storing = getattr(innermost(scorer), "storing", None)
+    return storing(documents) if callable(storing) else documents
+
+
 def close(scorer: Scorer) -> None:
     """End a scorer's threads; one that holds nothing has no `close`."""
     end = getattr(innermost(scorer), "close", None)

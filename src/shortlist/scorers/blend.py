@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from shortlist.protocols import Group, Scorer
-from shortlist.scorers.asked_of import close, is_at_hand
+from shortlist.scorers.asked_of import close, is_at_hand, with_stored
 from shortlist.scorers.groups import score_groups
 from shortlist.scorers.pointwise import counted
 from shortlist.types import Document, Query, ScoreKind, Scores, Step
@@ -42,6 +42,13 @@ class Blend:
         """Whether every part finds at the documents what it would have to compute for them: see `is_at_hand`."""
         return all(is_at_hand(scorer, documents) for scorer in self.parts)
 
+    def storing(self, documents: Sequence[Document]) -> Sequence[Document]:
+        """Return the documents with what the parts would look for at them: see `with_stored`."""
+        documents = self._tokenized(documents)
+        for scorer in self.parts:
+            documents = with_stored(scorer, documents)
+        return documents
+
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one sum a document, `[documents]` in input order."""
         return self.score_groups([(query, documents)])[0]
@@ -49,20 +56,21 @@ class Blend:
     def score_groups(self, groups: Sequence[Group]) -> list[Scores]:
         """Return each group's sums; every part takes all groups together if it can."""
         began = time.perf_counter()
-        read = self._tokenized(groups)
+        read = [(query, self._tokenized(documents)) for query, documents in groups]
         by_part = [score_groups(scorer, read) for scorer, _ in self._parts]
         return [
             self._sum(began, [counted(one, len(documents)) for one in scores])
             for (_, documents), *scores in zip(groups, *by_part, strict=True)
         ]
 
-    def _tokenized(self, groups: Sequence[Group]) -> Sequence[Group]:
+    def _tokenized(self, documents: Sequence[Document]) -> Sequence[Document]:
         """Make the documents' token ids once, where every part reads those of the same tokenizer."""
         tokenizers = [getattr(scorer, "tokenizer", None) for scorer in self.parts]
         shared = tokenizers[0]
         if shared is None or any(one is None or one.fingerprint != shared.fingerprint for one in tokenizers):
-            return groups
-        return [(query, shared.carried(documents, shared.ids_of(documents))) for query, documents in groups]
+            return documents
+        carried: Sequence[Document] = shared.carried(documents, shared.ids_of(documents))
+        return carried
 
     def close(self) -> None:
         """End the threads of those parts that have some."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from shortlist.inference.biencoder import BiEncoder
 from shortlist.inference.session import Precision
 from shortlist.inference.tokens import Ids, Tokenizer
 from shortlist.protocols import Group, Role, Vectors
-from shortlist.types import Document, Query, ScoreKind, Scores, Step, Truncation
+from shortlist.types import Document, DocumentVector, Query, ScoreKind, Scores, Step, Truncation
 
 
 class Cosine:
@@ -72,6 +73,15 @@ class Cosine:
     def has_stored(self, documents: Sequence[Document]) -> bool:
         """Whether all documents have a vector of this encoder, so that none has to be made."""
         return all(d.vector is not None and d.vector.encoder == self._encoder.fingerprint for d in documents)
+
+    def storing(self, documents: Sequence[Document]) -> list[Document]:
+        """Return the documents with a vector of this encoder each; those without one are encoded."""
+        vectors, is_fresh = self._vectors(documents, self.tokenizer.ids_of(documents))
+        known = self._encoder.fingerprint
+        return [
+            replace(document, vector=DocumentVector(known, vector)) if fresh else document
+            for document, vector, fresh in zip(documents, vectors, is_fresh, strict=True)
+        ]
 
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one cosine a document, `[documents]` in input order, in -1..1."""
