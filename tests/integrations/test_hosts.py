@@ -143,9 +143,38 @@ def test_dspy(pipeline: Pipeline) -> None:
     pytest.importorskip("dspy")
     from shortlist.integrations.dspy import ShortlistRetrieve
 
-    found = ShortlistRetrieve(pipeline, k=1)("tower")
+    retrieve = ShortlistRetrieve(pipeline, k=1)
+    found = retrieve("tower")
     assert "330" in found.passages[0]
     assert found.places[0].startswith("tower.md:")
+    assert asyncio.run(retrieve.acall("tower")).passages == found.passages
+    assert len(retrieve("tower cats", k=2).passages) == 2
+    with pytest.raises(InputError, match="top_k"):
+        retrieve("tower", k=0)
+
+
+def test_a_program_of_dspy_that_retrieves_is_copied_and_saved(
+    pipeline: Pipeline, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dspy = pytest.importorskip("dspy")
+    from shortlist.integrations.dspy import ShortlistRetrieve
+
+    module: Any = dspy.Module
+
+    class Program(module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.retrieve, self.answer = ShortlistRetrieve(pipeline, k=1), dspy.Predict("context, question -> answer")
+
+    program = Program()
+    copied = program.reset_copy()
+    assert asyncio.run(copied.retrieve.acall("tower")).passages == program.retrieve("tower").passages
+    assert copied.retrieve is not program.retrieve
+    copied.retrieve.k = 2
+    assert (len(copied.retrieve("tower cats").passages), len(program.retrieve("tower cats").passages)) == (2, 1)
+    program.save(tmp_path / "program.json")
+    copied.load(tmp_path / "program.json")
+    assert caplog.text == ""
 
 
 def test_qdrant() -> None:
