@@ -93,6 +93,26 @@ def test_llama_index(pipeline: Pipeline) -> None:
     assert len(asyncio.run(retriever.aretrieve("tower"))) == 1
 
 
+def test_nodes_of_llama_index_are_read_with_the_metadata_that_they_let_models_read(pipeline: Pipeline) -> None:
+    schema = pytest.importorskip("llama_index.core.schema")
+    from shortlist.integrations.llama_index import ShortlistRerank, ShortlistRetriever
+
+    given: list[dict[str, Any]] = [
+        {"metadata": {"title": "Cats"}},
+        {"metadata": {"title": "The tower"}, "excluded_embed_metadata_keys": ["title"]},
+        {"metadata": {"title": "The tower"}},
+    ]
+    nodes = [
+        schema.NodeWithScore(node=schema.TextNode(text="It is 330 m tall.", id_=str(place), **one))
+        for place, one in enumerate(given)
+    ]
+    found = ShortlistRerank(reranker=RERANKER).postprocess_nodes(nodes, query_str="tower")
+    assert [one.node.node_id for one in found] == ["2", "0", "1"]
+    node = ShortlistRetriever(pipeline, top_k=1).retrieve("tower")[0].node
+    assert {"title", "place"} <= set(node.metadata)
+    assert node.get_content(metadata_mode=schema.MetadataMode.EMBED) == f"title: Height\n\n{node.text}"
+
+
 def test_a_stored_postprocessor_of_llama_index_has_its_model_and_options_again() -> None:
     pytest.importorskip("llama_index.core.schema")
     from shortlist.integrations.llama_index import ShortlistRerank
@@ -101,6 +121,9 @@ def test_a_stored_postprocessor_of_llama_index_has_its_model_and_options_again()
         rerank = ShortlistRerank(**given)
         for again in (ShortlistRerank.from_dict(rerank.to_dict()), ShortlistRerank.from_json(rerank.to_json())):
             assert again.to_dict() == rerank.to_dict()
+            assert again.to_dict()["class_name"] == "ShortlistRerank"
+            with pytest.raises(ValueError, match="frozen"):
+                again.model = "lexical:words"
             assert (again.top_n, again.reranker._first) == (2, rerank.reranker._first)
     unnamed = ShortlistRerank(reranker=RERANKER).to_dict()
     assert ShortlistRerank.from_dict({**unnamed}, reranker=RERANKER).reranker is RERANKER
