@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shortlist import Document, Pipeline, Place, index_paths, open_pipeline
-from shortlist.errors import InputError
+from shortlist.errors import InputError, ModelNotFoundError
 from shortlist.integrations.rows import about
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
@@ -151,6 +151,27 @@ def test_haystack(pipeline: Pipeline) -> None:
     assert given[1].score is None
     with pytest.raises(InputError, match="top_k"):
         ranker.run("tower", given, top_k=0)
+
+
+def test_a_ranker_of_haystack_takes_a_reranker_and_reads_the_fields_of_meta_that_it_is_told() -> None:
+    haystack = pytest.importorskip("haystack")
+    from shortlist.integrations.haystack import ShortlistRanker
+
+    meta: list[dict[str, Any]] = [{"title": "Cats", "year": 330}, {"title": "The tower", "year": None}, {}]
+    given = [haystack.Document(content="It is tall.", id=str(n), meta=one) for n, one in enumerate(meta)]
+    ranker = ShortlistRanker(reranker=RERANKER, meta_fields_to_embed=["title", "year"])
+    for query, first in (("tower", "1"), ("330", "0")):
+        assert ranker.run(query, given)["documents"][0].id == first
+        assert asyncio.run(ranker.run_async(query, given))["documents"][0].id == first
+    assert [one.id for one in ShortlistRanker(reranker=RERANKER).run("tower", given)["documents"]] == ["0", "1", "2"]
+    stored = reloaded(haystack, ShortlistRanker("lexical:words", meta_fields_to_embed=["title"]))
+    assert stored.run("tower", given)["documents"][0].id == "1"
+    with pytest.raises(InputError, match="a reranker cannot be stored"):
+        reloaded(haystack, ranker)
+    host = haystack.Pipeline()
+    host.add_component("ranker", ShortlistRanker("nowhere"))
+    with pytest.raises(ModelNotFoundError, match="no model 'nowhere'"):
+        host.warm_up()
 
 
 def reloaded(haystack: Any, component: Any) -> Any:
