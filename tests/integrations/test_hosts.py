@@ -65,6 +65,12 @@ def test_langchain(pipeline: Pipeline) -> None:
         ShortlistRetriever(pipeline=pipeline, k=1)
     retriever = ShortlistRetriever(pipeline=pipeline, top_k=1)
     assert "330" in retriever.invoke("tower")[0].page_content
+    assert [len(retriever.invoke("tower cats", **given)) for given in ({}, {"top_k": 2})] == [1, 2]
+    assert len(asyncio.run(retriever.ainvoke("tower cats", top_k=2))) == 2
+    with pytest.raises(InputError, match="depth=1 "):
+        retriever.invoke("tower cats", top_k=2, depth=1)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'k'"):
+        retriever.invoke("tower", k=2)
     assert asyncio.run(retriever.ainvoke("tower"))[0].metadata["place"].startswith("tower.md:")
 
 
