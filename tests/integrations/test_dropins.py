@@ -178,6 +178,11 @@ def test_rerankers_results_keep_ids_and_equal_texts_apart() -> None:
         ranker.rank("tower", TEXTS, doc_ids=["a"])
 
 
+def test_rerankers_size_of_a_batch_is_taken_and_not_needed() -> None:
+    ranker = rerankers.Reranker("lexical", kind="lexical", batch_size=16)
+    assert ranker.rank("tower", TEXTS, batch_size=2) == ranker.rank("tower", TEXTS)
+
+
 def test_rerankers_documents_keep_what_they_have_unless_it_is_given_anew() -> None:
     ranker = rerankers.Reranker("lexical", kind="lexical")
     plain, named = rerankers.Document(TEXTS[0]), rerankers.Document(TEXTS[1], "b", {"n": 1, "text": "hidden"})
