@@ -300,6 +300,32 @@ def test_mcp_over_stdio(folder: Path, pipeline: Pipeline) -> None:
     check_tools(asyncio.run(used(mcp.StdioServerParameters(command=sys.executable, args=["-c", code]))))
 
 
+@pytest.mark.parametrize(
+    ("tool", "arguments", "reason"),
+    [
+        ("search", {"query": " "}, "the query is empty"),
+        ("rerank", {"query": "tower", "documents": TEXTS, "top_k": 0}, "top_k must be a whole number from 1"),
+        ("ask", {"question": "How tall is the tower?", "context_tokens": 2}, "not one word of a passage fits into 2"),
+    ],
+)
+def test_an_agent_reads_why_a_tool_of_mcp_refused_its_call(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture, tool: str, arguments: dict[str, Any], reason: str
+) -> None:
+    pytest.importorskip("mcp")
+    from mcp import Client
+
+    from shortlist.integrations.mcp import mcp_server
+
+    async def refused() -> Any:
+        async with Client(mcp_server(pipeline, reranker=RERANKER)) as client:
+            return await client.call_tool(tool, arguments)
+
+    answer = asyncio.run(refused())
+    assert answer.is_error
+    assert reason in answer.content[0].text
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_mcp_takes_what_a_call_does_not_say_from_the_settings(pipeline: Pipeline) -> None:
     pytest.importorskip("mcp")
     from shortlist.integrations.mcp import mcp_server
