@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,11 @@ import pytest
 
 from shortlist import Document, Pipeline, Place, index_paths, open_pipeline
 from shortlist.errors import InputError, ModelNotFoundError
-from shortlist.integrations.rows import about
+from shortlist.integrations.rows import about, areranked, reranked
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.settings import Settings
+from shortlist.types import Ranking, ScoreKind
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]  # of the hosts and what they import
 
@@ -270,6 +272,50 @@ async def lancedb_async(folder: Path) -> list[dict[str, Any]]:
     query = table.query().nearest_to([1.0, 0.0]).rerank(ShortlistReranker(RERANKER), query_string="tower")
     found: list[dict[str, Any]] = await query.limit(3).to_list()
     return found[:2]
+
+
+class OnlyFirst:
+    """Comes to the first of the candidates, or to none."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        return candidates.partly_reordered([3.0] * self.count, kind=ScoreKind.LOGIT, stage="first", top_k=top_k)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_what_a_reranker_did_not_come_to_has_no_score_in_any_host(count: int, tmp_path: Path) -> None:
+    expected = [3.0, None, None] if count else [None, None, None]
+    reranker = OnlyFirst(count)
+    assert [score for _, score in reranked(reranker, "tower", TEXTS)] == expected
+    assert [score for _, score in asyncio.run(areranked(reranker, "tower", TEXTS))] == expected
+    if documents := imported("langchain_core.documents"):
+        from shortlist.integrations.langchain import ShortlistCompressor
+
+        found = ShortlistCompressor(reranker=reranker).compress_documents(list(map(documents.Document, TEXTS)), "tower")
+        assert [one.metadata["relevance_score"] for one in found] == expected
+    if schema := imported("llama_index.core.schema"):
+        from shortlist.integrations.llama_index import ShortlistRerank
+
+        nodes = [schema.NodeWithScore(node=schema.TextNode(text=text), score=0.5) for text in TEXTS]
+        again = ShortlistRerank(reranker=reranker).postprocess_nodes(nodes, query_str="tower")
+        assert [one.score for one in again] == expected
+    if lancedb := imported("lancedb"):
+        from shortlist.integrations.lancedb import ShortlistReranker
+
+        rows = [{"text": text, "vector": [1.0, float(n)]} for n, text in enumerate(TEXTS)]
+        query = lancedb.connect(tmp_path).create_table("t", rows).search([1.0, 0.0])
+        told = query.rerank(ShortlistReranker(reranker), query_string="tower").to_list()
+        assert [one["_relevance_score"] for one in told] == expected
+
+
+def imported(name: str) -> Any:
+    """Return a module, or None where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
 
 
 def check_tools(told: dict[str, Any]) -> None:

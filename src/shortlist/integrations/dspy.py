@@ -12,6 +12,7 @@ import asyncio
 from typing import Any
 
 from shortlist._optional import require
+from shortlist.integrations.rows import score_of
 from shortlist.pipeline import Pipeline
 from shortlist.types import Ranking
 
@@ -47,5 +48,5 @@ def _prediction(ranking: Ranking) -> Any:
         passages=[document.full_text for document in ranking.documents],
         places=[str(document.place or "") for document in ranking.documents],
         doc_ids=list(ranking.doc_ids),
-        scores=[item.score for item in ranking],
+        scores=[score_of(item) for item in ranking],
     )

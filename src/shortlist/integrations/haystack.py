@@ -16,7 +16,7 @@ from shortlist import protocols
 from shortlist._optional import require
 from shortlist.build.reranker import Reranker
 from shortlist.errors import InputError
-from shortlist.integrations.rows import Rows, about, areranked, reranked
+from shortlist.integrations.rows import Rows, about, areranked, reranked, score_of
 from shortlist.pipeline import Pipeline
 from shortlist.settings import DEFAULT_MODEL
 
@@ -87,7 +87,7 @@ class ShortlistRetriever:
         """Retrieve and rerank."""
         ranking = self._pipeline.search(query, top_k=self._top_k if top_k is None else top_k, depth=self._depth)
         found = [
-            Document(id=item.doc_id, content=item.document.text, meta=about(item.document), score=item.score)
+            Document(id=item.doc_id, content=item.document.text, meta=about(item.document), score=score_of(item))
             for item in ranking
         ]
         return {"documents": found}

@@ -16,7 +16,7 @@ from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
 from shortlist._optional import require
 from shortlist.build.reranker import Reranker
-from shortlist.integrations.rows import Rows, about, areranked, named, reranked
+from shortlist.integrations.rows import Rows, about, areranked, named, reranked, score_of
 from shortlist.pipeline import Pipeline
 
 _documents = require("langchain_core.documents", extra="langchain")
@@ -68,7 +68,7 @@ class ShortlistRetriever(_BaseRetriever):
             _documents.Document(
                 item.document.text,
                 id=item.doc_id,
-                metadata={**about(item.document), "relevance_score": item.score},
+                metadata={**about(item.document), "relevance_score": score_of(item)},
             )
             for item in ranking
         ]

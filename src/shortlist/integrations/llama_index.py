@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field, model_validator
 from shortlist._optional import require
 from shortlist.build.reranker import Reranker
 from shortlist.errors import InputError
-from shortlist.integrations.rows import Rows, about, areranked, reranked
+from shortlist.integrations.rows import Rows, about, areranked, reranked, score_of
 from shortlist.pipeline import Pipeline
 from shortlist.settings import DEFAULT_MODEL
 
@@ -85,7 +85,7 @@ class ShortlistRetriever(_BaseRetriever):
             node = _schema.TextNode(
                 text=item.document.text, id_=item.doc_id, metadata=metadata, excluded_embed_metadata_keys=unread
             )
-            found.append(_schema.NodeWithScore(node=node, score=item.score))
+            found.append(_schema.NodeWithScore(node=node, score=score_of(item)))
         return found
 
     async def _aretrieve(self, query_bundle: Any) -> list[Any]:

@@ -60,8 +60,8 @@ class Reranker:
         given = _given(docs, doc_ids, metadata)
         return _results(query, given, reranked(self._reranker, query, [document.text for document in given]))
 
-    def score(self, query: str, doc: str) -> float:
-        """Return the score of one text."""
+    def score(self, query: str, doc: str) -> float | None:
+        """Return the score of one text; None where the model failed and its fallback stands."""
         return reranked(self._reranker, query, [doc])[0][1]
 
     def as_langchain_compressor(self, k: int = 10) -> Any:
