@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shortlist.errors import SettingsError
@@ -23,6 +24,7 @@ limits = st.builds(
 
 
 @given(query=st.text(max_size=20), texts=st.lists(st.text(max_size=60), max_size=30), limits=limits)
+@example(query="q", texts=["\t\\" * 60] * 20, limits=Limits(call_bytes=2_000))  # whose escapes double them
 def test_batches_are_the_documents_in_order_and_none_but_a_single_one_is_too_large(
     query: str, texts: list[str], limits: Limits
 ) -> None:
@@ -35,7 +37,8 @@ def test_batches_are_the_documents_in_order_and_none_but_a_single_one_is_too_lar
         if len(batch) > 1:
             pairs = [estimated_tokens(query) + estimated_tokens(places[place]) for place in batch]
             assert sum(min(pair, limits.pair_tokens or 1e9) for pair in pairs) <= (limits.call_tokens or 1e9)
-            assert sum(len(places[place].encode()) for place in batch) <= (limits.call_bytes or 1e9)
+            sent = json.dumps([query, *(places[place] for place in batch)], ensure_ascii=False, separators=(",", ":"))
+            assert len(sent.encode()) <= (limits.call_bytes or 1e9)
 
 
 @given(text=st.text(st.characters(exclude_categories=())), limit=st.none() | st.integers(1, 9))

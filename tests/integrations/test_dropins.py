@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,7 +32,9 @@ def test_a_cross_encoder_predicts_and_ranks() -> None:
     assert model.predict([("tower", TEXTS[1])], activation_fn=lambda x: x * 0)[0] == 0
     ranked = model.rank("tower", TEXTS, top_k=2, return_documents=True)
     assert [(one["corpus_id"], one["text"]) for one in ranked] == [(1, TEXTS[1]), (2, TEXTS[2])]
+    assert json.loads(json.dumps(ranked)) == ranked
     assert model.rank("tower", []) == []
+    assert type(model.predict(("tower", TEXTS[1]), convert_to_numpy=False)) is float
     with pytest.raises(InputError, match="pair 0 is no pair"):
         model.predict([("one",)])
 
@@ -69,20 +72,28 @@ def test_what_a_cross_encoder_is_given_and_does_not_need_is_taken() -> None:
     with pytest.warns(UserWarning, match="cache_folder is not used: HF_HOME"):
         model = CrossEncoder("lexical", kind="lexical", model_kwargs={}, processor_kwargs=None, **unused)
     pair = ("tower", TEXTS[1])
-    assert model.predict(pair, num_workers=2, apply_softmax=False, prompt=None) == model.predict(pair)
+    assert model.predict(pair, num_workers=2, apply_softmax=True, prompt=None) == model.predict(pair)
     halved = CrossEncoder("lexical", kind="lexical", activation_fn=lambda scores: scores / 2)
     assert halved.predict(pair) == model.predict(pair) / 2
     assert halved.predict(pair, activation_fn=lambda scores: scores) == model.predict(pair)
     assert "onnxruntime" in CrossEncoder("shortlist-minilm-l6", backend="onnx")._scorer.fingerprint
 
 
-def test_a_module_of_torch_is_an_activation() -> None:
+def test_a_module_or_function_of_torch_is_an_activation() -> None:
     torch = pytest.importorskip("torch")
     model = CrossEncoder("lexical", kind="lexical")
     pairs = [("tower", text) for text in TEXTS]
-    logits, sigmoids = model.predict(pairs), model.predict(pairs, activation_fn=torch.nn.Sigmoid())
-    assert sigmoids == pytest.approx(1 / (1 + np.exp(-logits)))
-    assert sigmoids.dtype == np.float32
+    logits = model.predict(pairs)
+    for activation_fn in (torch.nn.Sigmoid(), torch.sigmoid, torch.nn.functional.sigmoid):
+        sigmoids = model.predict(pairs, activation_fn=activation_fn)
+        assert sigmoids == pytest.approx(1 / (1 + np.exp(-logits)))
+        assert sigmoids.dtype == np.float32
+
+
+def test_what_is_set_on_a_cross_encoder_and_would_change_nothing_is_refused() -> None:
+    model: Any = CrossEncoder("lexical", kind="lexical")
+    with pytest.raises(AttributeError, match="max_length"):
+        model.max_length = 512
 
 
 @pytest.mark.parametrize(
@@ -165,6 +176,11 @@ def test_rerankers_results_keep_ids_and_equal_texts_apart() -> None:
     assert [one.doc_id for one in again] == [1, 2, 0]
     with pytest.raises(InputError, match="3 documents came with 1 doc_ids"):
         ranker.rank("tower", TEXTS, doc_ids=["a"])
+
+
+def test_rerankers_size_of_a_batch_is_taken_and_not_needed() -> None:
+    ranker = rerankers.Reranker("lexical", kind="lexical", batch_size=16)
+    assert ranker.rank("tower", TEXTS, batch_size=2) == ranker.rank("tower", TEXTS)
 
 
 def test_rerankers_documents_keep_what_they_have_unless_it_is_given_anew() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +12,12 @@ from typing import Any
 import pytest
 
 from shortlist import Document, Pipeline, Place, index_paths, open_pipeline
-from shortlist.errors import InputError
-from shortlist.integrations.rows import about
+from shortlist.errors import InputError, ModelNotFoundError
+from shortlist.integrations.rows import about, areranked, reranked
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.settings import Settings
+from shortlist.types import Ranking, ScoreKind
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]  # of the hosts and what they import
 
@@ -65,6 +67,12 @@ def test_langchain(pipeline: Pipeline) -> None:
         ShortlistRetriever(pipeline=pipeline, k=1)
     retriever = ShortlistRetriever(pipeline=pipeline, top_k=1)
     assert "330" in retriever.invoke("tower")[0].page_content
+    assert [len(retriever.invoke("tower cats", **given)) for given in ({}, {"top_k": 2})] == [1, 2]
+    assert len(asyncio.run(retriever.ainvoke("tower cats", top_k=2))) == 2
+    with pytest.raises(InputError, match="depth=1 "):
+        retriever.invoke("tower cats", top_k=2, depth=1)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'k'"):
+        retriever.invoke("tower", k=2)
     assert asyncio.run(retriever.ainvoke("tower"))[0].metadata["place"].startswith("tower.md:")
 
 
@@ -93,6 +101,26 @@ def test_llama_index(pipeline: Pipeline) -> None:
     assert len(asyncio.run(retriever.aretrieve("tower"))) == 1
 
 
+def test_nodes_of_llama_index_are_read_with_the_metadata_that_they_let_models_read(pipeline: Pipeline) -> None:
+    schema = pytest.importorskip("llama_index.core.schema")
+    from shortlist.integrations.llama_index import ShortlistRerank, ShortlistRetriever
+
+    given: list[dict[str, Any]] = [
+        {"metadata": {"title": "Cats"}},
+        {"metadata": {"title": "The tower"}, "excluded_embed_metadata_keys": ["title"]},
+        {"metadata": {"title": "The tower"}},
+    ]
+    nodes = [
+        schema.NodeWithScore(node=schema.TextNode(text="It is 330 m tall.", id_=str(place), **one))
+        for place, one in enumerate(given)
+    ]
+    found = ShortlistRerank(reranker=RERANKER).postprocess_nodes(nodes, query_str="tower")
+    assert [one.node.node_id for one in found] == ["2", "0", "1"]
+    node = ShortlistRetriever(pipeline, top_k=1).retrieve("tower")[0].node
+    assert {"title", "place"} <= set(node.metadata)
+    assert node.get_content(metadata_mode=schema.MetadataMode.EMBED) == f"title: Height\n\n{node.text}"
+
+
 def test_a_stored_postprocessor_of_llama_index_has_its_model_and_options_again() -> None:
     pytest.importorskip("llama_index.core.schema")
     from shortlist.integrations.llama_index import ShortlistRerank
@@ -101,6 +129,9 @@ def test_a_stored_postprocessor_of_llama_index_has_its_model_and_options_again()
         rerank = ShortlistRerank(**given)
         for again in (ShortlistRerank.from_dict(rerank.to_dict()), ShortlistRerank.from_json(rerank.to_json())):
             assert again.to_dict() == rerank.to_dict()
+            assert again.to_dict()["class_name"] == "ShortlistRerank"
+            with pytest.raises(ValueError, match="frozen"):
+                again.model = "lexical:words"
             assert (again.top_n, again.reranker._first) == (2, rerank.reranker._first)
     unnamed = ShortlistRerank(reranker=RERANKER).to_dict()
     assert ShortlistRerank.from_dict({**unnamed}, reranker=RERANKER).reranker is RERANKER
@@ -130,6 +161,27 @@ def test_haystack(pipeline: Pipeline) -> None:
         ranker.run("tower", given, top_k=0)
 
 
+def test_a_ranker_of_haystack_takes_a_reranker_and_reads_the_fields_of_meta_that_it_is_told() -> None:
+    haystack = pytest.importorskip("haystack")
+    from shortlist.integrations.haystack import ShortlistRanker
+
+    meta: list[dict[str, Any]] = [{"title": "Cats", "year": 330}, {"title": "The tower", "year": None}, {}]
+    given = [haystack.Document(content="It is tall.", id=str(n), meta=one) for n, one in enumerate(meta)]
+    ranker = ShortlistRanker(reranker=RERANKER, meta_fields_to_embed=["title", "year"])
+    for query, first in (("tower", "1"), ("330", "0")):
+        assert ranker.run(query, given)["documents"][0].id == first
+        assert asyncio.run(ranker.run_async(query, given))["documents"][0].id == first
+    assert [one.id for one in ShortlistRanker(reranker=RERANKER).run("tower", given)["documents"]] == ["0", "1", "2"]
+    stored = reloaded(haystack, ShortlistRanker("lexical:words", meta_fields_to_embed=["title"]))
+    assert stored.run("tower", given)["documents"][0].id == "1"
+    with pytest.raises(InputError, match="a reranker cannot be stored"):
+        reloaded(haystack, ranker)
+    host = haystack.Pipeline()
+    host.add_component("ranker", ShortlistRanker("nowhere"))
+    with pytest.raises(ModelNotFoundError, match="no model 'nowhere'"):
+        host.warm_up()
+
+
 def reloaded(haystack: Any, component: Any) -> Any:
     """Write a pipeline with a component as YAML, and read it again."""
     written = haystack.Pipeline()
@@ -143,9 +195,38 @@ def test_dspy(pipeline: Pipeline) -> None:
     pytest.importorskip("dspy")
     from shortlist.integrations.dspy import ShortlistRetrieve
 
-    found = ShortlistRetrieve(pipeline, k=1)("tower")
+    retrieve = ShortlistRetrieve(pipeline, k=1)
+    found = retrieve("tower")
     assert "330" in found.passages[0]
     assert found.places[0].startswith("tower.md:")
+    assert asyncio.run(retrieve.acall("tower")).passages == found.passages
+    assert len(retrieve("tower cats", k=2).passages) == 2
+    with pytest.raises(InputError, match="top_k"):
+        retrieve("tower", k=0)
+
+
+def test_a_program_of_dspy_that_retrieves_is_copied_and_saved(
+    pipeline: Pipeline, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dspy = pytest.importorskip("dspy")
+    from shortlist.integrations.dspy import ShortlistRetrieve
+
+    module: Any = dspy.Module
+
+    class Program(module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.retrieve, self.answer = ShortlistRetrieve(pipeline, k=1), dspy.Predict("context, question -> answer")
+
+    program = Program()
+    copied = program.reset_copy()
+    assert asyncio.run(copied.retrieve.acall("tower")).passages == program.retrieve("tower").passages
+    assert copied.retrieve is not program.retrieve
+    copied.retrieve.k = 2
+    assert (len(copied.retrieve("tower cats").passages), len(program.retrieve("tower cats").passages)) == (2, 1)
+    program.save(tmp_path / "program.json")
+    copied.load(tmp_path / "program.json")
+    assert caplog.text == ""
 
 
 def test_qdrant() -> None:
@@ -193,6 +274,50 @@ async def lancedb_async(folder: Path) -> list[dict[str, Any]]:
     return found[:2]
 
 
+class OnlyFirst:
+    """Comes to the first of the candidates, or to none."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
+        return candidates.partly_reordered([3.0] * self.count, kind=ScoreKind.LOGIT, stage="first", top_k=top_k)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_what_a_reranker_did_not_come_to_has_no_score_in_any_host(count: int, tmp_path: Path) -> None:
+    expected = [3.0, None, None] if count else [None, None, None]
+    reranker = OnlyFirst(count)
+    assert [score for _, score in reranked(reranker, "tower", TEXTS)] == expected
+    assert [score for _, score in asyncio.run(areranked(reranker, "tower", TEXTS))] == expected
+    if documents := imported("langchain_core.documents"):
+        from shortlist.integrations.langchain import ShortlistCompressor
+
+        found = ShortlistCompressor(reranker=reranker).compress_documents(list(map(documents.Document, TEXTS)), "tower")
+        assert [one.metadata["relevance_score"] for one in found] == expected
+    if schema := imported("llama_index.core.schema"):
+        from shortlist.integrations.llama_index import ShortlistRerank
+
+        nodes = [schema.NodeWithScore(node=schema.TextNode(text=text), score=0.5) for text in TEXTS]
+        again = ShortlistRerank(reranker=reranker).postprocess_nodes(nodes, query_str="tower")
+        assert [one.score for one in again] == expected
+    if lancedb := imported("lancedb"):
+        from shortlist.integrations.lancedb import ShortlistReranker
+
+        rows = [{"text": text, "vector": [1.0, float(n)]} for n, text in enumerate(TEXTS)]
+        query = lancedb.connect(tmp_path).create_table("t", rows).search([1.0, 0.0])
+        told = query.rerank(ShortlistReranker(reranker), query_string="tower").to_list()
+        assert [one["_relevance_score"] for one in told] == expected
+
+
+def imported(name: str) -> Any:
+    """Return a module, or None where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
 def check_tools(told: dict[str, Any]) -> None:
     assert told["tools"] == ["ask", "rerank", "search"]
     assert told["search"]["results"][0]["place"].startswith("tower.md:")
@@ -219,6 +344,32 @@ def test_mcp_over_stdio(folder: Path, pipeline: Pipeline) -> None:
     mcp = pytest.importorskip("mcp")
     code = f"from shortlist.cli import main; main(['mcp', {str(folder / '.shortlist')!r}, '--engine', 'onnxruntime'])"
     check_tools(asyncio.run(used(mcp.StdioServerParameters(command=sys.executable, args=["-c", code]))))
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "reason"),
+    [
+        ("search", {"query": " "}, "the query is empty"),
+        ("rerank", {"query": "tower", "documents": TEXTS, "top_k": 0}, "top_k must be a whole number from 1"),
+        ("ask", {"question": "How tall is the tower?", "context_tokens": 2}, "not one word of a passage fits into 2"),
+    ],
+)
+def test_an_agent_reads_why_a_tool_of_mcp_refused_its_call(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture, tool: str, arguments: dict[str, Any], reason: str
+) -> None:
+    pytest.importorskip("mcp")
+    from mcp import Client
+
+    from shortlist.integrations.mcp import mcp_server
+
+    async def refused() -> Any:
+        async with Client(mcp_server(pipeline, reranker=RERANKER)) as client:
+            return await client.call_tool(tool, arguments)
+
+    answer = asyncio.run(refused())
+    assert answer.is_error
+    assert reason in answer.content[0].text
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_mcp_takes_what_a_call_does_not_say_from_the_settings(pipeline: Pipeline) -> None:

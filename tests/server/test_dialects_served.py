@@ -120,8 +120,12 @@ def test_documents_come_back_as_the_dialect_has_them(server: Running) -> None:
         "/voyage/v1/rerank", {"model": "m", "query": "iron", "documents": ["iron"], "return_documents": True}
     )
     assert voyage.json["data"][0]["document"] == "iron"
-    cohere = server.ask("/cohere/v1/rerank", {"query": "iron", "documents": given}).json["results"]
-    assert "document" not in cohere[0]
+    for version in ("v1", "v2"):
+        body = {"model": "m", "query": "iron", "documents": ["iron", "x"]}
+        cohere = server.ask(f"/cohere/{version}/rerank", body).json["results"]
+        assert "document" not in cohere[0]
+        cohere = server.ask(f"/cohere/{version}/rerank", {**body, "return_documents": True}).json["results"]
+        assert [result["document"] for result in cohere] == [{"text": "iron"}, {"text": "x"}]
 
 
 def test_a_model_that_is_not_served_is_answered_by_the_default_and_that_is_said(server: Running) -> None:

@@ -134,7 +134,6 @@ def test_litellm(server: Running, model: str, path: str) -> None:
         query=QUERY,
         documents=DOCUMENTS,
         top_n=2,
-        return_documents=None,  # it would send it to Cohere's v2, too, whose format has no such field
         api_key=KEY,
         api_base=f"{server.url}{path}",
     )

@@ -107,7 +107,7 @@ def answered(draw: st.DrawFn, dialect: Dialect) -> tuple[RerankRequest, RerankRe
     scores = st.floats(-1e30, 1e30)
     has_documents = "return_documents" in dialect.fields or dialect.returns_documents
     results = [RerankResult(i, draw(scores), request.documents[i] if has_documents else None) for i in order]
-    if dialect.name in {"cohere-v1", "jina", "pinecone"}:  # a document comes back as an object
+    if dialect.name in {"cohere-v1", "cohere-v2", "jina", "pinecone"}:  # a document comes back as an object
         results = [replace(r, document=r.document and object_of(r.document)) for r in results]
     body = dialect.encode_response(RerankResponse((), "m", "id", 1, Usage(1, 1), ("w",)))
     known = dialect.decode_response(body, RerankRequest("", ()))  # what this dialect can say beside the results

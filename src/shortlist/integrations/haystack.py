@@ -12,9 +12,11 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from shortlist import protocols
 from shortlist._optional import require
 from shortlist.build.reranker import Reranker
-from shortlist.integrations.rows import Rows, about, areranked, reranked
+from shortlist.errors import InputError
+from shortlist.integrations.rows import Rows, about, areranked, reranked, score_of
 from shortlist.pipeline import Pipeline
 from shortlist.settings import DEFAULT_MODEL
 
@@ -27,22 +29,49 @@ else:
 
 @_haystack.component
 class ShortlistRanker:
-    """Keeps the best `top_k` documents, best first; ids and meta stay, `score` is the reranker's. Serialisable."""
+    """Keeps the best `top_k` documents, best first; ids and meta stay, `score` is the reranker's.
 
-    def __init__(self, model: str = DEFAULT_MODEL, top_k: int | None = 5) -> None:
-        self.model, self.top_k = model, top_k
-        self._reranker = Reranker(model)
+    It is made of a `model` by its name, with options as in `name[precision=fp32]`, which a pipeline's YAML stores, or
+    of a `reranker`, which is not. The values of `meta_fields_to_embed` are read before a document's content.
+    """
+
+    def __init__(
+        self,
+        model: str = DEFAULT_MODEL,
+        top_k: int | None = 5,
+        *,
+        meta_fields_to_embed: list[str] | None = None,
+        reranker: protocols.Reranker | None = None,
+    ) -> None:
+        self.model, self.top_k, self.meta_fields_to_embed = model, top_k, meta_fields_to_embed
+        self.reranker = reranker
+        self._reranker = reranker or Reranker(model)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what makes it again. Raises InputError when it was made of a reranker."""
+        if self.reranker is not None:
+            raise InputError("a reranker cannot be stored; make the component of a model's name")
+        about = {"model": self.model, "top_k": self.top_k, "meta_fields_to_embed": self.meta_fields_to_embed}
+        stored: dict[str, Any] = _haystack.default_to_dict(self, **about)
+        return stored
+
+    def warm_up(self) -> None:
+        """Load the model, unless it is there."""
+        if isinstance(self._reranker, Reranker):
+            self._reranker.ready()
 
     @_haystack.component.output_types(documents=list[Document])
     def run(self, query: str, documents: list[Document], top_k: int | None = None) -> dict[str, Any]:
         """Rerank documents."""
-        rows = reranked(self._reranker, query, _texts(documents), top_k=self.top_k if top_k is None else top_k)
+        texts = _texts(documents, self.meta_fields_to_embed or [])
+        rows = reranked(self._reranker, query, texts, top_k=self.top_k if top_k is None else top_k)
         return {"documents": _kept(documents, rows)}
 
     @_haystack.component.output_types(documents=list[Document])
     async def run_async(self, query: str, documents: list[Document], top_k: int | None = None) -> dict[str, Any]:
         """Rerank documents without blocking the event loop."""
-        rows = await areranked(self._reranker, query, _texts(documents), top_k=self.top_k if top_k is None else top_k)
+        texts = _texts(documents, self.meta_fields_to_embed or [])
+        rows = await areranked(self._reranker, query, texts, top_k=self.top_k if top_k is None else top_k)
         return {"documents": _kept(documents, rows)}
 
 
@@ -58,7 +87,7 @@ class ShortlistRetriever:
         """Retrieve and rerank."""
         ranking = self._pipeline.search(query, top_k=self._top_k if top_k is None else top_k, depth=self._depth)
         found = [
-            Document(id=item.doc_id, content=item.document.text, meta=about(item.document), score=item.score)
+            Document(id=item.doc_id, content=item.document.text, meta=about(item.document), score=score_of(item))
             for item in ranking
         ]
         return {"documents": found}
@@ -69,8 +98,13 @@ class ShortlistRetriever:
         return await asyncio.to_thread(self.run, query, top_k)
 
 
-def _texts(documents: list[Any]) -> list[str]:
-    return [document.content or "" for document in documents]
+def _texts(documents: list[Any], fields: list[str]) -> list[str]:
+    """Return the texts, after the values of the fields, one a line; None and what is empty is left out."""
+    return ["\n".join([*_values(document.meta, fields), document.content or ""]) for document in documents]
+
+
+def _values(meta: dict[str, Any], fields: list[str]) -> list[str]:
+    return [str(meta[field]) for field in fields if meta.get(field)]
 
 
 def _kept(documents: list[Any], rows: Rows) -> list[Any]:

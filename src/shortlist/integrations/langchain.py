@@ -16,7 +16,7 @@ from pydantic import AliasChoices, ConfigDict, Field, model_validator
 
 from shortlist._optional import require
 from shortlist.build.reranker import Reranker
-from shortlist.integrations.rows import Rows, about, areranked, named, reranked
+from shortlist.integrations.rows import Rows, about, areranked, named, reranked, score_of
 from shortlist.pipeline import Pipeline
 
 _documents = require("langchain_core.documents", extra="langchain")
@@ -48,7 +48,10 @@ class ShortlistCompressor(_BaseDocumentCompressor):
 
 
 class ShortlistRetriever(_BaseRetriever):
-    """Searches an index that `open_pipeline` opened; place, heading and score are in the metadata."""
+    """Searches an index that `open_pipeline` opened; place, heading and score are in the metadata.
+
+    A call may say another `top_k` and `depth`: `retriever.invoke("how tall?", top_k=3)`.
+    """
 
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
@@ -56,19 +59,22 @@ class ShortlistRetriever(_BaseRetriever):
     top_k: int = 5
     depth: int = 100
 
-    def _get_relevant_documents(self, query: str, *, run_manager: Any = None) -> list[Any]:
-        ranking = self.pipeline.search(query, top_k=self.top_k, depth=self.depth)
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: Any = None, top_k: int | None = None, depth: int | None = None
+    ) -> list[Any]:
+        wanted = self.top_k if top_k is None else top_k
+        ranking = self.pipeline.search(query, top_k=wanted, depth=self.depth if depth is None else depth)
         return [
             _documents.Document(
                 item.document.text,
                 id=item.doc_id,
-                metadata={**about(item.document), "relevance_score": item.score},
+                metadata={**about(item.document), "relevance_score": score_of(item)},
             )
             for item in ranking
         ]
 
-    async def _aget_relevant_documents(self, query: str, *, run_manager: Any = None) -> list[Any]:
-        return await asyncio.to_thread(self._get_relevant_documents, query)
+    async def _aget_relevant_documents(self, query: str, *, run_manager: Any = None, **wanted: Any) -> list[Any]:
+        return await asyncio.to_thread(self._get_relevant_documents, query, **wanted)
 
 
 def _texts(documents: Sequence[Any]) -> list[str]:

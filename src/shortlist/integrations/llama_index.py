@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field, model_validator
 from shortlist._optional import require
 from shortlist.build.reranker import Reranker
 from shortlist.errors import InputError
-from shortlist.integrations.rows import Rows, about, areranked, reranked
+from shortlist.integrations.rows import Rows, about, areranked, reranked, score_of
 from shortlist.pipeline import Pipeline
 from shortlist.settings import DEFAULT_MODEL
 
@@ -31,15 +31,21 @@ _BaseRetriever: Any = _core.BaseRetriever
 class ShortlistRerank(_BaseNodePostprocessor):
     """Keeps the best `top_n` nodes, best first; nodes are the very ones that came, with the reranker's score.
 
+    A node is read as LlamaIndex embeds it: with its metadata but for its `excluded_embed_metadata_keys`.
     It is made of a `model` by its name, with options as in `name[precision=fp32]`, which `to_dict` stores, or of
     a `reranker`, which has to be given to `from_dict` again.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    model: str | None = None
-    reranker: Any = Field(exclude=True)
+    model: str | None = Field(None, frozen=True)
+    reranker: Any = Field(exclude=True, frozen=True)
     top_n: int | None = 5
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Return the name that `to_dict` stores."""
+        return "ShortlistRerank"
 
     @model_validator(mode="before")
     @classmethod
@@ -64,7 +70,7 @@ class ShortlistRerank(_BaseNodePostprocessor):
 
 
 class ShortlistRetriever(_BaseRetriever):
-    """Searches an index that `open_pipeline` opened."""
+    """Searches an index that `open_pipeline` opened; of a node's metadata, rerankers read the title."""
 
     def __init__(self, pipeline: Pipeline, *, top_k: int = 5, depth: int = 100) -> None:
         super().__init__()
@@ -74,8 +80,12 @@ class ShortlistRetriever(_BaseRetriever):
         ranking = self._pipeline.search(query_bundle.query_str, top_k=self._top_k, depth=self._depth)
         found = []
         for item in ranking:
-            node = _schema.TextNode(text=item.document.text, id_=item.doc_id, metadata=about(item.document))
-            found.append(_schema.NodeWithScore(node=node, score=item.score))
+            metadata = about(item.document)
+            unread = [key for key in metadata if key != "title"]
+            node = _schema.TextNode(
+                text=item.document.text, id_=item.doc_id, metadata=metadata, excluded_embed_metadata_keys=unread
+            )
+            found.append(_schema.NodeWithScore(node=node, score=score_of(item)))
         return found
 
     async def _aretrieve(self, query_bundle: Any) -> list[Any]:
@@ -89,7 +99,7 @@ def _query(query_bundle: Any) -> str:
 
 
 def _texts(nodes: list[Any]) -> list[str]:
-    return [node.node.get_content(metadata_mode=_schema.MetadataMode.NONE) for node in nodes]
+    return [node.node.get_content(metadata_mode=_schema.MetadataMode.EMBED) for node in nodes]
 
 
 def _kept(nodes: list[Any], rows: Rows) -> list[Any]:

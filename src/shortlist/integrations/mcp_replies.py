@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shortlist.build.asking import Asked
+from shortlist.integrations.rows import score_of
 from shortlist.types import Ranking
 
 
@@ -16,7 +17,7 @@ def ranking_json(ranking: Ranking) -> dict[str, Any]:
             {
                 "rank": item.rank,
                 "doc_id": item.doc_id,
-                "score": item.score if item.is_scored else None,
+                "score": score_of(item),
                 "place": str(item.document.place or ""),
                 "title": item.document.title,
                 "text": item.document.text,

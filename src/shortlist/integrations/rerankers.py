@@ -28,7 +28,7 @@ class Reranker:
     """Reranks texts or Documents; other options are those of `shortlist.Reranker.load`.
 
     "cross-encoder", "flashrank" and "t5" are the packaged model, which reads English: with them another `lang` is
-    refused. `model_type` and `verbose` are taken and not needed.
+    refused. `model_type`, `verbose` and `batch_size` are taken and not needed.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Reranker:
         lang: str = "en",
         model_type: str | None = None,
         verbose: int = 1,
+        batch_size: int = 16,
         **options: Any,
     ) -> None:
         if model_name in _FAMILIES and lang != "en":
@@ -50,16 +51,17 @@ class Reranker:
         docs: str | Document | Sequence[str | Document],
         doc_ids: Sequence[str | int] | None = None,
         metadata: Sequence[Mapping[str, Any]] | None = None,
+        batch_size: int | None = None,
     ) -> RankedResults:
         """Return every document, best first; ids and metadata given here replace those of Documents.
 
-        Raises InputError when there are more or fewer of them than documents.
+        `batch_size` is taken and not needed. Raises InputError when ids or metadata are not as many as documents.
         """
         given = _given(docs, doc_ids, metadata)
         return _results(query, given, reranked(self._reranker, query, [document.text for document in given]))
 
-    def score(self, query: str, doc: str) -> float:
-        """Return the score of one text."""
+    def score(self, query: str, doc: str) -> float | None:
+        """Return the score of one text; None where the model failed and its fallback stands."""
         return reranked(self._reranker, query, [doc])[0][1]
 
     def as_langchain_compressor(self, k: int = 10) -> Any:

@@ -25,7 +25,7 @@ class Result:
     """A document with its score and rank from 1; `text`, `doc_id` and what else its metadata hold are attributes."""
 
     document: Document
-    score: float
+    score: float | None
     rank: int
 
     def __getattr__(self, name: str) -> Any:

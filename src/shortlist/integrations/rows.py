@@ -13,9 +13,10 @@ from shortlist.build import reranker as by_name
 from shortlist.pipeline.awaiting import arerank
 from shortlist.protocols import Reranker, Scorer
 from shortlist.scorers.groups import score_in_steps
-from shortlist.types import Document, Query, Ranking
+from shortlist.types import Document, Query, Ranking, ScoredDocument
 
-Rows = list[tuple[int, float]]
+Rows = list[tuple[int, float | None]]
+"""Rows of a host's texts, best first, each with its score; None where the reranker did not come to it."""
 
 
 def candidates(query: str, texts: Sequence[str]) -> Ranking:
@@ -24,7 +25,7 @@ def candidates(query: str, texts: Sequence[str]) -> Ranking:
 
 
 def reranked(reranker: Reranker, query: str, texts: Sequence[str], *, top_k: int | None = None) -> Rows:
-    """Return the rows of the texts, best first, each with its score."""
+    """Return the rows of the texts, as a reranker orders them."""
     return _rows(reranker.rerank(candidates(query, texts), top_k=top_k))
 
 
@@ -51,6 +52,11 @@ def named(options: Any) -> Any:
     return {**rest, "reranker": by_name.Reranker(options["model"])}
 
 
+def score_of(item: ScoredDocument) -> float | None:
+    """Return a document's score, or None where the last stage did not come to it."""
+    return item.score if item.is_scored else None
+
+
 def about(document: Document) -> dict[str, Any]:
     """Return a found document's metadata with its title and place, for hosts that keep only metadata.
 
@@ -60,4 +66,4 @@ def about(document: Document) -> dict[str, Any]:
 
 
 def _rows(ranking: Ranking) -> Rows:
-    return [(int(item.doc_id), item.score) for item in ranking]
+    return [(int(item.doc_id), score_of(item)) for item in ranking]

@@ -51,7 +51,6 @@ _AS_IT_IS = {"token": True, "num_labels": 1}  # True is the token that is stored
 _REFUSED_OF_CALLS = {
     "prompt_name": "write what stands before a text into the text",
     "prompt": "write what stands before a text into the text",
-    "apply_softmax": "of one score a pair there is nothing to share out",
     "device": "the device is named when the model is loaded",
     "pool": "one process keeps all cores busy",
 }
@@ -63,6 +62,8 @@ class CrossEncoder:
     `backend` names the engine. Of theirs, those that there is nothing like are warned of where they change nothing,
     and refused with an InputError that says what there is instead where they would.
     """
+
+    __slots__ = ("_activation_fn", "_scorer")  # so that `model.max_length = 512` is an error, and not without effect
 
     def __init__(
         self,
@@ -93,10 +94,11 @@ class CrossEncoder:
     ) -> Any:
         """Return one score a pair, `[pairs]`, or one score for one pair; a list of numbers without `convert_to_numpy`.
 
-        `batch_size`, `show_progress_bar`, `num_workers` and `chunk_size` are taken and not needed. Raises InputError
-        for what is no pair of texts, and for an option that is not done here.
+        `batch_size`, `show_progress_bar`, `num_workers` and `chunk_size` are taken and not needed, and so is
+        `apply_softmax`: of one score a pair there is nothing to share out. Raises InputError for what is no pair of
+        texts, and for an option that is not done here.
         """
-        unknown = sorted(set(_own(kwargs, _REFUSED_OF_CALLS)) - {"num_workers", "chunk_size"})
+        unknown = sorted(set(_own(kwargs, _REFUSED_OF_CALLS)) - {"num_workers", "chunk_size", "apply_softmax"})
         if unknown:
             raise InputError(f"predict and rank have no option {unknown[0]!r}")
         if convert_to_tensor:
@@ -105,9 +107,8 @@ class CrossEncoder:
         pairs = [_pair(pair, place) for place, pair in enumerate([inputs] if is_one else inputs)]
         scores = pair_scores(self._scorer, pairs)
         values = _activated(scores, activation_fn or self._activation_fn)
-        if is_one:
-            return values[0]
-        return values if convert_to_numpy else values.tolist()
+        found = values if convert_to_numpy else values.tolist()
+        return found[0] if is_one else found
 
     def rank(
         self, query: str, documents: Sequence[str], top_k: int | None = None, return_documents: bool = False, **how: Any
@@ -116,7 +117,7 @@ class CrossEncoder:
         scores = self.predict([(query, document) for document in documents], **how)
         best = descending(scores)[:top_k] if len(documents) else []
         texts = [{"text": documents[place]} if return_documents else {} for place in best]
-        return [{"corpus_id": p, "score": scores[p], **text} for p, text in zip(best, texts, strict=True)]
+        return [{"corpus_id": p, "score": float(scores[p]), **text} for p, text in zip(best, texts, strict=True)]
 
 
 def _own(options: Mapping[str, Any], refused: Mapping[str, str]) -> dict[str, Any]:
@@ -130,7 +131,8 @@ def _own(options: Mapping[str, Any], refused: Mapping[str, str]) -> dict[str, An
 def _activated(scores: npt.NDArray[np.float32], activation_fn: Callable[[Any], Any] | None) -> npt.NDArray[Any]:
     if activation_fn is None:
         return scores
-    if hasattr(activation_fn, "forward"):  # a module of torch takes tensors only
+    home = str(getattr(activation_fn, "__module__", ""))
+    if hasattr(activation_fn, "forward") or home.partition(".")[0] == "torch":  # these take tensors only
         return np.asarray(activation_fn(require("torch", extra="torch").from_numpy(scores)))
     return np.asarray(activation_fn(scores))
 

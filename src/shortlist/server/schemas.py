@@ -49,7 +49,7 @@ REQUESTS: Mapping[str, Schema] = {
     ),
     "cohere-v2": _object(
         {"model": _TEXT, "query": _QUERY, "documents": _TEXTS},
-        {"top_n": _FROM_1, "max_tokens_per_doc": _FROM_1, "priority": _PRIORITY},
+        {"top_n": _FROM_1, "return_documents": _TRUTH, "max_tokens_per_doc": _FROM_1, "priority": _PRIORITY},
         is_closed=True,
     ),
     "jina": _object(

@@ -10,12 +10,12 @@ from typing import Any
 from shortlist.types import ScoreKind
 from shortlist.wire.about import text_said
 from shortlist.wire.cohere_meta import read_usage, read_warnings, write_meta
+from shortlist.wire.cohere_results import read_list, write_list
 from shortlist.wire.dialect import Dialect, Limits
-from shortlist.wire.documents import as_given, as_object, read_document, read_strings_or_objects
+from shortlist.wire.documents import as_given, read_strings_or_objects
 from shortlist.wire.errors import HTTP_STATUS, ErrorReply, Fault
 from shortlist.wire.reading import At, said, text_or, truth_or_none, whole_or_none
-from shortlist.wire.results import read_results
-from shortlist.wire.values import RerankRequest, RerankResponse, RerankResult, check_said
+from shortlist.wire.values import RerankRequest, RerankResponse, check_said
 
 _NAME = "cohere-v1"
 _FIELDS = frozenset({"model", "top_k", "return_documents", "rank_fields"})
@@ -50,19 +50,14 @@ def decode_request(body: Any) -> RerankRequest:
 def encode_response(response: RerankResponse) -> dict[str, Any]:
     """Return the response's body, with those documents that the response holds, as objects."""
     meta = write_meta(response, {"version": "1"})
-    return {"id": response.response_id, "results": [_result(result) for result in response.results], "meta": meta}
+    return {"id": response.response_id, "results": write_list(response), "meta": meta}
 
 
 def decode_response(body: Any, request: RerankRequest) -> RerankResponse:
     """Read the response to a request."""
     at = At(body)
     return RerankResponse(
-        read_results(
-            at["results"],
-            request,
-            score="relevance_score",
-            document=lambda item: None if (found := item.get("document")) is None else read_document(found),
-        ),
+        read_list(at, request),
         response_id=text_said(at, "id"),
         usage=read_usage(at),
         warnings=read_warnings(at),
@@ -72,11 +67,6 @@ def decode_response(body: Any, request: RerankRequest) -> RerankResponse:
 def encode_error(fault: Fault, message: str) -> ErrorReply:
     """Return status and body of an error."""
     return ErrorReply(HTTP_STATUS[fault], {"message": message})
-
-
-def _result(result: RerankResult) -> dict[str, Any]:
-    document = {} if result.document is None else {"document": as_object(result.document)}
-    return document | {"index": result.index, "relevance_score": result.score}
 
 
 DIALECT = Dialect(

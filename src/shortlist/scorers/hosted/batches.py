@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 
 from shortlist.wire import Limits
 
 _BYTES_A_TOKEN = 3  # English has 4 to 5, Chinese and Japanese 3: rather too many tokens estimated than too few
-_BYTES_AROUND = 8  # quotes, commas, a few escapes
+_BYTES_AROUND = 500  # the other members of a request
 
 
 def sendable(text: str, limits: Limits) -> str:
@@ -26,12 +27,12 @@ def batches(query: str, texts: Mapping[int, str], limits: Limits) -> Iterator[li
 
     A document that alone is above a limit has a call of its own.
     """
-    asked, overhead = estimated_tokens(query), len(query.encode("utf-8")) + 500
+    asked, overhead = estimated_tokens(query), _written(query) + _BYTES_AROUND
     batch: list[int] = []
     tokens, size = 0, overhead
     for place, text in texts.items():
         more = min(asked + estimated_tokens(text), limits.pair_tokens or 1 << 62)
-        bytes_more = len(text.encode("utf-8")) + _BYTES_AROUND + text.count("\n") + text.count('"')
+        bytes_more = _written(text)
         is_full = (
             len(batch) >= (limits.documents or 1 << 62)
             or tokens + more > (limits.call_tokens or 1 << 62)
@@ -44,3 +45,8 @@ def batches(query: str, texts: Mapping[int, str], limits: Limits) -> Iterator[li
         tokens, size = tokens + more, size + bytes_more
     if batch:
         yield batch
+
+
+def _written(text: str) -> int:
+    """Return how many bytes a text takes in a body's JSON, with its escapes and the comma behind it."""
+    return len(json.dumps(text, ensure_ascii=False).encode("utf-8")) + 1
