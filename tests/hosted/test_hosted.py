@@ -466,6 +466,13 @@ def test_the_key_is_in_no_log_no_error_no_repr_and_no_fingerprint(
     scorer.close()
 
 
+def test_what_a_reranker_was_made_of_is_shown_without_its_key() -> None:
+    made = Reranker("rerank-v3.5", kind="cohere", api_key=KEY, fallback=["lexical:words"])
+    shown = repr(vars(made))
+    assert "rerank-v3.5" in shown
+    assert KEY not in shown
+
+
 def test_a_missing_key_names_its_variables() -> None:
     with pytest.raises(AuthenticationError, match="set COHERE_API_KEY or CO_API_KEY in the environment"):
         load_hosted("cohere", "rerank-v3.5", environ={})

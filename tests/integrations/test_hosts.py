@@ -47,6 +47,14 @@ def test_metadata_of_a_found_document_stay_as_they_are() -> None:
     assert about(titled) == {"title": "Towers", "place": "a.md:1-2"}
 
 
+def test_a_name_in_place_of_a_reranker_is_refused_with_what_makes_one_of_it() -> None:
+    name: Any = "lexical:words"
+    with pytest.raises(InputError, match=r"got 'lexical:words'; shortlist.Reranker\(name\) makes one of a name"):
+        reranked(name, "tower", TEXTS)
+    with pytest.raises(InputError, match="a reranker is expected"):
+        asyncio.run(areranked(name, "tower", TEXTS))
+
+
 def test_langchain(pipeline: Pipeline) -> None:
     documents = pytest.importorskip("langchain_core.documents")
     from shortlist.integrations.langchain import ShortlistCompressor, ShortlistRetriever

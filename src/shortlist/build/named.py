@@ -41,8 +41,8 @@ class Named:
 
     model: str | LanguageModel
     kind: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    defaults: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # a key may be among them
+    defaults: Mapping[str, Any] = field(default_factory=dict, repr=False)
     encoder: BiEncoder | None = None
     score_cache: str = "none"
     exits: str = "none"

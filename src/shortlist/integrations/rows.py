@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shortlist.build import reranker as by_name
+from shortlist.errors import InputError
 from shortlist.pipeline.awaiting import arerank
 from shortlist.protocols import Reranker, Scorer
 from shortlist.scorers.groups import score_in_steps
@@ -26,12 +27,12 @@ def candidates(query: str, texts: Sequence[str]) -> Ranking:
 
 def reranked(reranker: Reranker, query: str, texts: Sequence[str], *, top_k: int | None = None) -> Rows:
     """Return the rows of the texts, as a reranker orders them."""
-    return _rows(reranker.rerank(candidates(query, texts), top_k=top_k))
+    return _rows(_checked(reranker).rerank(candidates(query, texts), top_k=top_k))
 
 
 async def areranked(reranker: Reranker, query: str, texts: Sequence[str], *, top_k: int | None = None) -> Rows:
     """Return what `reranked` does, without blocking the event loop."""
-    return _rows(await arerank(reranker, candidates(query, texts), top_k=top_k))
+    return _rows(await arerank(_checked(reranker), candidates(query, texts), top_k=top_k))
 
 
 def pair_scores(scorer: Scorer, pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.float32]:
@@ -63,6 +64,12 @@ def about(document: Document) -> dict[str, Any]:
     What the metadata themselves have under these names stays.
     """
     return {"title": document.title, "place": str(document.place or ""), **document.metadata}
+
+
+def _checked(reranker: Reranker) -> Reranker:
+    if not isinstance(reranker, Reranker):  # hosts store what they are given, and look at it here
+        raise InputError(f"a reranker is expected, got {reranker!r:.80}; shortlist.Reranker(name) makes one of a name")
+    return reranker
 
 
 def _rows(ranking: Ranking) -> Rows:
