@@ -40,6 +40,11 @@ class StageSpec:
         return f"{self.name}{f'@{self.depth}' if self.depth else ''}{f'[{options}]' if options else ''}"
 
     @property
+    def loaded(self) -> str:
+        """The name and options of what is loaded, as `--model` takes them: without depth and price."""
+        return str(StageSpec(self.name, 0, {key: value for key, value in self.options.items() if key != "price"}))
+
+    @property
     def run_file(self) -> str:
         """The file of a first stage that is a run; empty for any other."""
         return self.name.removeprefix(_RUN) if self.name.startswith(_RUN) else ""
