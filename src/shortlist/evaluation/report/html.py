@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
 
+from shortlist.calibration.error import gap
 from shortlist.evaluation.provenance import made_on
 from shortlist.evaluation.report.depths import curves_of, depth_curves
 from shortlist.evaluation.report.differences import differences
@@ -15,7 +16,6 @@ from shortlist.evaluation.report.pareto import pareto
 from shortlist.evaluation.report.passages import moved_queries
 from shortlist.evaluation.report.scores import (
     Said,
-    calibration_error,
     concordance,
     distribution,
     reliability_plot,
@@ -154,7 +154,7 @@ def _scores(evaluation: Evaluation) -> Iterator[str]:
 def _score_plots(system: SystemResult, said: Said, place: int) -> str:
     judged = said.judged
     if said.is_probability:
-        word = f"Expected calibration error {calibration_error(said.bins):.3f}: the distance from the dashed diagonal."
+        word = f"Expected calibration error {gap(said.bins):.3f}: the distance from the dashed diagonal."
     else:
         word = f"A {system.score_kind} claims no probability; the more it rises to the right, the better it parts."
     relevant = int(judged.is_relevant.sum())
