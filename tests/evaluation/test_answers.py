@@ -88,6 +88,14 @@ def test_an_answer_in_context_is_whole_words_in_one_piece() -> None:
     assert contains("anything", ["the"]) == 0.0
 
 
+def test_letters_of_scripts_without_spaces_are_words() -> None:
+    assert contains("東京は日本の首都です。", ["東京"]) == 1
+    assert contains("東京は日本の首都です。", ["大阪"]) == 0
+    assert contains("กรุงเทพมหานครเป็นเมืองหลวง", ["เมืองหลวง"]) == 1
+    assert token_f1("北京大学", ["北京"]) == pytest.approx(2 / 3)
+    assert exact_match("「東京」。", ["東京"]) == 1
+
+
 def test_the_prompt_numbers_the_passages_and_keeps_to_the_words() -> None:
     passages = [Document("one two three"), Document("four five"), Document("six")]
     text = ask("which?", passages).messages[-1].text
