@@ -29,12 +29,16 @@ def answers_report(study: AnswerStudy) -> str:
 
 
 def means(study: AnswerStudy, measure: str) -> Table:
-    """Return a row a system and a column a number of passages, each mean with its 95 % interval."""
-    rows = []
-    for system in study.systems:
-        found = [study.interval(measure, system, number) for number in study.numbers]
-        rows.append([system, *(f"{short(m)} [{short(low)}, {short(high)}]" for m, low, high in found)])
+    """Return a row a system and a column a number of passages: means with their intervals, a dash for one of none."""
+    rows = [[system, *(_mean(study, measure, system, number) for number in study.numbers)] for system in study.systems]
     return ["system", *(f"{number} passages" if number > 1 else "1 passage" for number in study.numbers)], rows
+
+
+def _mean(study: AnswerStudy, measure: str, system: str, number: int) -> str:
+    if not study.values(measure, system, number):
+        return "-"
+    value, low, high = study.interval(measure, system, number)
+    return f"{short(value)} [{short(low)}, {short(high)}]"
 
 
 def tests(study: AnswerStudy, measure: str) -> Table:
