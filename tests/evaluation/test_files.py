@@ -140,7 +140,8 @@ BAD_RUNS = {
     "1 Q0 a 1 0.5\n": "line 1: has 5 columns; write 'query_id Q0",
     "1 0 a 1\n": "has 4 columns .four columns are qrels.",
     "1 Q0 a 1 2 t\n1 Q0 a 2 1 t\n": "line 2: ranks document 'a' a second time for query '1'; keep one",
-    "1 Q0 a 1 nan t\n": "line 1: has score 'nan', which cannot be ranked; write a finite",
+    "1 Q0 a 1 nan t\n": "line 1: has score 'nan', which cannot be ranked; write a number up to",
+    "1 Q0 a 1 1e39 t\n": "line 1: has score '1e39', which cannot be ranked; write a number up to",
     "1 Q0 a 1 high t\n": "line 1: has score 'high'; write a number",
     " \n": "holds no rankings",
 }
