@@ -14,7 +14,7 @@ from shortlist.evaluation.outcome import mean, per_query
 from shortlist.evaluation.qrels import Qrels
 from shortlist.evaluation.report.depths import reranked_at
 from shortlist.evaluation.runs import Run
-from shortlist.evaluation.significance import bootstrap_interval, holm, randomisation_p
+from shortlist.evaluation.significance import bootstrap_interval, caution, holm, randomisation_p
 from shortlist.evaluation.spec import parse_system
 from shortlist.evaluation.systems import POINTWISE, Answered
 from shortlist.evaluation.trec import by_grade
@@ -164,7 +164,7 @@ def judged_advice(
         models=models,
         by_passages=tuple(_by_passages(own, candidates, qrels, asked, statistics)),
         mixes=tuple(mixes),
-        **{**about, "notes": (*about["notes"], *_applied(mixes, models, about["first_stage"]))},
+        **{**about, "notes": (*about["notes"], *caution(len(own)), *_applied(mixes, models, about["first_stage"]))},
     )
 
 

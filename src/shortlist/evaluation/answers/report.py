@@ -9,6 +9,7 @@ from shortlist.evaluation.outcome import mean
 from shortlist.evaluation.provenance import as_markdown
 from shortlist.evaluation.report.figures import count, milliseconds, p_value, short, signed
 from shortlist.evaluation.report.markdown import Table, cell, table
+from shortlist.evaluation.significance import caution
 
 
 def answers_report(study: AnswerStudy) -> str:
@@ -61,7 +62,8 @@ def tests(study: AnswerStudy, measure: str) -> Table:
 
 
 def notes(study: AnswerStudy) -> Iterator[str]:
-    """Yield what was taken from earlier runs, and for each number of passages what it cost and what was left out."""
+    """Yield what few questions cannot tell, what earlier runs told, and what each number of passages cost."""
+    yield from caution(len({reply.query_id for reply in study.replies}))
     if remembered := sum(reply.is_remembered for reply in study.replies):
         yield f"{remembered} of {len(study.replies)} replies are of earlier runs, and so is their latency"
     for number in study.numbers:
