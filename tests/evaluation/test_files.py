@@ -104,7 +104,7 @@ def test_negative_grades_count_as_not_relevant_and_are_told(tmp_path: Path) -> N
     assert judgements.qrels == {"1": {"a": 0, "b": 2}, "2": {"a": 0}}
     queries = [Query("cats", "1"), Query("dogs", "2")]
     found = Collection.of("x", judgements=judgements, queries=queries)
-    assert found.notes == ("2 negative judgements (junk) count as 0",)
+    assert found.notes[-1] == "2 negative judgements (junk) count as 0"
 
 
 def test_beir_qrels_are_read_with_and_without_a_header(tmp_path: Path) -> None:
@@ -210,6 +210,12 @@ def test_a_written_collection_is_read_the_same(tmp_path: Path) -> None:
     assert read_beir(folder) == collection
     with pytest.raises(InputError, match=r"dev\.tsv: the id 'a b' .* use JSONL"):
         write_beir(tmp_path / "x", replace(collection, qrels={"a b": {"c": 1}}), split="dev")
+
+
+def test_queries_that_nothing_is_relevant_for_are_told() -> None:
+    queries = [Query("one", "1"), Query("two", "2")]
+    collection = Collection.of("c", judgements=Judgements({"1": {"a": 1}, "2": {"a": 0}}), queries=queries)
+    assert collection.notes == ("1 of 2 queries have no relevant document and count 0, whatever is found ('2')",)
 
 
 def test_a_sample_keeps_the_order_and_the_judgements_of_its_queries(tmp_path: Path) -> None:

@@ -63,6 +63,11 @@ class Collection:
         if textless := [query_id for query_id in qrels if query_id not in kept]:
             first = f"{textless[0]!r} at {judgements.place(textless[0])}"
             notes.append(f"{len(textless)} judged queries have no text and are left out ({first})")
+        if hopeless := [query_id for query_id, judged in kept.items() if max(judged.values(), default=0) < 1]:
+            notes.append(
+                f"{len(hopeless)} of {len(kept)} queries have no relevant document and count 0, whatever is found"
+                f" ({hopeless[0]!r})"
+            )
         if documents:
             notes += unknown_documents(judgements, kept, documents, corpus)
         if judgements.negative:
