@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,6 +66,17 @@ def test_the_page_is_well_formed_and_asks_for_nothing_from_outside(evaluation: E
     assert "url(" not in page
     assert "@import" not in page
     assert "default-src 'none'" in page
+
+
+@pytest.mark.parametrize("systems", [("bm25@5", "one = bm25@1"), ("one = bm25@1", "bm25@5")])
+def test_the_lead_of_the_best_comes_with_its_test_whoever_is_the_baseline(
+    systems: tuple[str, str], tmp_path: Path
+) -> None:
+    request = Request(systems, ("R@5",), collection=str(beir_folder(tmp_path)), permutations=100)
+    (headline,) = re.findall('class="headline">(.*?)</p>', html_report(evaluate_request(request)))
+    assert re.match(
+        r"<b>bm25@5</b> is best in R@5 with [.\d]+: \+[.\d]+ over one, which may be chance \(p = ", headline
+    )
 
 
 def test_hostile_texts_are_shown_and_not_obeyed(evaluation: Evaluation) -> None:
