@@ -271,9 +271,10 @@ def test_bad_queries_and_documents_are_refused(content: str, message: str, tmp_p
             read(path)
 
 
-def test_tab_separated_queries_are_read(tmp_path: Path) -> None:
-    (tmp_path / "q.tsv").write_text("1\thow tall?\n2\tof what?\n", encoding="utf-8")
-    assert read_queries(tmp_path / "q.tsv") == (Query("how tall?", "1"), Query("of what?", "2"))
+def test_tab_separated_queries_are_read_with_and_without_a_header(tmp_path: Path) -> None:
+    for header in ("", "query_id\ttext\n", "qid\tquery\r\n", "Query-ID\tText\n"):
+        (tmp_path / "q.tsv").write_text(f"{header}1\thow tall?\n2\tof what?\n", encoding="utf-8")
+        assert read_queries(tmp_path / "q.tsv") == (Query("how tall?", "1"), Query("of what?", "2"))
     for content, message in {
         "1\t \n": "line 1: has an empty text for query '1'",
         "1\ta\n\tb\n": "line 2: has an empty query_id; write",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -149,7 +150,7 @@ def _write_objects(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
 
 
 def read_queries(path: Path) -> tuple[Query, ...]:
-    """Read queries from JSONL (`_id`, `query_id` or `id`, `text`) or from tab-separated `query_id`, `text`.
+    """Read queries from JSONL (`_id`, `query_id` or `id`, `text`) or tab-separated `query_id`, `text`, headed or not.
 
     Raises InputError for an empty file, an id that is there twice, and an empty text.
     """
@@ -202,6 +203,7 @@ def read_answers(path: Path) -> dict[str, tuple[str, ...]]:
     return answers
 
 
+_HEADER = re.compile(r"(query[-_]?id|qid|_?id)\t(text|query)", re.IGNORECASE)  # as qrels often have one
 _QUERY = 'write {"_id": ..., "text": ...}'
 
 
@@ -214,6 +216,8 @@ def _texts(path: Path) -> Iterator[tuple[int, str, str]]:
             yield number, query_id, text
         return
     for number, line in read_lines(path):
+        if number == 1 and _HEADER.fullmatch(line):
+            continue
         query_id, tab, text = line.partition("\t")
         if not tab or not query_id.strip():
             what = "has an empty query_id" if tab else "has no tab"
