@@ -85,6 +85,13 @@ def test_isotonic_is_the_best_rising_fit(pairs: list[tuple[int, bool]]) -> None:
     assert sorted(set(np.round(expected, 9).tolist())) == pytest.approx(sorted(fitted.chances))
 
 
+def test_the_calibration_error_is_zero_for_a_word_that_is_kept() -> None:
+    chances = np.repeat([0.2, 0.8], 50)
+    labels = np.array(([1.0, 0.0, 0.0, 0.0, 0.0] * 10) + ([1.0, 1.0, 1.0, 1.0, 0.0] * 10))
+    assert expected_calibration_error(chances, labels) == pytest.approx(0.0, abs=1e-9)
+    assert expected_calibration_error(chances, 1 - labels) == pytest.approx(0.6)
+
+
 def test_the_calibration_error_is_the_mean_gap() -> None:
     chances = np.array([0.1] * 10 + [0.9] * 10)
     labels = np.array([0.0] * 10 + [1.0] * 5 + [0.0] * 5)

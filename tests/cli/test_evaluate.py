@@ -68,6 +68,7 @@ def test_a_replay_that_differs_exits_with_1(collection: Path) -> None:
         (["-c", "small", "--report", "nowhere/r.md"], "make it first"),
         (["-c", "small", "--out", "nowhere/saved.json"], "for saved.json; make it first"),
         (["--replay", "none.json"], "cannot read none.json"),
+        (["-c", "small", "--seed", "-1"], "--seed"),
     ],
 )
 def test_bad_input_exits_with_2_and_says_what_to_do(arguments: list[str], message: str, collection: Path) -> None:

@@ -34,4 +34,29 @@ def test_a_sum_that_helps_comes_with_the_options_that_make_it(values: float, not
     found = judged_advice(answers("a", "b", "c"), [model], QRELS, Asked(passages=2), mixes=[mix], about=ABOUT)
     assert found.notes[0] == "one"
     assert len(found.notes) == notes
-    assert ("--model m --depth 3 --first-stage-weight 0.6`" in found.notes[-1]) is (notes == 2)
+    command = "--model m --depth 3 --first-stage bm25 --first-stage-weight 0.6`"
+    assert (command in found.notes[-1]) is (notes == 2)
+
+
+@pytest.mark.parametrize(
+    ("first_stage", "model", "told"),
+    [
+        (
+            "hybrid@3",
+            "m@2[max_length=64,price=1]",
+            "--model 'm[max_length=64]' --depth 2 --first-stage hybrid --first-s",
+        ),
+        (
+            "run:a b.trec@3",
+            "m@2",
+            "--model m --depth 2 --first-stage-weight 0.6` over a first stage that scores as the",
+        ),
+    ],
+)
+def test_the_options_of_a_sum_name_what_a_search_can_take(first_stage: str, model: str, told: str) -> None:
+    two = dict.fromkeys(QUERIES, Answered(("b", "a", "c"), (2.0, 1.0), ("a", "b", "c"), (1.0, 2.0)))
+    candidate = Candidate.of(model, two, score_kind="logit", share_of=lambda depth, full: depth / full)
+    mix = Mix(model, 0.6, dict.fromkeys(QUERIES, 1.0))
+    about = {**ABOUT, "first_stage": first_stage}
+    found = judged_advice(answers("a", "b", "c"), [candidate], QRELS, Asked(passages=2), mixes=[mix], about=about)
+    assert told in found.notes[-1]

@@ -18,7 +18,7 @@ from shortlist.evaluation import Run, read_beir
 from shortlist.evaluation.answers.asking import ask, is_abstention, read_answer, shown
 from shortlist.evaluation.answers.desk import Desk
 from shortlist.evaluation.answers.faithfulness import faithfulness
-from shortlist.evaluation.answers.report import answers_report
+from shortlist.evaluation.answers.report import answers_report, means
 from shortlist.evaluation.answers.squad import contains, exact_match, normalised, token_f1
 from shortlist.evaluation.answers.study import ANSWERED, EXACT, F1, FAITHFUL, IN_CONTEXT, Plan, study_answers
 from shortlist.evaluation.answers.words import WordsJudge
@@ -86,6 +86,14 @@ def test_an_answer_in_context_is_whole_words_in_one_piece() -> None:
     assert contains("The tower is 1330 metres tall.", ["330 metres"]) == 0.0
     assert contains("330 or more metres", ["330 metres"]) == 0.0
     assert contains("anything", ["the"]) == 0.0
+
+
+def test_letters_of_scripts_without_spaces_are_words() -> None:
+    assert contains("東京は日本の首都です。", ["東京"]) == 1
+    assert contains("東京は日本の首都です。", ["大阪"]) == 0
+    assert contains("กรุงเทพมหานครเป็นเมืองหลวง", ["เมืองหลวง"]) == 1
+    assert token_f1("北京大学", ["北京"]) == pytest.approx(2 / 3)
+    assert exact_match("「東京」。", ["東京"]) == 1
 
 
 def test_the_prompt_numbers_the_passages_and_keeps_to_the_words() -> None:
@@ -208,6 +216,18 @@ def test_reranking_brings_the_answer_into_a_short_context(
     report = answers_report(study)
     assert "## Exact match" in report
     assert "lexical vs first" in report
+
+
+def test_answers_that_were_never_given_have_no_faithfulness(
+    parts: tuple[list[System], dict[str, tuple[str, ...]], Scripted], tmp_path: Path
+) -> None:
+    systems, gold, generator = parts
+    asked = [query for query in read_beir(tmp_path).queries if query.query_id in gold]
+    judge = WordsJudge(1.0, 2)
+    study = study_answers(asked, gold, systems, plan=Plan((1, 7)), desk=Desk(generator), judge=judge)
+    assert set(study.values(ANSWERED, "first", 1).values()) == {0.0}
+    assert means(study, FAITHFUL)[1][0][1] == "-"
+    assert means(study, FAITHFUL)[1][0][2].startswith("1.0000")
 
 
 def test_replies_of_earlier_runs_are_told_as_far_as_they_were_used(

@@ -253,7 +253,7 @@ def test_judgements_of_documents_that_an_index_lacks_are_noted_and_an_error_wher
     lost = (
         f"1 of 2 judgements are of documents that the index {index_path} lacks ('docs/moved.md#1' at {qrels}, line 2)"
     )
-    assert evaluate_request(request).collection["notes"] == [lost]
+    assert lost in evaluate_request(request).collection["notes"]
     qrels.write_text("1 0 moved/tower.md#1 1\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"none of the judged documents is in the index .* 'docs/tower\.md#1' there"):
         evaluate_request(request)

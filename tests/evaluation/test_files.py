@@ -104,7 +104,7 @@ def test_negative_grades_count_as_not_relevant_and_are_told(tmp_path: Path) -> N
     assert judgements.qrels == {"1": {"a": 0, "b": 2}, "2": {"a": 0}}
     queries = [Query("cats", "1"), Query("dogs", "2")]
     found = Collection.of("x", judgements=judgements, queries=queries)
-    assert found.notes == ("2 negative judgements (junk) count as 0",)
+    assert found.notes[-1] == "2 negative judgements (junk) count as 0"
 
 
 def test_beir_qrels_are_read_with_and_without_a_header(tmp_path: Path) -> None:
@@ -140,7 +140,8 @@ BAD_RUNS = {
     "1 Q0 a 1 0.5\n": "line 1: has 5 columns; write 'query_id Q0",
     "1 0 a 1\n": "has 4 columns .four columns are qrels.",
     "1 Q0 a 1 2 t\n1 Q0 a 2 1 t\n": "line 2: ranks document 'a' a second time for query '1'; keep one",
-    "1 Q0 a 1 nan t\n": "line 1: has score 'nan', which cannot be ranked; write a finite",
+    "1 Q0 a 1 nan t\n": "line 1: has score 'nan', which cannot be ranked; write a number up to",
+    "1 Q0 a 1 1e39 t\n": "line 1: has score '1e39', which cannot be ranked; write a number up to",
     "1 Q0 a 1 high t\n": "line 1: has score 'high'; write a number",
     " \n": "holds no rankings",
 }
@@ -211,6 +212,12 @@ def test_a_written_collection_is_read_the_same(tmp_path: Path) -> None:
         write_beir(tmp_path / "x", replace(collection, qrels={"a b": {"c": 1}}), split="dev")
 
 
+def test_queries_that_nothing_is_relevant_for_are_told() -> None:
+    queries = [Query("one", "1"), Query("two", "2")]
+    collection = Collection.of("c", judgements=Judgements({"1": {"a": 1}, "2": {"a": 0}}), queries=queries)
+    assert collection.notes == ("1 of 2 queries have no relevant document and count 0, whatever is found ('2')",)
+
+
 def test_a_sample_keeps_the_order_and_the_judgements_of_its_queries(tmp_path: Path) -> None:
     collection = read_beir(beir_folder(tmp_path))
     drawn = collection.sampled(2, seed=3)
@@ -264,9 +271,10 @@ def test_bad_queries_and_documents_are_refused(content: str, message: str, tmp_p
             read(path)
 
 
-def test_tab_separated_queries_are_read(tmp_path: Path) -> None:
-    (tmp_path / "q.tsv").write_text("1\thow tall?\n2\tof what?\n", encoding="utf-8")
-    assert read_queries(tmp_path / "q.tsv") == (Query("how tall?", "1"), Query("of what?", "2"))
+def test_tab_separated_queries_are_read_with_and_without_a_header(tmp_path: Path) -> None:
+    for header in ("", "query_id\ttext\n", "qid\tquery\r\n", "Query-ID\tText\n"):
+        (tmp_path / "q.tsv").write_text(f"{header}1\thow tall?\n2\tof what?\n", encoding="utf-8")
+        assert read_queries(tmp_path / "q.tsv") == (Query("how tall?", "1"), Query("of what?", "2"))
     for content, message in {
         "1\t \n": "line 1: has an empty text for query '1'",
         "1\ta\n\tb\n": "line 2: has an empty query_id; write",

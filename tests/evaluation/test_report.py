@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shortlist.build.evaluation import evaluate_request
+from shortlist.calibration.error import gap
 from shortlist.evaluation import Run, parse_measures, per_query
 from shortlist.evaluation.report import html_report, markdown_report
 from shortlist.evaluation.report.figures import milliseconds, p_value, plain, short, signed
 from shortlist.evaluation.report.markdown import cell
 from shortlist.evaluation.report.pareto import frontier
-from shortlist.evaluation.report.scores import JudgedScores, calibration_error, concordance, judged_scores, reliability
+from shortlist.evaluation.report.scores import JudgedScores, concordance, judged_scores, said_by
 from shortlist.evaluation.report.svg import Frame, around, element, label, log_ticks, ticks
 from shortlist.evaluation.request import Request
 from shortlist.evaluation.results import Evaluation, SystemResult
@@ -64,6 +66,17 @@ def test_the_page_is_well_formed_and_asks_for_nothing_from_outside(evaluation: E
     assert "url(" not in page
     assert "@import" not in page
     assert "default-src 'none'" in page
+
+
+@pytest.mark.parametrize("systems", [("bm25@5", "one = bm25@1"), ("one = bm25@1", "bm25@5")])
+def test_the_lead_of_the_best_comes_with_its_test_whoever_is_the_baseline(
+    systems: tuple[str, str], tmp_path: Path
+) -> None:
+    request = Request(systems, ("R@5",), collection=str(beir_folder(tmp_path)), permutations=100)
+    (headline,) = re.findall('class="headline">(.*?)</p>', html_report(evaluate_request(request)))
+    assert re.match(
+        r"<b>bm25@5</b> is best in R@5 with [.\d]+: \+[.\d]+ over one, which may be chance \(p = ", headline
+    )
 
 
 def test_hostile_texts_are_shown_and_not_obeyed(evaluation: Evaluation) -> None:
@@ -199,10 +212,13 @@ def test_unjudged_candidates_are_the_others_only_where_nothing_is_judged_as_not_
     assert (positive.is_relevant.tolist(), positive.with_unjudged) == ([True, False, False], True)
 
 
-def test_calibration_error_is_zero_for_a_word_that_is_kept() -> None:
-    scores = np.repeat([0.2, 0.8], 50)
-    relevant = (
-        np.tile([True, False, False, False, False], 10).tolist() + np.tile([True, True, True, True, False], 10).tolist()
-    )
-    assert calibration_error(reliability(scores, np.array(relevant))) == pytest.approx(0.0, abs=1e-9)
-    assert calibration_error(reliability(scores, ~np.array(relevant))) == pytest.approx(0.6)
+def test_equal_probabilities_count_alike_wherever_their_relevant_documents_stand() -> None:
+    documents = tuple(f"d{place}" for place in range(100))
+    answers = {"q": Answered(documents, (0.3,) * 100, documents, (1.0,))}
+    kind = "calibrated probability"
+    system = SystemResult("s", "bm25@100 > m", answers, {"AP": {"q": 1.0}}, {}, {}, kind)
+    relevance = {"q": {doc_id: int(place < 30) for place, doc_id in enumerate(documents)}}
+    said = said_by(Evaluation({}, {}, {}, ("AP",), (system,), {}, relevance=relevance), system)
+    assert said is not None
+    assert said.is_probability
+    assert gap(said.bins) == pytest.approx(0.0, abs=1e-9)

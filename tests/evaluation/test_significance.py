@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from shortlist.errors import InputError
 from shortlist.evaluation.significance import (
     bootstrap_interval,
+    caution,
     cohens_d,
     compare,
     corrected,
@@ -108,3 +109,11 @@ def test_student_agrees_with_scipy(t: float, freedom: int) -> None:
 def test_the_effect_is_in_standard_deviations() -> None:
     assert cohens_d(np.array([1.0, 3.0])) == pytest.approx(2 / math.sqrt(2))
     assert cohens_d(np.array([0.5, 0.5])) == 0.0
+
+
+@pytest.mark.parametrize(("queries", "told"), [(1, "there is no test"), (5, "p is .062 at least"), (9, "p is .0039")])
+def test_few_queries_are_said_to_be_few(queries: int, told: str) -> None:
+    (note,) = caution(queries)
+    assert told in note
+    assert randomisation_p(np.ones(max(queries, 2))) >= 2 / 2 ** max(queries, 2) * 0.9
+    assert caution(10) == []

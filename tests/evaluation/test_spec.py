@@ -64,5 +64,7 @@ def test_a_wrong_spelling_is_refused_with_the_way_out(text: str, hint: str) -> N
 def test_two_systems_of_one_name_and_no_system_are_refused() -> None:
     with pytest.raises(InputError, match="two systems are called 'bm25@100'"):
         parse_systems(["bm25", "bm25@100"])
+    with pytest.raises(InputError, match="called 'x'; give one a label: 'another = bm25@100 > a'"):
+        parse_systems(["x = bm25 > a", "x = dense"])
     with pytest.raises(InputError, match="no system was named"):
         parse_systems([])

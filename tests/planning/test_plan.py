@@ -118,7 +118,7 @@ def test_nothing_is_both_quicker_and_better_than_a_plan_of_the_front(
 def test_depths_rise_to_all_candidates(candidates: int) -> None:
     steps = depths(candidates)
     assert list(steps) == sorted(set(steps))
-    assert (steps[0], steps[-1]) == (1, candidates)
+    assert (steps[0], steps[-1]) == (min(2, candidates), candidates)
 
 
 def test_the_model_of_the_budget_is_chosen_and_the_next_better_named() -> None:
@@ -182,6 +182,35 @@ def test_expected_quality_is_the_figure_or_between_figures() -> None:
     assert published is not None
     assert 0.50 < shallow.value < 0.53
     assert (published.source, published.is_exact) == ("published", False)
+
+
+def test_one_document_alone_has_no_order_to_change() -> None:
+    for after, value in (("", 0.50), ("small", 0.61)):
+        alone = TABLE.expected("large", depth=1, after=after)
+        assert alone is not None
+        assert alone.value == value
+    assert make_plan(Task(1), [SMALL, LARGE], p95_ms=1000, table=TABLE).chosen.name == "no reranking"
+
+
+def test_the_best_of_few_candidates_are_worth_no_more_than_all_of_them() -> None:
+    own = [Figure("large", depth, value, after=PROMISING) for depth, value in ((0, 0.60), (5, 0.66), (100, 0.70))]
+    few = QualityTable("made", (*TABLE.figures, *own)).of_fewer(10)
+    after = few.expected("large", depth=5, after="small")
+    assert after is not None
+    assert (round(after.value, 4), after.is_exact) == (0.5764, False)  # small keeps 6 / 11 of its gain
+    promising = few.of_index().expected("large", depth=5)
+    assert promising is not None
+    assert (round(promising.value, 4), promising.is_exact) == (0.6011, False)
+    for candidates in (100, 1000):
+        assert TABLE.of_fewer(candidates) == TABLE
+
+
+def test_few_candidates_are_not_promised_what_many_gave() -> None:
+    models = [given_contender(name, {"pairs_per_s": 100}) for name in ("all-minilm-l6-v2", "shortlist-l6")]
+    for is_indexed in (False, True):
+        chosen = make_plan(Task(10), models, p95_ms=10_000, is_indexed=is_indexed).chosen
+        assert chosen.quality is not None
+        assert chosen.quality.value == pytest.approx(0.536, abs=0.005)
 
 
 @given(st.integers(0, 300), st.sampled_from(["small", "large", "llm"]))
@@ -275,7 +304,7 @@ def test_the_plan_says_what_it_does_not_know() -> None:
 
 def test_the_verdict_is_a_sentence() -> None:
     advice = make_plan(TASK, [SMALL, LARGE], p95_ms=150, table=TABLE)
-    assert verdict(advice).startswith("Take small@50 > large@8: ")
+    assert verdict(advice).startswith("Take large@30[:64]: ")
     assert " The next better is large@35[:64]: " in verdict(advice)
     nothing = make_plan(TASK, [LARGE], p95_ms=1, table=TABLE)
     assert verdict(nothing).startswith("Do not rerank: nothing that fits")

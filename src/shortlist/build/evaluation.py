@@ -169,8 +169,7 @@ class _Models:
     loaded: dict[str, Reranker] = field(default_factory=dict)
 
     def __call__(self, spec: StageSpec) -> Reranker:
-        spelt = {name: value for name, value in spec.options.items() if name != "price"}
-        key = str(StageSpec(spec.name, 0, spelt))
+        key = spec.loaded
         if key not in self.loaded:
             kind, model, options = split_name(key)
             self.loaded[key] = load_second_stage(

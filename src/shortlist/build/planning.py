@@ -89,7 +89,7 @@ def make_plan(
     Raises InputError without contenders.
     """
     checked(contenders)
-    figures = table or packaged_table()
+    figures = (table or packaged_table()).of_fewer(task.candidates)
     figures = figures.of_index() if is_indexed else figures
     plans = every_plan(task, contenders, figures)
     fits = fitting(plans, p95_ms=p95_ms)

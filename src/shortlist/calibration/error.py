@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,18 +21,35 @@ class Interval:
     high: float
 
 
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Pairs of neighbouring scores: their mean score, the share of yes, how many."""
+
+    score: float
+    share: float
+    count: int
+
+
+def reliability(scores: Floats, labels: Floats, *, bins: int = BINS) -> list[Bin]:
+    """Part pairs by score into bins of equally many; pairs of equal score count alike, whichever bin they fall into."""
+    place = np.unique(scores, return_inverse=True)[1]
+    labels = (np.bincount(place, weights=labels) / np.bincount(place))[place]
+    parts = np.array_split(np.argsort(scores, kind="stable"), min(bins, len(scores)))
+    return [Bin(float(scores[part].mean()), float(labels[part].mean()), len(part)) for part in parts]
+
+
+def gap(bins: Sequence[Bin]) -> float:
+    """Return the mean distance of score and share over the pairs (Guo et al., ICML 2017)."""
+    return sum(one.count * abs(one.score - one.share) for one in bins) / sum(one.count for one in bins)
+
+
 def expected_calibration_error(chances: Floats, labels: Floats, *, bins: int = BINS) -> float:
     """Return the mean gap between mean probability and share of yes, over bins of equally many pairs.
 
     Bins of equal size rather than width (Nguyen and O'Connor, EMNLP 2015): relevance is
-    rare, and most probabilities are small. Pairs of equal probability count alike, whichever bin they fall into.
+    rare, and most probabilities are small.
     """
-    place = np.unique(chances, return_inverse=True)[1]
-    labels = (np.bincount(place, weights=labels) / np.bincount(place))[place]
-    order = np.argsort(chances, kind="stable")
-    parts = [part for part in np.array_split(order, min(bins, len(order))) if len(part)]
-    gaps = [abs(float(chances[part].mean() - labels[part].mean())) * len(part) for part in parts]
-    return sum(gaps) / len(order)
+    return gap(reliability(chances, labels, bins=bins))
 
 
 def calibration_error(

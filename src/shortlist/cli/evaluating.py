@@ -25,7 +25,7 @@ Queries = Annotated[str, typer.Option(help="Queries: JSONL (_id, text) or tab-se
 Corpus = Annotated[str, typer.Option(help="Documents: JSONL (_id, title, text).")]
 IndexFolder = Annotated[str, typer.Option("--index", help="Index to use, or to make and keep. [default: temporary]")]
 Sample = Annotated[int, typer.Option(min=0, help="Draw so many queries; 0 takes all.")]
-Seed = Annotated[int, typer.Option(help="Of the draw, the tests and the intervals.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the draw, the tests and the intervals.")]
 Run = Annotated[str, typer.Option("--run", help="TREC run of the first stage, in place of our own retrieval.")]
 FirstStage = Annotated[str, typer.Option("--first-stage", help="hybrid, weighted, bm25 or dense.")]
 Candidates = Annotated[int, typer.Option("--depth", min=2, help="Candidates of the first stage.")]

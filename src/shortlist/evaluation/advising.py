@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,8 @@ from shortlist.evaluation.outcome import mean, per_query
 from shortlist.evaluation.qrels import Qrels
 from shortlist.evaluation.report.depths import reranked_at
 from shortlist.evaluation.runs import Run
-from shortlist.evaluation.significance import bootstrap_interval, holm, randomisation_p
+from shortlist.evaluation.significance import bootstrap_interval, caution, holm, randomisation_p
+from shortlist.evaluation.spec import parse_system
 from shortlist.evaluation.systems import POINTWISE, Answered
 from shortlist.evaluation.trec import by_grade
 from shortlist.gating.advice import Gain, Measured, ModelAdvice, Statistics, Values, advise, gains_by_passages, verdict
@@ -162,19 +164,28 @@ def judged_advice(
         models=models,
         by_passages=tuple(_by_passages(own, candidates, qrels, asked, statistics)),
         mixes=tuple(mixes),
-        **{**about, "notes": (*about["notes"], *_applied(mixes, models))},
+        **{**about, "notes": (*about["notes"], *caution(len(own)), *_applied(mixes, models, about["first_stage"]))},
     )
 
 
-def _applied(mixes: Sequence[Mix], models: Sequence[ModelAdvice]) -> list[str]:
+def _applied(mixes: Sequence[Mix], models: Sequence[ModelAdvice], first_stage: str) -> list[str]:
     """Say how to search with each sum that helps."""
     helping = {one.model: one.deepest.at for one in models if one.mixes and one.helps}
     return [
-        f"{mix.name}: `shortlist search --model {mix.model} --depth {helping[mix.name]} --first-stage-weight"
-        f" {mix.weight:g}`, or first_stage_weight in shortlist.toml or in a request to the server's /v1/search"
+        f"{mix.name}: {_options(mix, first_stage, helping[mix.name])}, or first_stage_weight in shortlist.toml or in a"
+        " request to the server's /v1/search"
         for mix in mixes
         if mix.name in helping and mix.weight > 0
     ]
+
+
+def _options(mix: Mix, first_stage: str, depth: int) -> str:
+    """Return the command line of a sum. The weight is of this first stage's scores, and a run is none of a search."""
+    spec = parse_system(f"{first_stage} > {mix.model}")
+    command = ["shortlist", "search", "--model", spec.models[0].loaded, "--depth", str(depth)]
+    command += [] if spec.first.run_file else ["--first-stage", spec.first.name]
+    line = f"`{shlex.join([*command, '--first-stage-weight', f'{mix.weight:g}'])}`"
+    return f"{line} over a first stage that scores as the run does" if spec.first.run_file else line
 
 
 def unjudged_advice(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -63,6 +64,11 @@ class Collection:
         if textless := [query_id for query_id in qrels if query_id not in kept]:
             first = f"{textless[0]!r} at {judgements.place(textless[0])}"
             notes.append(f"{len(textless)} judged queries have no text and are left out ({first})")
+        if hopeless := [query_id for query_id, judged in kept.items() if max(judged.values(), default=0) < 1]:
+            notes.append(
+                f"{len(hopeless)} of {len(kept)} queries have no relevant document and count 0, whatever is found"
+                f" ({hopeless[0]!r})"
+            )
         if documents:
             notes += unknown_documents(judgements, kept, documents, corpus)
         if judgements.negative:
@@ -144,7 +150,7 @@ def _write_objects(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
 
 
 def read_queries(path: Path) -> tuple[Query, ...]:
-    """Read queries from JSONL (`_id`, `query_id` or `id`, `text`) or from tab-separated `query_id`, `text`.
+    """Read queries from JSONL (`_id`, `query_id` or `id`, `text`) or tab-separated `query_id`, `text`, headed or not.
 
     Raises InputError for an empty file, an id that is there twice, and an empty text.
     """
@@ -197,6 +203,7 @@ def read_answers(path: Path) -> dict[str, tuple[str, ...]]:
     return answers
 
 
+_HEADER = re.compile(r"(query[-_]?id|qid|_?id)\t(text|query)", re.IGNORECASE)  # as qrels often have one
 _QUERY = 'write {"_id": ..., "text": ...}'
 
 
@@ -209,6 +216,8 @@ def _texts(path: Path) -> Iterator[tuple[int, str, str]]:
             yield number, query_id, text
         return
     for number, line in read_lines(path):
+        if number == 1 and _HEADER.fullmatch(line):
+            continue
         query_id, tab, text = line.partition("\t")
         if not tab or not query_id.strip():
             what = "has an empty query_id" if tab else "has no tab"

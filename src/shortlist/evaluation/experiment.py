@@ -17,7 +17,7 @@ from shortlist.evaluation.outcome import PerQuery, audit, mean, per_query
 from shortlist.evaluation.provenance import provenance
 from shortlist.evaluation.results import Evaluation, SystemResult
 from shortlist.evaluation.runs import Run
-from shortlist.evaluation.significance import Comparison, bootstrap_interval, compare, corrected
+from shortlist.evaluation.significance import Comparison, bootstrap_interval, caution, compare, corrected
 from shortlist.evaluation.systems import Answer, Answered, System, answer, typical
 from shortlist.evaluation.trec import by_grade
 from shortlist.types import Query, Ranking
@@ -54,7 +54,7 @@ def evaluate(
     comparisons = {name: _comparisons(results, name, seed, permutations, all_pairs) for name in names}
     return Evaluation(
         request or {},
-        about(collection),
+        about(collection) | {"notes": [*collection.notes, *caution(len(collection.queries))]},
         dict(origin),
         names,
         results,

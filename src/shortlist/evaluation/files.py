@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from shortlist.errors import InputError
 
 Line = tuple[int, str]
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_lines(path: Path) -> Iterator[Line]:
@@ -86,13 +89,13 @@ def whole_relevance(path: Path, number: int, value: object) -> int:
 
 
 def finite_score(path: Path, number: int, value: object) -> float:
-    """Read a run's score."""
+    """Read a run's score, a number of single precision: runs are ordered by that."""
     try:
         score = float(str(value))
     except ValueError as error:
         raise at(path, number, f"has score {value!r}", "write a number") from error
-    if not math.isfinite(score):
-        raise at(path, number, f"has score {value!r}, which cannot be ranked", "write a finite number")
+    if not abs(score) <= _LARGEST:
+        raise at(path, number, f"has score {value!r}, which cannot be ranked", f"write a number up to {_LARGEST:.0e}")
     return score
 
 

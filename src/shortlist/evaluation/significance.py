@@ -13,6 +13,7 @@ from shortlist.evaluation.student import two_sided_p
 
 Floats = npt.NDArray[np.float64]
 
+_FEW = 10  # of 5 normal differences a percentile interval holds the mean 83 times of 100, of 10 it does 90 times
 _DRAWS_AT_ONCE = 1 << 18  # they fit into a core's cache; of many queries, more would fill the memory
 
 
@@ -58,6 +59,17 @@ def corrected(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """Return the comparisons of one table with their `p_holm` set."""
     adjusted = holm([comparison.p_randomisation for comparison in comparisons])
     return [replace(one, p_holm=p) for one, p in zip(comparisons, adjusted, strict=True)]
+
+
+def caution(queries: int) -> list[str]:
+    """Say in a note what so few queries cannot tell; nothing from ten on."""
+    if queries >= _FEW:
+        return []
+    if queries < 2:
+        return ["one query tells nothing of others: there is no test, and its interval says nothing"]
+    least = f"{2 / 2**queries:.2g}".removeprefix("0")
+    few = f"{queries} queries tell little of others: intervals of so few are too narrow"
+    return [f"{few}, and the randomisation test's p is {least} at least"]
 
 
 def randomisation_p(differences: Floats, *, permutations: int = 100_000, seed: int = 0) -> float:

@@ -40,6 +40,11 @@ class StageSpec:
         return f"{self.name}{f'@{self.depth}' if self.depth else ''}{f'[{options}]' if options else ''}"
 
     @property
+    def loaded(self) -> str:
+        """The name and options of what is loaded, as `--model` takes them: without depth and price."""
+        return str(StageSpec(self.name, 0, {key: value for key, value in self.options.items() if key != "price"}))
+
+    @property
     def run_file(self) -> str:
         """The file of a first stage that is a run; empty for any other."""
         return self.name.removeprefix(_RUN) if self.name.startswith(_RUN) else ""
@@ -83,11 +88,11 @@ def parse_systems(texts: Sequence[str]) -> tuple[SystemSpec, ...]:
     """Read several systems; raises InputError for none, and for two of one name."""
     specs = tuple(parse_system(text) for text in texts)
     names = [spec.name for spec in specs]
+    twice = next((spec for spec in specs if names.count(spec.name) > 1), None)
     if not specs:
         raise InputError("no system was named; try 'bm25@100' and 'bm25@100 > shortlist-l6'")
-    twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise InputError(f"two systems are called {twice!r}; give one a label: 'another = {twice}'")
+        raise InputError(f"two systems are called {twice.name!r}; give one a label: 'another = {twice.stages}'")
     return specs
 
 

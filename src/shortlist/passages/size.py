@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from shortlist.errors import InputError
 
 _PUNCTUATION = r"!-/:-@\[-`{-~\u2010-\u2027\u2030-\u205e\u3001-\u3003\u3008-\u3020\uff01-\uff0f\uff1a-\uff20"
-# scripts written without spaces: Thai, Lao, Burmese, Khmer, Han, kana
-_DENSE = (
+# of a character class: scripts written without spaces, which are Thai, Lao, Burmese, Khmer, Han, kana
+DENSE = (
     r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fff\u3004-\u3007\u3021-\u9fff\uf900-\ufaff\uff66-\uff9f"
     r"\U00020000-\U0003ffff"
 )
-_WORD = re.compile(rf"[{_PUNCTUATION}]|[{_DENSE}]{{1,2}}|[^\s{_PUNCTUATION}{_DENSE}]{{1,12}}")
+_WORD = re.compile(rf"[{_PUNCTUATION}]|[{DENSE}]{{1,2}}|[^\s{_PUNCTUATION}{DENSE}]{{1,12}}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,8 +86,8 @@ def every_plan(task: Task, contenders: Sequence[Contender], table: QualityTable)
 
 
 def depths(candidates: int) -> tuple[int, ...]:
-    """Return the depths worth telling apart: every one to 10, then ever wider steps, and all candidates."""
-    steps = [*range(1, 11), *range(15, 51, 5), *range(60, 101, 10), *range(125, 201, 25), *range(300, candidates, 100)]
+    """Return the depths worth telling apart: every one from 2 to 10, then ever wider steps, and all candidates."""
+    steps = [*range(2, 11), *range(15, 51, 5), *range(60, 101, 10), *range(125, 201, 25), *range(300, candidates, 100)]
     return (*(depth for depth in steps if depth < candidates), candidates)
 
 

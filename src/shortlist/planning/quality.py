@@ -24,7 +24,7 @@ class Figure:
 
     `after` names the model that ordered the candidates before, empty for the first stage
     alone, PROMISING for the model's own order before it reads. A `depth` of 0 is that order itself. `source` says who
-    measured it.
+    measured it; where it `is_measured`, it is of just so many candidates.
     """
 
     model: str
@@ -33,6 +33,7 @@ class Figure:
     read: float = 1.0
     after: str = FIRST_STAGE
     source: str = "own"
+    is_measured: bool = True
 
     def __post_init__(self) -> None:
         if self.depth < 0 or not 0 <= self.value <= 1 or not 0 < self.read <= 1:
@@ -78,6 +79,27 @@ class QualityTable:
         found = next((f for f in self.figures if f.depth == 0 and f.after == FIRST_STAGE), None)
         return None if found is None else Estimate(found.value, found.source, True)
 
+    def of_fewer(self, candidates: int) -> QualityTable:
+        """Return the table for so many candidates: the best of fewer are worth less than the best of many.
+
+        What comes after another order was measured on all candidates that there were. Of its gain over the first stage
+        the share is left that the model which made the order keeps of its own. Of trec_dl19's first 5 to 50
+        candidates this was off by .006 at most, the figures of 100 by up to .12.
+        """
+        return replace(self, figures=tuple(self._of_fewer(figure, candidates) for figure in self.figures))
+
+    def _of_fewer(self, figure: Figure, candidates: int) -> Figure:
+        if figure.after == FIRST_STAGE:
+            return figure
+        model = figure.model if figure.after == PROMISING else figure.after
+        deepest = max((f.depth for f in self.figures if f.model == model and f.after == FIRST_STAGE), default=0)
+        here, whole = (self.expected(model, depth=depth) for depth in (candidates, deepest))
+        first = self.first_stage()
+        if first is None or here is None or whole is None or whole.value <= max(first.value, here.value):
+            return figure
+        share = max(0.0, (here.value - first.value) / (whole.value - first.value))
+        return replace(figure, value=first.value + share * (figure.value - first.value), is_measured=False)
+
     def of_index(self) -> QualityTable:
         """Return the table for documents of an index: models that have figures for it read the most promising first."""
         own = {f.model for f in self.figures if f.after == PROMISING}
@@ -90,10 +112,12 @@ class QualityTable:
         before = self.first_stage() if after == FIRST_STAGE else None
         if 0 not in own and before is not None:
             own[0] = Figure(model, 0, before.value, read, after, before.source)
+        if 0 in own:
+            own.setdefault(1, replace(own[0], depth=1))  # one document alone has no order to change
         curve = [own[at] for at in sorted(own)]
         if depth in own or depth >= curve[-1].depth:
             figure = own.get(depth, curve[-1])
-            return Estimate(figure.value, figure.source, depth in own)
+            return Estimate(figure.value, figure.source, figure.is_measured and depth in own)
         if depth < curve[0].depth:  # without a figure for the first stage there is nothing to start from
             return None
         left, right = next((a, b) for a, b in pairwise(curve) if a.depth < depth < b.depth)

@@ -9,6 +9,7 @@ from shortlist.evaluation.outcome import mean
 from shortlist.evaluation.provenance import as_markdown
 from shortlist.evaluation.report.figures import count, milliseconds, p_value, short, signed
 from shortlist.evaluation.report.markdown import Table, cell, table
+from shortlist.evaluation.significance import caution
 
 
 def answers_report(study: AnswerStudy) -> str:
@@ -29,12 +30,16 @@ def answers_report(study: AnswerStudy) -> str:
 
 
 def means(study: AnswerStudy, measure: str) -> Table:
-    """Return a row a system and a column a number of passages, each mean with its 95 % interval."""
-    rows = []
-    for system in study.systems:
-        found = [study.interval(measure, system, number) for number in study.numbers]
-        rows.append([system, *(f"{short(m)} [{short(low)}, {short(high)}]" for m, low, high in found)])
+    """Return a row a system and a column a number of passages: means with their intervals, a dash for one of none."""
+    rows = [[system, *(_mean(study, measure, system, number) for number in study.numbers)] for system in study.systems]
     return ["system", *(f"{number} passages" if number > 1 else "1 passage" for number in study.numbers)], rows
+
+
+def _mean(study: AnswerStudy, measure: str, system: str, number: int) -> str:
+    if not study.values(measure, system, number):
+        return "-"
+    value, low, high = study.interval(measure, system, number)
+    return f"{short(value)} [{short(low)}, {short(high)}]"
 
 
 def tests(study: AnswerStudy, measure: str) -> Table:
@@ -57,7 +62,8 @@ def tests(study: AnswerStudy, measure: str) -> Table:
 
 
 def notes(study: AnswerStudy) -> Iterator[str]:
-    """Yield what was taken from earlier runs, and for each number of passages what it cost and what was left out."""
+    """Yield what few questions cannot tell, what earlier runs told, and what each number of passages cost."""
+    yield from caution(len({reply.query_id for reply in study.replies}))
     if remembered := sum(reply.is_remembered for reply in study.replies):
         yield f"{remembered} of {len(study.replies)} replies are of earlier runs, and so is their latency"
     for number in study.numbers:

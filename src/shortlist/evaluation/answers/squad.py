@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import string
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from shortlist.passages.size import DENSE
+
 # English as in SQuAD's evaluate-v1.1.py; German as in MLQA's
 _ARTICLES = frozenset(
     ["a", "an", "the", "ein", "eine", "einen", "einem", "eines", "einer", "der", "die", "das", "den", "dem", "des"]
 )
+_LETTER = re.compile(f"[{DENSE}]")
 
 
 def normalised(text: str) -> tuple[str, ...]:
     """Return the words in lower case, without punctuation and without English and German articles.
 
     Rajpurkar et al., EMNLP 2016 (English articles, ASCII punctuation); Lewis et al., ACL 2020
-    (MLQA: German articles, all of Unicode's punctuation).
+    (MLQA: German articles, all of Unicode's punctuation, and each letter of Chinese a word; so is each of
+    every script that is written without spaces).
     """
     kept = "".join(letter for letter in text.lower() if not _is_punctuation(letter))
-    return tuple(word for word in kept.split() if word not in _ARTICLES)
+    return tuple(word for word in _LETTER.sub(r" \g<0> ", kept).split() if word not in _ARTICLES)
 
 
 def exact_match(answer: str, gold: Sequence[str]) -> float:

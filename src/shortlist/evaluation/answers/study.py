@@ -77,10 +77,8 @@ class AnswerStudy:
         return tuple(name for name in (IN_CONTEXT, EXACT, F1, ANSWERED, FAITHFUL) if name in found)
 
     def interval(self, measure: str, system: str, number: int) -> tuple[float, float, float]:
-        """Return the mean with its 95 % bootstrap interval."""
+        """Return the mean with its 95 % bootstrap interval; of a measure that applies to one query at least."""
         values = list(self.values(measure, system, number).values())
-        if not values:
-            return 0.0, 0.0, 0.0
         low, high = bootstrap_interval(np.array(values), resamples=2000, seed=self.seed)
         return mean(values), low, high
 

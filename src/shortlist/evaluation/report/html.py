@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib.resources import files
 
+from shortlist.calibration.error import gap
 from shortlist.evaluation.provenance import made_on
 from shortlist.evaluation.report.depths import curves_of, depth_curves
 from shortlist.evaluation.report.differences import differences
@@ -15,7 +16,6 @@ from shortlist.evaluation.report.pareto import pareto
 from shortlist.evaluation.report.passages import moved_queries
 from shortlist.evaluation.report.scores import (
     Said,
-    calibration_error,
     concordance,
     distribution,
     reliability_plot,
@@ -59,15 +59,21 @@ def _head(evaluation: Evaluation, name: str) -> str:
 
 
 def _headline(evaluation: Evaluation) -> str:
-    """Say in a sentence which system is best in the first measure, and whether that could be chance."""
+    """Say in a sentence which system is best in the first measure, and whether its lead could be chance.
+
+    The lead is that over the baseline, or of the baseline over the next best.
+    """
     measure = evaluation.measures[0]
+    baseline, *others = evaluation.systems
     best = max(evaluation.systems, key=lambda system: system.mean(measure))
     said = f"<b>{escape(best.name)}</b> is best in {escape(measure)} with {short(best.mean(measure))}"
-    test = next((c for c in evaluation.comparisons[measure] if c.system == best.name), None)
+    rival = baseline if best is not baseline else max(others, key=lambda one: one.mean(measure), default=baseline)
+    both = {best.name, rival.name}
+    test = next((c for c in evaluation.comparisons[measure] if {c.system, c.baseline} == both), None)
     if test is None:
         return f"{said}."
     verdict = "beyond chance" if test.p_holm < 0.05 else "which may be chance"
-    gain = f"{signed(test.difference)} over {escape(test.baseline)}"
+    gain = f"{signed(best.mean(measure) - rival.mean(measure))} over {escape(rival.name)}"
     return f"{said}: {gain}, {verdict} (p {_p(test)} after Holm's correction)."
 
 
@@ -154,7 +160,7 @@ def _scores(evaluation: Evaluation) -> Iterator[str]:
 def _score_plots(system: SystemResult, said: Said, place: int) -> str:
     judged = said.judged
     if said.is_probability:
-        word = f"Expected calibration error {calibration_error(said.bins):.3f}: the distance from the dashed diagonal."
+        word = f"Expected calibration error {gap(said.bins):.3f}: the distance from the dashed diagonal."
     else:
         word = f"A {system.score_kind} claims no probability; the more it rises to the right, the better it parts."
     relevant = int(judged.is_relevant.sum())

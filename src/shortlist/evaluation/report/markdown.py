@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from shortlist.calibration.error import gap
 from shortlist.evaluation.provenance import as_markdown
 from shortlist.evaluation.report.depths import curves_of
 from shortlist.evaluation.report.figures import count, milliseconds, p_value, short, signed
-from shortlist.evaluation.report.scores import calibration_error, concordance, said_by
+from shortlist.evaluation.report.scores import concordance, said_by
 from shortlist.evaluation.results import Evaluation, Moved, Passage
 from shortlist.evaluation.significance import Comparison
 
@@ -148,7 +149,7 @@ def _scores(evaluation: Evaluation) -> Iterator[str]:
             system.score_kind,
             str(len(said.judged.scores)),
             f"{concordance(said.judged):.3f}",
-            f"{calibration_error(said.bins):.3f}" if said.is_probability else "claims no probability",
+            f"{gap(said.bins):.3f}" if said.is_probability else "claims no probability",
         ]
         for system, said in found
         if said is not None

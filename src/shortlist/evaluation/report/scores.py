@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from shortlist.calibration.error import Bin, reliability
 from shortlist.evaluation.measures import parse_measure
 from shortlist.evaluation.report.figures import plain
 from shortlist.evaluation.report.svg import Frame, around, element, path, ticks, titled
@@ -18,7 +19,6 @@ Floats = npt.NDArray[np.float64]
 
 _FEWEST = 20  # judged candidates from which a distribution says anything
 _BARS = 30
-_BINS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +44,6 @@ class Said:
     bins: Sequence[Bin]
     is_probability: bool
     lowest: int
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """A tenth of the judged candidates by score: mean score, share of relevant ones, how many."""
-
-    score: float
-    relevant: float
-    count: int
 
 
 def judged_scores(system: SystemResult, relevance: Mapping[str, Mapping[str, int]], *, rel: int = 1) -> JudgedScores:
@@ -81,7 +72,7 @@ def said_by(evaluation: Evaluation, system: SystemResult) -> Said | None:
     if len(found.scores) < _FEWEST or found.is_relevant.all() or not found.is_relevant.any():
         return None
     claimed = as_probabilities(system, found.scores)
-    bins = reliability(found.scores if claimed is None else claimed, found.is_relevant)
+    bins = reliability(found.scores if claimed is None else claimed, found.is_relevant.astype(np.float64))
     return Said(found, bins, claimed is not None, lowest)
 
 
@@ -92,18 +83,6 @@ def as_probabilities(system: SystemResult, scores: Floats) -> Floats | None:
     if system.score_kind in {ScoreKind.CALIBRATED_PROBABILITY.value, ScoreKind.UNCALIBRATED_SIGMOID.value}:
         return scores
     return None
-
-
-def reliability(scores: Floats, is_relevant: npt.NDArray[np.bool_]) -> list[Bin]:
-    """Part the candidates by score into ten of equal size."""
-    order = np.argsort(scores, kind="stable")
-    parts = [part for part in np.array_split(order, _BINS) if len(part)]
-    return [Bin(float(scores[part].mean()), float(is_relevant[part].mean()), len(part)) for part in parts]
-
-
-def calibration_error(bins: Sequence[Bin]) -> float:
-    """Return the expected calibration error: the mean distance of claim and share (Guo et al., ICML 2017)."""
-    return sum(one.count * abs(one.score - one.relevant) for one in bins) / sum(one.count for one in bins)
 
 
 def concordance(found: JudgedScores) -> float:
@@ -148,12 +127,12 @@ def reliability_plot(bins: Sequence[Bin], *, is_probability: bool, place: int = 
     diagonal = path([(x(0), y(0)), (x(1), y(1))], class_="frontier") if is_probability else ""
     marks = "".join(
         titled(
-            element("circle", cx=x(one.score), cy=y(one.relevant), r=4.5, class_=f"mark s{place % 8}"),
-            f"{one.count} candidates score {one.score:.3f} on average; {one.relevant:.1%} are relevant",
+            element("circle", cx=x(one.score), cy=y(one.share), r=4.5, class_=f"mark s{place % 8}"),
+            f"{one.count} candidates score {one.score:.3f} on average; {one.share:.1%} are relevant",
         )
         for one in bins
     )
-    line = path([(x(one.score), y(one.relevant)) for one in bins], class_=f"curve s{place % 8}")
+    line = path([(x(one.score), y(one.share)) for one in bins], class_=f"curve s{place % 8}")
     title = "claimed probability" if is_probability else "score"
     axes = frame.y_axis([0, 0.5, 1], y, "share relevant") + frame.x_axis(ticks(low, high), x, title, shown=plain)
     return frame.picture(axes + diagonal + line + marks, what="share of relevant candidates by score")
