@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 
 from shortlist.build.reranker import Reranker
 from shortlist.build.training import Wanted, train_model
-from shortlist.errors import CorruptModelError, InputError
+from shortlist.errors import CorruptModelError, InputError, UnsupportedModelError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.inference.load import available_engines, installed_engines
 from shortlist.inference.models import find_model
@@ -93,12 +93,14 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_bert(tmp_path_factory.mktemp("tiny"), layers=2)
 
 
-def made_bert(folder: Path, *, layers: int) -> Path:
+def made_bert(
+    folder: Path, *, layers: int, of: Any = transformers.BertModel, dtype: Any = torch.float32, **more: Any
+) -> Path:
     torch.manual_seed(0)
     config = transformers.BertConfig(
-        vocab_size=30522, hidden_size=32, num_hidden_layers=layers, num_attention_heads=4, intermediate_size=64
+        vocab_size=30522, hidden_size=32, num_hidden_layers=layers, num_attention_heads=4, intermediate_size=64, **more
     )
-    transformers.BertModel(config).save_pretrained(folder)
+    of(config).to(dtype).save_pretrained(folder)
     tokenizer = find_model(DEFAULT_ENCODER).path / "tokenizer.json"
     (folder / "tokenizer.json").write_bytes(tokenizer.read_bytes())
     return folder
@@ -185,6 +187,34 @@ def test_a_run_that_was_killed_goes_on_to_the_very_same_weights(tiny: Path, tmp_
     assert whole.keys() == cut.keys()
     assert all(torch.equal(whole[name], cut[name]) for name in whole)
     assert figures["steps"] == 14
+
+
+@pytest.mark.parametrize("stored", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("student", [CrossEncoderStudent, BiEncoderStudent])
+def test_weights_are_trained_in_fp32_however_they_are_stored(student: Any, stored: Any, tmp_path: Path) -> None:
+    start, recipe = made_bert(tmp_path / "start", layers=2, dtype=stored), Recipe(steps=2, dev_queries=0)
+    train_student(student.load(start, recipe), repeated(12), start, tmp_path / "out", recipe)
+    assert {tensor.dtype for tensor in load_file(tmp_path / "out" / "model.safetensors").values()} == {torch.float32}
+
+
+@pytest.mark.parametrize("kind", ["cross-encoder", "bi-encoder"])
+def test_texts_longer_than_a_model_reads_are_refused(kind: str, tmp_path: Path) -> None:
+    short = made_bert(tmp_path / "short", layers=2, max_position_embeddings=64)
+    with pytest.raises(InputError, match="max_length must be 64 or less, which is what the model to train reads"):
+        train_asked(kind, short, tmp_path)
+
+
+def test_what_cannot_be_trained_is_refused_before_a_teacher_is_asked(tmp_path: Path) -> None:
+    of = transformers.BertForSequenceClassification
+    two = made_bert(tmp_path / "two", layers=2, of=of, num_labels=2)
+    with pytest.raises(UnsupportedModelError, match="gives 2 scores a pair; only models that give one"):
+        train_asked("cross-encoder", two, tmp_path, teachers=["there is none of this name"])
+
+
+def train_asked(kind: str, start: Path, folder: Path, **more: Any) -> None:
+    rows = [{"query": f"is {a}", "positive": a, "negatives": [f"no {a}"]} for a in COLOURS]
+    (folder / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    train_model(Wanted([folder / "data.jsonl"], folder / "model", kind, str(start), **more), Recipe(steps=1))
 
 
 def test_a_checkpoint_of_another_run_is_not_taken_for_ones_own(tiny: Path, tmp_path: Path) -> None:

@@ -105,11 +105,13 @@ def train_model(
     if wanted.kind == "query-map":
         return _mapped(wanted, examples, chosen, recipe.seed, said)
     trained, others = _parts(wanted, chosen)
-    groups = _groups(examples, wanted, chosen, trained, others, said)
-    dials = _budgeted(recipe, groups, wanted)
-    from shortlist.training.running import run  # needs torch, which a base install has not
+    from shortlist.training.running import opened, run  # needs torch, which a base install has not
 
-    figures, engines = run(groups, trained, wanted.out, dials, is_pair=wanted.kind == "cross-encoder", watch=watch)
+    # opened first: what cannot be trained is refused before negatives are mined and teachers asked
+    with opened(trained, recipe, is_pair=wanted.kind == "cross-encoder") as (student, start):
+        groups = _groups(examples, wanted, chosen, trained, others, said)
+        dials = _budgeted(recipe, groups, wanted)
+        figures, engines = run(student, groups, start, wanted.out, dials, watch=watch)
     told = {"groups": len(groups), "teachers": list(wanted.teachers)}
     done = asdict(dials) | {name: round(value, 4) for name, value in figures.items()}
     own = [{"kind": "cross-encoder", "model": ".", "weight": 1.0}] if others else []

@@ -33,7 +33,7 @@ _LEAST_TAU = 0.98  # of fp32 against torch: below, the export is broken
 _ROUNDING = 1e-3  # scores nearer than this are alike: fp32 moves logits by some millionths
 
 
-def exported(student: Student, folder: Path, head: Head, groups: Sequence[Group]) -> dict[str, Any]:
+def exported(student: Student, folder: Path, groups: Sequence[Group]) -> dict[str, Any]:
     """Write `model.onnx` beside the weights and compare every engine and precision here with torch in fp32.
 
     Where OpenVINO is installed, its int8 graph is written too, calibrated on training passages.
@@ -44,6 +44,7 @@ def exported(student: Student, folder: Path, head: Head, groups: Sequence[Group]
     was compared. Raises CorruptModelError when an fp32 engine orders otherwise than torch, by more
     than rounding.
     """
+    head = student.head
     export_onnx(folder, folder, head=head)
     _calibrate(student, folder, groups)
     ordered = _ordered(student, _comparable(groups))
