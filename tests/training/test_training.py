@@ -217,6 +217,13 @@ def train_asked(kind: str, start: Path, folder: Path, **more: Any) -> None:
     train_model(Wanted([folder / "data.jsonl"], folder / "model", kind, str(start), **more), Recipe(steps=1))
 
 
+def test_a_run_of_one_step_learns(tiny: Path, tmp_path: Path) -> None:
+    train(repeated(4), tiny, tmp_path, Recipe(steps=1, dev_queries=0))
+    name = "encoder.layer.0.output.dense.weight"
+    start, trained = load_file(tiny / "model.safetensors"), load_file(tmp_path / "model.safetensors")
+    assert not torch.allclose(start[name], trained[f"bert.{name}"], atol=1e-5)
+
+
 def test_a_checkpoint_of_another_run_is_not_taken_for_ones_own(tiny: Path, tmp_path: Path) -> None:
     train(repeated(12), tiny, tmp_path, Recipe(steps=1, dev_queries=2))
     with pytest.raises(InputError, match=r"other data, other options or another starting model"):

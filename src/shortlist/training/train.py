@@ -115,7 +115,8 @@ class _Run:
 
     def step(self, groups: Sequence[Group]) -> None:
         """Learn from one step's groups, and report when it is time."""
-        share = rate(self.used, warmup=self._recipe.warmup)
+        middle = 0.5 / self._recipe.steps if self._recipe.steps else 0.0  # a first step at rate 0 would learn nothing
+        share = rate(self.used + middle, warmup=self._recipe.warmup)
         for part in self._optimizer.param_groups:
             part["lr"] = part["peak"] * share
         loss = self._learn(groups)
