@@ -25,6 +25,7 @@ from shortlist.build.reranker import Reranker
 from shortlist.build.training import Wanted, train_model
 from shortlist.errors import CorruptModelError, InputError, UnsupportedModelError
 from shortlist.inference.biencoder import BiEncoder
+from shortlist.inference.export.stages import exit_layers
 from shortlist.inference.load import available_engines, installed_engines
 from shortlist.inference.models import find_model
 from shortlist.protocols import Role
@@ -295,6 +296,19 @@ def test_exit_heads_learn_too_and_are_saved(tiny: Path, tmp_path: Path) -> None:
     assert torch.equal(
         model.exits["1"].classifier.weight, load_file(tmp_path / "exit_heads.safetensors")["exit.1.classifier.weight"]
     )
+
+
+def test_a_folder_that_is_trained_into_again_holds_nothing_of_the_model_before(tiny: Path, tmp_path: Path) -> None:
+    kinds: list[tuple[Any, Recipe]] = [
+        (CrossEncoderStudent, Recipe(steps=1, dev_queries=0, exits=(1,))),
+        (BiEncoderStudent, Recipe(steps=1, dev_queries=0)),
+        (CrossEncoderStudent, Recipe(steps=1, dev_queries=0)),
+    ]
+    for student, recipe in kinds:
+        train_student(student.load(tiny, recipe), repeated(4), tiny, tmp_path, recipe)
+        (tmp_path / "checkpoint.pt").unlink()
+    assert exit_layers(tmp_path) == []
+    assert not find_model(str(tmp_path)).modules
 
 
 def test_exits_are_named_by_their_layers_in_whatever_order_they_are_given(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from shortlist.training.losses import find_loss
 from shortlist.training.losses.targets import Targets
 from shortlist.training.recipe import Recipe
 from shortlist.training.schedule import Order, rate
-from shortlist.training.students import Student
+from shortlist.training.students import Student, clear
 
 __all__ = ["Moment", "Recipe", "train", "train_student"]
 
@@ -132,6 +132,7 @@ class _Run:
         if self._best is not None and self.progress.best_step != self.progress.step:
             self._student.module.load_state_dict(self._best)
         figures = measured(self._student, self._dev, self._recipe)
+        clear(self._out)
         self._student.save(self._out)
         self.progress.minutes = self._minutes()
         start = {f"{name}_at_start": value for name, value in self.progress.reports[0].items() if "dev_" in name}
