@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ pytest.importorskip("bm25s", reason="needs the extra 'train'")
 
 from safetensors.torch import load_file
 
+from shortlist.build.indexing import index_paths
 from shortlist.build.reranker import Reranker
 from shortlist.build.training import Wanted, train_model
 from shortlist.errors import CorruptModelError, InputError, UnsupportedModelError
@@ -48,6 +50,7 @@ pytestmark = [
 ]
 
 COLOURS = ("red", "green", "blue", "black", "white", "yellow")
+THREE = [(a, b, c) for a in COLOURS for b in COLOURS for c in COLOURS if a < b < c]
 
 
 def hashed(texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -406,6 +409,20 @@ def test_passages_that_are_alike_once_cut_are_no_sign_of_a_broken_export(tiny: P
     recipe = Recipe(steps=8, learning_rate=3e-3, max_length=32)
     compared = train_model(wanted, recipe).card["compared_with_torch"]
     assert compared["onnxruntime fp32"]["tau"] > 0.98
+
+
+def test_another_seed_draws_other_negatives_of_the_index(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "docs.jsonl").write_text("\n".join(json.dumps({"text": f"{a} {b} {c}"}) for a, b, c in THREE))
+    index_paths([tmp_path / "docs.jsonl"], tmp_path / "index")
+    rows = [{"query": f"about {a}", "positive": f"of {a} alone"} for a in COLOURS]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    losses: list[float] = []
+    for at, seed in enumerate((0, 0, 1)):
+        wanted = Wanted([tmp_path / "data.jsonl"], tmp_path / f"{at}", "bi-encoder", str(tiny), tmp_path / "index")
+        recipe = Recipe(steps=1, seed=seed)
+        train_model(replace(wanted, dev_share=0.0), recipe, watch=lambda moment: losses.append(moment.loss))
+    assert losses[0] == losses[1]
+    assert abs(losses[0] - losses[2]) > 1e-3
 
 
 @pytest.mark.slow

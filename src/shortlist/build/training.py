@@ -109,7 +109,7 @@ def train_model(
 
     # opened first: what cannot be trained is refused before negatives are mined and teachers asked
     with opened(trained, recipe, is_pair=wanted.kind == "cross-encoder") as (student, start):
-        groups = _groups(examples, wanted, chosen, trained, others, said)
+        groups = _groups(examples, wanted, chosen, trained, others, recipe.seed, said)
         dials = _budgeted(recipe, groups, wanted)
         figures, engines = run(student, groups, start, wanted.out, dials, watch=watch)
     told = {"groups": len(groups), "teachers": list(wanted.teachers)}
@@ -161,6 +161,7 @@ def _groups(
     settings: Settings,
     trained: str,
     others: Sequence[Mapping[str, Any]],
+    seed: int,
     said: Tell,
 ) -> list[Group]:
     def warn(text: str) -> None:
@@ -168,7 +169,7 @@ def _groups(
         said(f"warning: {text}")
 
     with ExitStack() as opened:
-        miner = None if wanted.index is None else _miner(wanted, settings, trained, opened)
+        miner = None if wanted.index is None else _miner(wanted, settings, trained, seed, opened)
         groups = _grouped(examples, wanted, miner, warn)
         if miner is not None:
             said(f"mined negatives: {miner.mined}")
@@ -205,7 +206,7 @@ def _alone(query: str, passage: str) -> Group:
     return Group(query, (passage,), (), "pairs")
 
 
-def _miner(wanted: Wanted, settings: Settings, trained: str, opened: ExitStack) -> Miner:
+def _miner(wanted: Wanted, settings: Settings, trained: str, seed: int, opened: ExitStack) -> Miner:
     encoder = opened.enter_context(closing(load_encoder(settings)))
     index = opened.enter_context(Index.open(wanted.index or "", encoder=encoder, read_only=True))
     first, last = wanted.ranks
@@ -214,7 +215,7 @@ def _miner(wanted: Wanted, settings: Settings, trained: str, opened: ExitStack) 
     keep = None
     if wanted.kind == "cross-encoder":
         keep = Filter(load_model(trained, kind="cross-encoder"), wanted.filter_share, hardest=each)
-    return Miner(windows, keep=keep, encoder=encoder)
+    return Miner(windows, keep=keep, encoder=encoder, seed=seed)
 
 
 def _teacher(name: str, settings: Settings) -> Teacher:

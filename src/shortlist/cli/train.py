@@ -56,7 +56,7 @@ MaxLength = Annotated[int, typer.Option(min=16, max=512, help="Tokens read in tr
 DevShare = Annotated[float, typer.Option(min=0, max=0.9, help="Share of the queries that is held out.")]
 Patience = Annotated[int, typer.Option(min=0, help="Reports without a gain until it stops; 0: never.")]
 Exits = Annotated[list[int] | None, typer.Option("--exit", help="Layer with a head of its own; repeatable.")]
-Seed = Annotated[int, typer.Option(help="Of the draw, the order and new heads.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the draw, the order and new heads.")]
 
 
 def train(

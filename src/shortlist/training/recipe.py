@@ -78,5 +78,6 @@ _LEAST = {
     "dev_queries": 0,
     "report_steps": 0,
     "patience": 0,
+    "seed": 0,
     "exit_weight": 0.0,
 }
