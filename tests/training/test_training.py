@@ -261,6 +261,15 @@ def test_held_out_queries_are_nowhere_in_training() -> None:
     assert len(training) == 6 * 3
 
 
+def test_a_query_in_another_spelling_is_held_out_with_it() -> None:
+    groups = [
+        replace(group, query=query) for group in repeated(8) for query in (group.query, f"{group.query.upper()}?")
+    ]
+    dev, training = split_by_query(groups, 3, random.Random(0))
+    assert len(dev) == 3 * 2
+    assert not {group.query.lower().rstrip("?") for group in dev} & {group.query for group in training}
+
+
 def test_a_share_of_the_queries_is_held_out_and_all_else_is_trained_on(tiny: Path, tmp_path: Path) -> None:
     rows = [
         {"query": f"which is {a}", "positive": [f"{a} {b}" for b in COLOURS[:4]], "negatives": [f"no {a}"]}

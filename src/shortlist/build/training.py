@@ -25,7 +25,7 @@ from shortlist.settings import Settings
 from shortlist.training.blending import with_offset
 from shortlist.training.building import Building, groups_of
 from shortlist.training.card import write_card
-from shortlist.training.examples import Examples, listed, read_examples
+from shortlist.training.examples import Examples, folded, listed, read_examples
 from shortlist.training.groups import Group
 from shortlist.training.negatives import Filter, Miner, Window
 from shortlist.training.recipe import Recipe
@@ -230,7 +230,7 @@ def _budgeted(recipe: Recipe, groups: Sequence[Group], wanted: Wanted) -> Recipe
 
     can_be_measured = any(len(group.passages) > 1 for group in groups)
     share = wanted.dev_share if can_be_measured else 0.0
-    held_out = min(round(share * len({group.query for group in groups})), _MOST_HELD_OUT)
+    held_out = min(round(share * len({folded(group.query) for group in groups})), _MOST_HELD_OUT)
     _, training = split_by_query(groups, held_out, Random(recipe.seed))
     steps = recipe.steps or max(1, round(wanted.epochs * len(training) / recipe.groups_per_step))
     return replace(
