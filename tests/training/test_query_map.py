@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from shortlist.build.training import Wanted, train_model
 from shortlist.cli import main
 from shortlist.cli.train import train
 from shortlist.errors import CorruptModelError, InputError
+from shortlist.inference.models import find_model
 from shortlist.scorers.cosine import mapped, read_map
 from shortlist.training.copies import Passages
 from shortlist.training.examples import Asked, Judged
@@ -112,6 +114,20 @@ def test_the_packaged_blend_takes_a_map_and_its_folder_loads(tmp_path: Path) -> 
     query, documents = Query("what of the jet"), [Document("about a jet in flow", "1"), Document("paint", "2")]
     plain, other = (load_model(name).score(query, documents).values for name in ("shortlist-l6", str(out)))
     assert not np.allclose(plain, other, atol=0.1)
+
+
+def test_a_map_of_a_trained_blend_holds_its_cross_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(find_model("shortlist-minilm-l6").path, tmp_path / "start")
+    parts = [dict(part) for part in blend_parts("shortlist-l6") if part["kind"] != "token-bm25"]
+    parts[0]["model"] = "."
+    (tmp_path / "start" / "card.json").write_text(json.dumps({"kind": "blend", "parts": parts}))
+    data = data_of(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    train_model(Wanted([data], Path("model"), kind="query-map", start="start"), Recipe())
+    shutil.rmtree("start")
+    assert [part["model"] for part in blend_parts("model")] == ["model", "all-minilm-l6-v2"]
+    documents = [Document("about a jet in flow", "1"), Document("paint", "2")]
+    assert load_model(str(tmp_path / "model")).score(Query("what of the jet"), documents).values.argmax() == 0
 
 
 def test_the_stored_copy_of_a_judged_passage_stands_for_it(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def train_map(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Fit the map of a blend's bi-encoder and write it to `out`; return the blend's parts, and the fit's figures.
 
-    A map that the blend has already is replaced, and parts of a folder are named by its path.
+    A map that the blend has already is replaced.
 
     Raises InputError where the blend has no bi-encoder, or no query has a relevant passage.
     """

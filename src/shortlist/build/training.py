@@ -17,6 +17,7 @@ from shortlist.build.named import Named
 from shortlist.build.query_map import FILE as MAP
 from shortlist.build.query_map import train_map
 from shortlist.errors import InputError
+from shortlist.inference.models import name_of
 from shortlist.inference.processor import processor_features
 from shortlist.protocols import Scorer
 from shortlist.retrieval import BM25, Dense, Index
@@ -126,13 +127,20 @@ def _mapped(wanted: Wanted, examples: Examples, settings: Settings, seed: int, s
     parts, figures = train_map(
         examples.asked, blend_parts(start), wanted.out, index=wanted.index, settings=settings, seed=seed, tell=said
     )
-    card = _card(wanted, start, parts, examples, {})
+    card = _card(wanted, start, _with_own(parts, name_of(start), wanted.out), examples, {})
     return _written(wanted, examples, card | {"training": dict(figures)})
 
 
 def _written(wanted: Wanted, examples: Examples, card: dict[str, Any]) -> Trained:
     write_card(wanted.out, card)
     return Trained(wanted.out, examples.warnings, card)
+
+
+def _with_own(parts: Sequence[Mapping[str, Any]], start: str, out: Path) -> list[dict[str, Any]]:
+    """Return a card's parts, with the model in the folder that was started from copied beside the card."""
+    if any(part["model"] == start for part in parts) and Path(start).resolve() != out.resolve():
+        shutil.copytree(start, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("card.json", MAP))
+    return [{**part, "model": "."} if part["model"] == start else dict(part) for part in parts]
 
 
 def _with_maps(parts: Sequence[Mapping[str, Any]], out: Path) -> list[dict[str, Any]]:
