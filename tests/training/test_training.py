@@ -253,6 +253,15 @@ def test_pieces_of_a_step_add_up_to_the_whole(tiny: Path, tmp_path: Path) -> Non
     assert all(torch.allclose(one[name], three[name], atol=2e-4) for name in one)
 
 
+def test_a_group_that_no_teacher_scored_weighs_as_much_as_others_wherever_it_stands(tiny: Path, tmp_path: Path) -> None:
+    groups = [replace(one, teacher=(3.0, 1.0, -2.0) if at % 3 else ()) for at, one in enumerate(repeated(12))]
+    losses: list[float] = []
+    for pieces in (1, 12):
+        recipe = Recipe(steps=1, accumulate=pieces, dev_queries=0, temperature=1.0, label_weight=0.2)
+        train(groups, tiny, tmp_path / str(pieces), recipe, watch=lambda moment: losses.append(moment.loss))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
 def test_held_out_queries_are_nowhere_in_training() -> None:
     groups = repeated(10) * 3
     dev, training = split_by_query(groups, 4, random.Random(0))

@@ -165,11 +165,17 @@ class _Run:
         return final + self._recipe.exit_weight * torch.stack(exits).mean() if exits else final
 
     def _head_loss(self, scores: Tensor, targets: Targets) -> Tensor:
-        label = self._label_loss(scores, targets)
-        if not targets.taught.any():
-            return label
-        weight = self._recipe.label_weight
-        return weight * label + (1 - weight) * self._teacher_loss(scores, targets.of_teacher())
+        """Return the mean over groups: of those with a teacher both losses, of the others that of the labels alone."""
+        taught = targets.taught.any(-1)  # [groups]
+        total = scores.new_zeros(())
+        for chosen, weight in ((taught, self._recipe.label_weight), (~taught, 1.0)):
+            if chosen.any():
+                own, some = scores[chosen], targets.of(chosen)
+                loss = weight * self._label_loss(own, some)
+                if weight < 1:
+                    loss = loss + (1 - weight) * self._teacher_loss(own, some.of_teacher())
+                total = total + loss * (len(own) / len(scores))
+        return total
 
     def _is_report_due(self) -> bool:
         if self._recipe.report_steps:
