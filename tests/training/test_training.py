@@ -295,6 +295,7 @@ def test_a_share_of_the_queries_is_held_out_and_all_else_is_trained_on(tiny: Pat
 def test_what_nothing_is_learned_from_is_warned_of(tiny: Path, tmp_path: Path) -> None:
     rows = [{"query": f"is {a}", "positive": a, "negatives": [f"no {a}"], "scores": [2, 1]} for a in COLOURS]
     rows.append({"query": "is pink", "positive": "pink"})
+    rows.append({"query": "is it", "positive": list(COLOURS[:5]), "negatives": ["no"]})
     (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
     wanted = Wanted(
         [tmp_path / "data.jsonl"], tmp_path / "model", "cross-encoder", str(tiny), teachers=["shortlist-minilm-l6"]
@@ -302,6 +303,7 @@ def test_what_nothing_is_learned_from_is_warned_of(tiny: Path, tmp_path: Path) -
     trained = train_model(wanted, Recipe(steps=1))
     assert trained.warnings == trained.card["training_data"]["warnings"]
     assert trained.warnings == [
+        "of a query's relevant passages the 4 of the highest grades are learned from: 'is it'",
         "a query without a less relevant passage teaches nothing: 'is pink'",
         "the rows' own scores give way to those of --teacher",
     ]

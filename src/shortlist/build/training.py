@@ -197,6 +197,11 @@ def _grouped(examples: Examples, wanted: Wanted, miner: Miner | None, warn: Tell
     groups = list(groups_of(examples, wanted.building, miner))
     made = {group.query for group in groups}
     bare = [ask for ask in examples.asked if ask.relevant and ask.query not in made]
+    most = wanted.building.positives
+    long = [ask for ask in examples.asked if ask.query in made and len(ask.relevant) > most]
+    if long and not wanted.building.together:
+        named = listed([f"{ask.query!r:.60}" for ask in long])
+        warn(f"of a query's relevant passages the {most} of the highest grades are learned from: {named}")
     if wanted.kind == "bi-encoder":
         return groups + [_alone(ask.query, one.text) for ask in bare for one in ask.relevant]
     if not groups:
