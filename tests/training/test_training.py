@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from shortlist.build.indexing import index_paths
 from shortlist.build.reranker import Reranker
 from shortlist.build.training import Wanted, train_model
-from shortlist.errors import CorruptModelError, InputError, UnsupportedModelError
+from shortlist.errors import CorruptModelError, InputError, ModelNotFoundError, UnsupportedModelError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.inference.export.stages import exit_layers
 from shortlist.inference.load import available_engines, installed_engines
@@ -213,6 +213,11 @@ def test_what_cannot_be_trained_is_refused_before_a_teacher_is_asked(tmp_path: P
     two = made_bert(tmp_path / "two", layers=2, of=of, num_labels=2)
     with pytest.raises(UnsupportedModelError, match="gives 2 scores a pair; only models that give one"):
         train_asked("cross-encoder", two, tmp_path, teachers=["there is none of this name"])
+
+
+def test_a_teacher_that_is_not_there_is_told_before_negatives_are_mined(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match="no model 'nobody'"):
+        train_asked("cross-encoder", tiny, tmp_path, index=tmp_path / "nowhere", teachers=["nobody"])
 
 
 def train_asked(kind: str, start: Path, folder: Path, **more: Any) -> None:

@@ -176,16 +176,17 @@ def _groups(
         examples.warnings.append(text)
         said(f"warning: {text}")
 
+    teachers = [_teacher(name, settings) for name in wanted.teachers]  # a wrong name is told before mining
     with ExitStack() as opened:
         miner = None if wanted.index is None else _miner(wanted, settings, trained, seed, opened)
         groups = _grouped(examples, wanted, miner, warn)
         if miner is not None:
             said(f"mined negatives: {miner.mined}")
     said(f"{len(groups)} groups of up to {max(len(group.passages) for group in groups)} passages")
-    if wanted.teachers:
+    if teachers:
         if any(group.teacher for group in groups):
             warn("the rows' own scores give way to those of --teacher")
-        groups = taught_by(groups, [_teacher(name, settings) for name in wanted.teachers])
+        groups = taught_by(groups, teachers)
     if others:
         parts = [(load_part(part, None, {}), float(part["weight"])) for part in others]
         groups = list(with_offset(groups, parts))
