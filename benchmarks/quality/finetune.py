@@ -310,7 +310,7 @@ def _map(labelled: int) -> Training:
         rows = {query.query_id: row for row, query in enumerate(setting.collection.queries)}
         columns = {doc_id: column for column, doc_id in enumerate(setting.collection.documents)}
         began, wall = time.process_time(), time.monotonic()
-        found = choose(setting.labelled.of([rows[query_id] for query_id in chosen]), seed=fold)
+        found = choose(setting.labelled.of([rows[query_id] for query_id in chosen]), chosen, seed=fold)
         cpu_s, wall_s = time.process_time() - began, time.monotonic() - wall
         alone, blend = {}, {}
         for query_id in held_out:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from shortlist.build.training import Wanted, train_model
 from shortlist.cli import main
 from shortlist.cli.train import train
 from shortlist.errors import CorruptModelError, InputError
+from shortlist.inference.models import find_model
 from shortlist.scorers.cosine import mapped, read_map
 from shortlist.training.copies import Passages
 from shortlist.training.examples import Asked, Judged
@@ -44,7 +46,7 @@ def leaning(*, related: bool = True) -> Labelled:
 
 def test_what_labelled_queries_have_in_common_helps_others() -> None:
     data = leaning()
-    found = choose(data.of(range(80)))
+    found = choose(data.of(range(80)), range(80))
     assert found.decay in DECAYS
     assert found.dev_ndcg > found.dev_ndcg_at_start
     others = data.of(range(80, 120))
@@ -52,10 +54,16 @@ def test_what_labelled_queries_have_in_common_helps_others() -> None:
 
 
 def test_where_nothing_can_be_better_the_map_is_empty() -> None:
-    found = choose(leaning(related=False))
+    found = choose(leaning(related=False), range(120))
     assert found.decay is None
     assert not found.values.any()
     assert found.dev_ndcg == found.dev_ndcg_at_start == 1
+
+
+def test_queries_of_one_name_are_in_one_fold() -> None:
+    """Each of three queries stands there three times: held out whole, a map learned from the others says nothing."""
+    data = leaning().of([0, 1, 2] * 3)
+    assert choose(data, range(9)).dev_ndcg > choose(data, ["a", "b", "c"] * 3).dev_ndcg
 
 
 def test_a_larger_decay_stays_nearer_to_nothing() -> None:
@@ -106,6 +114,20 @@ def test_the_packaged_blend_takes_a_map_and_its_folder_loads(tmp_path: Path) -> 
     query, documents = Query("what of the jet"), [Document("about a jet in flow", "1"), Document("paint", "2")]
     plain, other = (load_model(name).score(query, documents).values for name in ("shortlist-l6", str(out)))
     assert not np.allclose(plain, other, atol=0.1)
+
+
+def test_a_map_of_a_trained_blend_holds_its_cross_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(find_model("shortlist-minilm-l6").path, tmp_path / "start")
+    parts = [dict(part) for part in blend_parts("shortlist-l6") if part["kind"] != "token-bm25"]
+    parts[0]["model"] = "."
+    (tmp_path / "start" / "card.json").write_text(json.dumps({"kind": "blend", "parts": parts}))
+    data = data_of(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    train_model(Wanted([data], Path("model"), kind="query-map", start="start"), Recipe())
+    shutil.rmtree("start")
+    assert [part["model"] for part in blend_parts("model")] == ["model", "all-minilm-l6-v2"]
+    documents = [Document("about a jet in flow", "1"), Document("paint", "2")]
+    assert load_model(str(tmp_path / "model")).score(Query("what of the jet"), documents).values.argmax() == 0
 
 
 def test_the_stored_copy_of_a_judged_passage_stands_for_it(tmp_path: Path) -> None:

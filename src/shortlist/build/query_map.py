@@ -38,7 +38,7 @@ def train_map(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Fit the map of a blend's bi-encoder and write it to `out`; return the blend's parts, and the fit's figures.
 
-    A map that the blend has already is replaced, and parts of a folder are named by its path.
+    A map that the blend has already is replaced.
 
     Raises InputError where the blend has no bi-encoder, or no query has a relevant passage.
     """
@@ -55,7 +55,7 @@ def train_map(
     from shortlist.training.query_map import choose  # needs torch, which a base install has not
 
     labelled = _labelled(telling, index, str(own["model"]), settings, tell)
-    found = choose(labelled, seed=seed)
+    found = choose(labelled, [folded(ask.query) for ask in telling], seed=seed)
     tell(f"held-out nDCG@10 of the cosine {found.dev_ndcg_at_start:.4f} before, {found.dev_ndcg:.4f} after")
     if found.decay is None:
         tell("warning: no map orders held-out queries better, so the model stays as it came")

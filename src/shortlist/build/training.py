@@ -17,6 +17,7 @@ from shortlist.build.named import Named
 from shortlist.build.query_map import FILE as MAP
 from shortlist.build.query_map import train_map
 from shortlist.errors import InputError
+from shortlist.inference.models import name_of
 from shortlist.inference.processor import processor_features
 from shortlist.protocols import Scorer
 from shortlist.retrieval import BM25, Dense, Index
@@ -25,7 +26,7 @@ from shortlist.settings import Settings
 from shortlist.training.blending import with_offset
 from shortlist.training.building import Building, groups_of
 from shortlist.training.card import write_card
-from shortlist.training.examples import Examples, listed, read_examples
+from shortlist.training.examples import Examples, folded, listed, read_examples
 from shortlist.training.groups import Group
 from shortlist.training.negatives import Filter, Miner, Window
 from shortlist.training.recipe import Recipe
@@ -105,11 +106,13 @@ def train_model(
     if wanted.kind == "query-map":
         return _mapped(wanted, examples, chosen, recipe.seed, said)
     trained, others = _parts(wanted, chosen)
-    groups = _groups(examples, wanted, chosen, trained, others, said)
-    dials = _budgeted(recipe, groups, wanted)
-    from shortlist.training.running import run  # needs torch, which a base install has not
+    from shortlist.training.running import opened, run  # needs torch, which a base install has not
 
-    figures, engines = run(groups, trained, wanted.out, dials, is_pair=wanted.kind == "cross-encoder", watch=watch)
+    # opened first: what cannot be trained is refused before negatives are mined and teachers asked
+    with opened(trained, recipe, is_pair=wanted.kind == "cross-encoder") as (student, start):
+        groups = _groups(examples, wanted, chosen, trained, others, recipe.seed, said)
+        dials = _budgeted(recipe, groups, wanted)
+        figures, engines = run(student, groups, start, wanted.out, dials, watch=watch)
     told = {"groups": len(groups), "teachers": list(wanted.teachers)}
     done = asdict(dials) | {name: round(value, 4) for name, value in figures.items()}
     own = [{"kind": "cross-encoder", "model": ".", "weight": 1.0}] if others else []
@@ -124,13 +127,20 @@ def _mapped(wanted: Wanted, examples: Examples, settings: Settings, seed: int, s
     parts, figures = train_map(
         examples.asked, blend_parts(start), wanted.out, index=wanted.index, settings=settings, seed=seed, tell=said
     )
-    card = _card(wanted, start, parts, examples, {})
+    card = _card(wanted, start, _with_own(parts, name_of(start), wanted.out), examples, {})
     return _written(wanted, examples, card | {"training": dict(figures)})
 
 
 def _written(wanted: Wanted, examples: Examples, card: dict[str, Any]) -> Trained:
     write_card(wanted.out, card)
     return Trained(wanted.out, examples.warnings, card)
+
+
+def _with_own(parts: Sequence[Mapping[str, Any]], start: str, out: Path) -> list[dict[str, Any]]:
+    """Return a card's parts, with the model in the folder that was started from copied beside the card."""
+    if any(part["model"] == start for part in parts) and Path(start).resolve() != out.resolve():
+        shutil.copytree(start, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("card.json", MAP))
+    return [{**part, "model": "."} if part["model"] == start else dict(part) for part in parts]
 
 
 def _with_maps(parts: Sequence[Mapping[str, Any]], out: Path) -> list[dict[str, Any]]:
@@ -159,22 +169,24 @@ def _groups(
     settings: Settings,
     trained: str,
     others: Sequence[Mapping[str, Any]],
+    seed: int,
     said: Tell,
 ) -> list[Group]:
     def warn(text: str) -> None:
         examples.warnings.append(text)
         said(f"warning: {text}")
 
+    teachers = [_teacher(name, settings) for name in wanted.teachers]  # a wrong name is told before mining
     with ExitStack() as opened:
-        miner = None if wanted.index is None else _miner(wanted, settings, trained, opened)
+        miner = None if wanted.index is None else _miner(wanted, settings, trained, seed, opened)
         groups = _grouped(examples, wanted, miner, warn)
         if miner is not None:
             said(f"mined negatives: {miner.mined}")
     said(f"{len(groups)} groups of up to {max(len(group.passages) for group in groups)} passages")
-    if wanted.teachers:
+    if teachers:
         if any(group.teacher for group in groups):
             warn("the rows' own scores give way to those of --teacher")
-        groups = taught_by(groups, [_teacher(name, settings) for name in wanted.teachers])
+        groups = taught_by(groups, teachers)
     if others:
         parts = [(load_part(part, None, {}), float(part["weight"])) for part in others]
         groups = list(with_offset(groups, parts))
@@ -186,6 +198,11 @@ def _grouped(examples: Examples, wanted: Wanted, miner: Miner | None, warn: Tell
     groups = list(groups_of(examples, wanted.building, miner))
     made = {group.query for group in groups}
     bare = [ask for ask in examples.asked if ask.relevant and ask.query not in made]
+    most = wanted.building.positives
+    long = [ask for ask in examples.asked if ask.query in made and len(ask.relevant) > most]
+    if long and not wanted.building.together:
+        named = listed([f"{ask.query!r:.60}" for ask in long])
+        warn(f"of a query's relevant passages the {most} of the highest grades are learned from: {named}")
     if wanted.kind == "bi-encoder":
         return groups + [_alone(ask.query, one.text) for ask in bare for one in ask.relevant]
     if not groups:
@@ -203,7 +220,7 @@ def _alone(query: str, passage: str) -> Group:
     return Group(query, (passage,), (), "pairs")
 
 
-def _miner(wanted: Wanted, settings: Settings, trained: str, opened: ExitStack) -> Miner:
+def _miner(wanted: Wanted, settings: Settings, trained: str, seed: int, opened: ExitStack) -> Miner:
     encoder = opened.enter_context(closing(load_encoder(settings)))
     index = opened.enter_context(Index.open(wanted.index or "", encoder=encoder, read_only=True))
     first, last = wanted.ranks
@@ -212,7 +229,7 @@ def _miner(wanted: Wanted, settings: Settings, trained: str, opened: ExitStack) 
     keep = None
     if wanted.kind == "cross-encoder":
         keep = Filter(load_model(trained, kind="cross-encoder"), wanted.filter_share, hardest=each)
-    return Miner(windows, keep=keep, encoder=encoder)
+    return Miner(windows, keep=keep, encoder=encoder, seed=seed)
 
 
 def _teacher(name: str, settings: Settings) -> Teacher:
@@ -227,7 +244,7 @@ def _budgeted(recipe: Recipe, groups: Sequence[Group], wanted: Wanted) -> Recipe
 
     can_be_measured = any(len(group.passages) > 1 for group in groups)
     share = wanted.dev_share if can_be_measured else 0.0
-    held_out = min(round(share * len({group.query for group in groups})), _MOST_HELD_OUT)
+    held_out = min(round(share * len({folded(group.query) for group in groups})), _MOST_HELD_OUT)
     _, training = split_by_query(groups, held_out, Random(recipe.seed))
     steps = recipe.steps or max(1, round(wanted.epochs * len(training) / recipe.groups_per_step))
     return replace(

@@ -17,13 +17,14 @@ from torch.nn.functional import normalize
 from transformers import AutoConfig, AutoModel
 
 from shortlist.errors import InputError
+from shortlist.inference.export import Head
 from shortlist.inference.tokens import ModelInput, Tokenizer
 from shortlist.training.batching import apart, targets_of
 from shortlist.training.groups import Group
 from shortlist.training.losses.targets import Targets
 from shortlist.training.pooling import MEAN, Pooling
 from shortlist.training.recipe import Recipe
-from shortlist.training.students import batches, in_order
+from shortlist.training.students import batches, check_length, in_order
 
 SCALE = 20.0  # cosines times this are logits, as in sentence-transformers' MultipleNegativesRankingLoss
 
@@ -35,6 +36,8 @@ class BiEncoderStudent:
     is no negative of it wherever in the batch it stands.
     """
 
+    head: Head = "mean_pooling"
+
     def __init__(
         self, module: nn.Module, tokenizer: Tokenizer, tokenizer_file: Path, recipe: Recipe, pooling: Pooling
     ) -> None:
@@ -43,14 +46,15 @@ class BiEncoderStudent:
 
     @classmethod
     def load(cls, folder: Path, recipe: Recipe, pooling: Pooling = MEAN) -> BiEncoderStudent:
-        """Start from a Hugging Face folder of an encoder; dropout is off, as for the cross-encoder.
+        """Start from a Hugging Face folder of an encoder, in fp32; dropout is off, as for the cross-encoder.
 
-        Raises InputError for a recipe with exits.
+        Raises InputError for a recipe with exits, or with longer texts than the encoder reads.
         """
         if recipe.exits:
             raise InputError(f"a bi-encoder has no exits; got {', '.join(map(str, recipe.exits))}")
         config = AutoConfig.from_pretrained(folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-        model = AutoModel.from_pretrained(folder, config=config, attn_implementation="sdpa")
+        model = AutoModel.from_pretrained(folder, config=config, attn_implementation="sdpa").float()
+        check_length(recipe, config)
         model.embeddings.word_embeddings.weight.requires_grad_(False)
         file = folder / "tokenizer.json"
         return cls(model, Tokenizer.load(file), file, recipe, pooling)

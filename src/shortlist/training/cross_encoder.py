@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from shortlist.inference.export import Head
 from shortlist.inference.tokens import ModelInput, Tokenizer
 from shortlist.scorers.pairs import read_pairs
 from shortlist.training.batching import apart, padded, targets_of
@@ -17,11 +18,13 @@ from shortlist.training.groups import Group
 from shortlist.training.losses.targets import Targets
 from shortlist.training.model import TrainableCrossEncoder
 from shortlist.training.recipe import Recipe
-from shortlist.training.students import batches, in_order
+from shortlist.training.students import batches, check_length, in_order
 
 
 class CrossEncoderStudent:
     """Scores pairs of at most `max_length` tokens, of which the query may take three quarters."""
+
+    head: Head = "classification"
 
     def __init__(
         self, module: TrainableCrossEncoder, tokenizer: Tokenizer, tokenizer_file: Path, recipe: Recipe
@@ -31,9 +34,13 @@ class CrossEncoderStudent:
 
     @classmethod
     def load(cls, folder: Path, recipe: Recipe) -> CrossEncoderStudent:
-        """Start from a Hugging Face folder of a BERT encoder or classifier."""
-        file = folder / "tokenizer.json"
-        return cls(TrainableCrossEncoder.from_encoder(folder, exits=recipe.exits), Tokenizer.load(file), file, recipe)
+        """Start from a Hugging Face folder of a BERT encoder or classifier.
+
+        Raises InputError for a recipe with longer pairs than it reads, and as `TrainableCrossEncoder` does.
+        """
+        module, file = TrainableCrossEncoder.from_encoder(folder, exits=recipe.exits), folder / "tokenizer.json"
+        check_length(recipe, module.classifier.config)
+        return cls(module, Tokenizer.load(file), file, recipe)
 
     def exact(self) -> CrossEncoderStudent:
         """Return it as it computes in fp32."""

@@ -8,6 +8,7 @@ from random import Random
 import torch
 
 from shortlist.evaluation.trec import ndcg
+from shortlist.training.examples import folded
 from shortlist.training.groups import Group
 from shortlist.training.recipe import Recipe
 from shortlist.training.students import Student
@@ -17,12 +18,15 @@ _AT_ONCE = 32
 
 
 def split_by_query(groups: Sequence[Group], held_out: int, rng: Random) -> tuple[list[Group], list[Group]]:
-    """Shuffle groups; return all those of the first `held_out` queries, and all those of the others."""
+    """Shuffle groups; return all those of the first `held_out` queries, and all those of the others.
+
+    Queries that differ in case or in marks at their end are one.
+    """
     shuffled = list(groups)
     rng.shuffle(shuffled)
-    queries = set(list(dict.fromkeys(group.query for group in shuffled))[:held_out])
-    dev = [group for group in shuffled if group.query in queries]
-    return dev, [group for group in shuffled if group.query not in queries]
+    queries = set(list(dict.fromkeys(folded(group.query) for group in shuffled))[:held_out])
+    dev = [group for group in shuffled if folded(group.query) in queries]
+    return dev, [group for group in shuffled if folded(group.query) not in queries]
 
 
 def measured(student: Student, groups: Sequence[Group], recipe: Recipe) -> dict[str, float]:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import BertConfig, BertForSequenceClassification
 
-from shortlist.errors import InputError
+from shortlist.errors import InputError, UnsupportedModelError
 from shortlist.inference.export.stages import EXIT_HEADS
 
 
@@ -50,12 +50,20 @@ class TrainableCrossEncoder(nn.Module):
 
     @classmethod
     def from_encoder(cls, folder: Path, *, exits: Sequence[int] = ()) -> TrainableCrossEncoder:
-        """Start from the weights in `folder`, with new heads where it has none; dropout is off, for speed on a CPU."""
+        """Start from the weights in `folder`, in fp32 however they are stored, with new heads where it has none.
+
+        Dropout is off, for speed on a CPU. Raises UnsupportedModelError for a classifier of several labels.
+        """
+        stored = BertConfig.from_pretrained(folder)
+        if stored.num_labels != 1 and "BertForSequenceClassification" in (stored.architectures or ()):
+            raise UnsupportedModelError(
+                f"{folder} gives {stored.num_labels} scores a pair; only models that give one are trained here"
+            )
         config = BertConfig.from_pretrained(
             folder, num_labels=1, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
         )
         model = BertForSequenceClassification.from_pretrained(folder, config=config, attn_implementation="sdpa")
-        trainable = cls(model, exits=exits)
+        trainable = cls(model.float(), exits=exits)
         if exits and (folder / EXIT_HEADS).is_file():
             trainable.exits.load_state_dict(
                 {name.removeprefix("exit."): tensor for name, tensor in load_file(folder / EXIT_HEADS).items()},

@@ -7,7 +7,7 @@ https://arxiv.org/abs/2310.08750); here only queries are mapped, so that no docu
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -51,15 +51,19 @@ class QueryMap:
     dev_ndcg_at_start: float
 
 
-def choose(labelled: Labelled, *, seed: int = 0) -> QueryMap:
-    """Fit the map on all queries with that decay which orders held-out queries of them best, in three folds."""
-    places = list(range(len(labelled.queries)))
-    random.Random(seed).shuffle(places)
-    folds = [places[fold::_FOLDS] for fold in range(_FOLDS)]
+def choose(labelled: Labelled, names: Sequence[Hashable], *, seed: int = 0) -> QueryMap:
+    """Fit the map on all queries with that decay which orders held-out queries of them best, in three folds.
+
+    Queries of one name are in one fold.
+    """
+    places, different = range(len(names)), list(dict.fromkeys(names))
+    random.Random(seed).shuffle(different)
+    fold_of = {name: at % _FOLDS for at, name in enumerate(different)}
+    folds = [[at for at in places if fold_of[names[at]] == fold] for fold in range(_FOLDS)]
     empty = np.zeros((labelled.queries.shape[1],) * 2, np.float32)
     at_start = float(np.mean(ndcg(labelled, empty)))
     best = QueryMap(empty, None, at_start, at_start)
-    for decay in DECAYS if len(places) >= _FOLDS else ():
+    for decay in DECAYS if len(different) >= _FOLDS else ():
         gains: list[float] = []
         for held_out in folds:
             rest = [place for place in places if place not in held_out]

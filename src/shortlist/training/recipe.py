@@ -13,7 +13,7 @@ class Recipe:
     """The dials of one training run.
 
     `minutes` is the one that sets the rest: the learning rate follows the share of the
-    budget that is used up, so a run always ends with its rate at zero, on any machine.
+    budget that is used up, so a run always ends with its rate next to zero, on any machine.
     `steps`, when above 0, is the budget instead, and makes a run repeatable.
 
     `loss` learns from labels, `teacher_loss` from a teacher's scores divided by `temperature`;
@@ -78,5 +78,6 @@ _LEAST = {
     "dev_queries": 0,
     "report_steps": 0,
     "patience": 0,
+    "seed": 0,
     "exit_weight": 0.0,
 }

@@ -1,9 +1,10 @@
-"""One run for a user: from a model's name to a trained, exported folder."""
+"""One run for a user: a model's name becomes a student, and this a trained, exported folder."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +23,29 @@ from shortlist.training.students import Student
 from shortlist.training.train import Watch, train_student
 
 
-def run(
-    groups: Sequence[Group], name: str, out: Path, recipe: Recipe, *, is_pair: bool, watch: Watch | None
-) -> tuple[dict[str, float], dict[str, Any]]:
-    """Train a cross-encoder (`is_pair`) or a bi-encoder from a named one; return its figures and the engines'.
+@contextmanager
+def opened(name: str, recipe: Recipe, *, is_pair: bool) -> Iterator[tuple[Student, Path]]:
+    """Give a cross-encoder (`is_pair`) or a bi-encoder to train, and the folder of its weights.
 
-    The checkpoint is removed at the end. Raises as `starting_folder`, `train_student` and `exported` do.
+    Raises as `starting_folder` and the students' `load` do.
     """
     with tempfile.TemporaryDirectory() as scratch:
         start = starting_folder(name, Path(scratch))
         torch.manual_seed(recipe.seed)  # heads that the start lacks are drawn at random
-        student: Student
         if is_pair:
-            student = CrossEncoderStudent.load(start, recipe)
+            yield CrossEncoderStudent.load(start, recipe), start
         else:
-            student = BiEncoderStudent.load(start, recipe, Pooling.of(find_model(name)))
-        figures = train_student(student, groups, start, out, recipe, watch=watch)
-        engines = exported(student.exact(), out, "classification" if is_pair else "mean_pooling", groups)
+            yield BiEncoderStudent.load(start, recipe, Pooling.of(find_model(name))), start
+
+
+def run(
+    student: Student, groups: Sequence[Group], start: Path, out: Path, recipe: Recipe, *, watch: Watch | None
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Train and export a student; return its figures and the engines'.
+
+    The checkpoint is removed at the end. Raises as `train_student` and `exported` do.
+    """
+    figures = train_student(student, groups, start, out, recipe, watch=watch)
+    engines = exported(student.exact(), out, groups)
     (out / FILE).unlink(missing_ok=True)
     return figures, engines

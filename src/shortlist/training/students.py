@@ -8,8 +8,12 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from transformers import PretrainedConfig
 
+from shortlist.errors import InputError
 from shortlist.inference.batches import pad, plan_batches
+from shortlist.inference.export import Head
+from shortlist.inference.export.stages import EXIT_HEADS
 from shortlist.inference.tokens import ModelInput, Tokenizer
 from shortlist.training.groups import Group
 from shortlist.training.losses.targets import Targets
@@ -19,6 +23,7 @@ from shortlist.training.recipe import Recipe
 class Student(Protocol):
     """A model in training."""
 
+    head: Head
     module: nn.Module
     tokenizer: Tokenizer
 
@@ -45,6 +50,21 @@ class Student(Protocol):
     def save(self, folder: Path) -> None:
         """Write a Hugging Face folder."""
         ...
+
+
+def clear(folder: Path) -> None:
+    """Remove what says of a model that was trained into a folder before how it is read, and of another one not."""
+    for name in (EXIT_HEADS, "modules.json", "config_sentence_transformers.json"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def check_length(recipe: Recipe, config: PretrainedConfig) -> None:
+    """Raise InputError for a recipe whose texts are longer than the model to train reads."""
+    if recipe.max_length > config.max_position_embeddings:
+        raise InputError(
+            f"max_length must be {config.max_position_embeddings} or less, which is what the model to train reads;"
+            f" got {recipe.max_length}"
+        )
 
 
 def batches(inputs: Sequence[ModelInput], *, tokens: int, pad_id: int) -> Iterator[tuple[list[int], list[Tensor]]]:

@@ -23,7 +23,7 @@ from shortlist.training.losses import find_loss
 from shortlist.training.losses.targets import Targets
 from shortlist.training.recipe import Recipe
 from shortlist.training.schedule import Order, rate
-from shortlist.training.students import Student
+from shortlist.training.students import Student, clear
 
 __all__ = ["Moment", "Recipe", "train", "train_student"]
 
@@ -115,7 +115,8 @@ class _Run:
 
     def step(self, groups: Sequence[Group]) -> None:
         """Learn from one step's groups, and report when it is time."""
-        share = rate(self.used, warmup=self._recipe.warmup)
+        middle = 0.5 / self._recipe.steps if self._recipe.steps else 0.0  # a first step at rate 0 would learn nothing
+        share = rate(self.used + middle, warmup=self._recipe.warmup)
         for part in self._optimizer.param_groups:
             part["lr"] = part["peak"] * share
         loss = self._learn(groups)
@@ -131,6 +132,7 @@ class _Run:
         if self._best is not None and self.progress.best_step != self.progress.step:
             self._student.module.load_state_dict(self._best)
         figures = measured(self._student, self._dev, self._recipe)
+        clear(self._out)
         self._student.save(self._out)
         self.progress.minutes = self._minutes()
         start = {f"{name}_at_start": value for name, value in self.progress.reports[0].items() if "dev_" in name}
@@ -163,11 +165,17 @@ class _Run:
         return final + self._recipe.exit_weight * torch.stack(exits).mean() if exits else final
 
     def _head_loss(self, scores: Tensor, targets: Targets) -> Tensor:
-        label = self._label_loss(scores, targets)
-        if not targets.taught.any():
-            return label
-        weight = self._recipe.label_weight
-        return weight * label + (1 - weight) * self._teacher_loss(scores, targets.of_teacher())
+        """Return the mean over groups: of those with a teacher both losses, of the others that of the labels alone."""
+        taught = targets.taught.any(-1)  # [groups]
+        total = scores.new_zeros(())
+        for chosen, weight in ((taught, self._recipe.label_weight), (~taught, 1.0)):
+            if chosen.any():
+                own, some = scores[chosen], targets.of(chosen)
+                loss = weight * self._label_loss(own, some)
+                if weight < 1:
+                    loss = loss + (1 - weight) * self._teacher_loss(own, some.of_teacher())
+                total = total + loss * (len(own) / len(scores))
+        return total
 
     def _is_report_due(self) -> bool:
         if self._recipe.report_steps:

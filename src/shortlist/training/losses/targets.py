@@ -21,6 +21,10 @@ class Targets:
     present: Tensor
     taught: Tensor
 
+    def of(self, groups: Tensor) -> Targets:
+        """Return those of some groups, `[groups]` being true for them."""
+        return Targets(self.labels[groups], self.teacher[groups], self.present[groups], self.taught[groups])
+
     def of_teacher(self) -> Targets:
         """Leave what the teacher did not score out."""
         return replace(self, present=self.taught)
