@@ -399,13 +399,13 @@ def test_a_body_is_measured_by_the_limit_of_its_dialect_on_a_shared_path_too() -
 
 
 def test_a_dialect_may_have_limits_of_its_own() -> None:
-    limits = {"voyage": {"max_documents": 2, "max_tokens": 40}, "jina": {"max_body_bytes": 300}}
+    limits = {"voyage": {"max_documents": 2, "max_tokens": 40}, "jina": {"max_body_bytes": 1024}}
     with running(state_with(settings=ServeSettings(limits=limits))) as server:
         assert server.ask("/voyage/v1/rerank", own(["d"] * 2, model="m")).status == 200
         assert server.ask("/voyage/v1/rerank", own(["d"] * 3, model="m")).status == 400
         answer = server.ask("/voyage/v1/rerank", own(["d " * 50], model="m"))
         assert (answer.status, "more than the 40" in answer.json["detail"]) == (400, True)
-        assert server.ask("/jina/v1/rerank", own(["d" * 400], model="m")).status in {413, 422}
+        assert server.ask("/jina/v1/rerank", own(["d" * 1100], model="m")).status in {413, 422}
         assert server.ask("/tei/info").json["max_client_batch_size"] == 1000
         for free in ("/cohere/v1/rerank", OWN):
             assert server.ask(free, own(["d " * 200] * 3)).status == 200
