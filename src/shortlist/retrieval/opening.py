@@ -91,7 +91,7 @@ def open_writer(path: Path, encoder: Encoder | None) -> Opened:
         undo.callback(store.close)
         manifest = _checked_manifest(store, path, encoder)
         shard_lock, seal = ProcessLock(path / "shard.lock"), Seal(path / "shard.seal")
-        doubts: list[str] = []
+        doubts = ["not compared with the store yet"]
         with shard_lock.held("exclusive", timeout_s=_COPY_TIMEOUT_S):
             is_sealed = seal.check(path / "shard", revision=store.revision())
             seal.remove()
@@ -99,6 +99,7 @@ def open_writer(path: Path, encoder: Encoder | None) -> Opened:
             undo.callback(_seal, seal, shard, store, path / "shard", doubts)
             next_point = _next_point(store, shard, is_sealed=is_sealed)
             recovery = "" if is_sealed else _repaired(shard, store, remark)
+            doubts.clear()
         return Opened(path, manifest, store, shard, shard_lock, next_point, recovery, True, doubts, undo.pop_all())
 
 
