@@ -320,7 +320,12 @@ def test_a_server_that_is_not_there_is_an_error_that_names_it() -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("docs", "looks like"), ("solr:http://x/y", "looks like"), ("qdrant:http://x:1/a-b", "letters, digits and _")],
+    [
+        ("docs", "looks like"),
+        ("solr:http://x/y", "looks like"),
+        ("qdrant:http://x:1/a-b", "letters, digits and _"),
+        ("qdrant:localhost:6333/docs", "write qdrant:http://localhost:6333/docs"),
+    ],
 )
 def test_a_bad_address_says_how_one_looks(text: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
