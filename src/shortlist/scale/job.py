@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -119,9 +120,9 @@ class Job:
         file = self.out / "job.json"
         with _translated(file):
             self.out.mkdir(parents=True, exist_ok=True)
-            is_new = not file.exists()
-            is_taken = is_new and any(not one.name.startswith(".") for one in self.out.iterdir())
-        if is_taken:
+            there = [one.name for one in self.out.iterdir() if not one.name.startswith(".")]
+        is_new = file.name not in there
+        if is_new and there:
             raise InputError(f"{self.out} holds something else; give an empty folder, or one that does not exist")
         if is_new:
             _write_json(file, wanted)
@@ -154,14 +155,12 @@ class Job:
             for query_id, doc_id, score in zip(scored.query_ids, scored.doc_ids, scored.scores, strict=True)
         ]
         file = self._file(part.number)
-        new = file.with_name(f".{file.name}.new")
-        with _translated(file):
+        with _whole(file) as draft:
             if file.suffix == ".parquet":
                 table = require("pyarrow", extra="ray").Table.from_pylist(rows)
-                require("pyarrow.parquet", extra="ray").write_table(table, new)
+                require("pyarrow.parquet", extra="ray").write_table(table, draft)
             else:
-                new.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-            _settle(new, file)
+                draft.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
 
     def _finish(self, parts: Sequence[Part], resumed: int, scorer: str, remarks: Sequence[str]) -> Done:
         missing = [part.number for part in parts if not self._file(part.number).exists()]
@@ -206,10 +205,8 @@ def _told(file: Path) -> list[str | int]:
 
 
 def _write_json(file: Path, value: Mapping[str, Any]) -> None:
-    new = file.with_name(f".{file.name}.new")
-    with _translated(file):
-        new.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-        _settle(new, file)
+    with _whole(file) as draft:
+        draft.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 def _read_json(file: Path) -> Mapping[str, Any]:
@@ -220,10 +217,18 @@ def _read_json(file: Path) -> Mapping[str, Any]:
     return found
 
 
-def _settle(new: Path, file: Path) -> None:
-    with new.open("rb") as stream:
-        os.fsync(stream.fileno())
-    new.replace(file)
+@contextmanager
+def _whole(file: Path) -> Iterator[Path]:
+    """Give a draft to write, which then takes the file's place; no other process that scores the same has its name."""
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}.new")
+    with _translated(file):
+        try:
+            yield draft
+            with draft.open("rb") as stream:
+                os.fsync(stream.fileno())
+            draft.replace(file)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 @contextmanager
