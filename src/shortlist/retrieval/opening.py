@@ -167,6 +167,8 @@ def _check_made(path: Path) -> None:
         hint = "" if path.exists() else ", nor a folder of that name: check the spelling, or"
         here = Path.cwd()
         named = path.relative_to(here) if path.is_relative_to(here) else path
+        if inner := next(path.glob(f"*/{_DOCUMENTS}"), None):
+            raise IndexNotFoundError(f"there is no index in {named}, but one in {named / inner.parent.name}: name that")
         raise IndexNotFoundError(f"there is no index in {named}{hint or ';'} make one with `shortlist index`")
 
 
