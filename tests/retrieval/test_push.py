@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from shortlist.errors import (
+    IndexLockedError,
     IndexMismatchError,
     IndexNotFoundError,
     InputError,
@@ -20,6 +21,7 @@ from shortlist.errors import (
 )
 from shortlist.retrieval import BM25, Dense, Hybrid, Index
 from shortlist.retrieval.remote import Address, RemoteIndex, Retrying, push
+from shortlist.retrieval.remote.connect import connect
 from shortlist.retrieval.remote.engine import Server
 from shortlist.transport.policy import Policy
 from shortlist.types import Document, Query, Ranking
@@ -316,6 +318,12 @@ def test_a_server_that_is_not_there_is_an_error_that_names_it() -> None:
     with pytest.raises(RemoteUnavailableError, match=r"gone \(attempt 3\)"):
         retrying(fail)
     assert pauses == [0.1, 0.2]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the half-made client's __del__
+def test_a_folder_that_another_client_has_open_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with server_of("qdrant-local", tmp_path) as (_, address), pytest.raises(IndexLockedError, match="already accessed"):
+        connect(address, environ={})
 
 
 @pytest.mark.parametrize(
