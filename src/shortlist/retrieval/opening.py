@@ -262,8 +262,9 @@ def _sweep_copies() -> None:
 
 
 def _check_room(shard: Path, copy: Path) -> None:
-    blocks = folder_bytes(shard)
-    if shutil.disk_usage(copy).free < blocks + (64 << 20):
+    needed, free = folder_bytes(shard) + (64 << 20), shutil.disk_usage(copy).free
+    if free < needed:
         raise StorageFullError(
-            f"{copy} has no room for a private copy of {blocks >> 20} MB; set TMPDIR to a folder with more space"
+            f"a reader's private copy in {copy} needs {needed >> 20} MB, and {free >> 20} MB are left there; set"
+            " TMPDIR to a folder with more space"
         )
