@@ -28,6 +28,8 @@ from shortlist.scale.scoring import PartScorer
 ROWS = 2000
 """Pairs a part: some seconds of work, so that little is lost with a worker and progress is seen."""
 
+_NOTE = "job.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:
@@ -117,14 +119,8 @@ class Job:
             "options": {name: str(value) for name, value in sorted(self.options.items())},
             "rows": self.rows,
         }
-        file = self.out / "job.json"
-        with _translated(file):
-            self.out.mkdir(parents=True, exist_ok=True)
-            there = [one.name for one in self.out.iterdir() if not one.name.startswith(".")]
-        is_new = file.name not in there
-        if is_new and there:
-            raise InputError(f"{self.out} holds something else; give an empty folder, or one that does not exist")
-        if is_new:
+        file = self.out / _NOTE
+        if is_new(self.out):
             _write_json(file, wanted)
             return
         before = _read_json(file)
@@ -169,6 +165,16 @@ class Job:
         done = Done(sum(part.rows for part in parts), len(parts), resumed, scorer, tuple(remarks))
         _write_json(self.out / "done.json", asdict(done))
         return done
+
+
+def is_new(out: Path) -> bool:
+    """Make a job's folder, and say whether none was begun there. Raises InputError when it holds something else."""
+    with _translated(out):
+        out.mkdir(parents=True, exist_ok=True)
+        there = [one.name for one in out.iterdir() if not one.name.startswith(".")]
+    if there and _NOTE not in there:
+        raise InputError(f"{out} holds something else; give an empty folder, or one that does not exist")
+    return not there
 
 
 def scored_pairs(out: Path) -> Iterable[tuple[str, str, float]]:
