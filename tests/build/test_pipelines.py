@@ -135,6 +135,8 @@ def test_an_index_that_is_not_there_or_of_no_encoder_is_refused(tmp_path: Path) 
     with pytest.raises(IndexNotFoundError, match=r"there is no index in .*nowhere, nor a folder of that name"):
         open_pipeline(tmp_path / "nowhere", settings=SETTINGS).__enter__()
     Index.create(tmp_path / "words").close()
+    with pytest.raises(IndexNotFoundError, match=r"there is no index in .*, but one in .*words: name that"):
+        open_pipeline(tmp_path, settings=SETTINGS).__enter__()
     with pytest.raises(IndexMismatchError, match="was made with the encoder 'none'"):
         open_pipeline(tmp_path / "words", settings=SETTINGS).__enter__()
 

@@ -45,6 +45,17 @@ def test_another_run_is_another_job(collection: Path) -> None:
     assert sorted(read_run(out / "reranked.trec").doc_ids["1"]) == ["iron", "tower"]
 
 
+def test_a_folder_of_something_else_is_refused_and_nothing_is_written_there(collection: Path) -> None:
+    first, out = collection / "first.trec", collection / "reports"
+    first.write_text("1 Q0 tower 1 1 x\n")
+    out.mkdir()
+    (out / "report.md").write_text("mine")
+    files = ["--run", first, "--queries", collection / "queries.jsonl", "--corpus", collection / "corpus.jsonl"]
+    refused = run("rerank", *files, "--out", out, "--model", "lexical:words")
+    assert (refused.code, "holds something else" in refused.err) == (2, True)
+    assert [one.name for one in out.iterdir()] == ["report.md"]
+
+
 def test_a_run_of_ids_with_spaces_is_written_as_json_lines(collection: Path) -> None:
     corpus, first, out = collection / "corpus.jsonl", collection / "first.jsonl", collection / "scores"
     corpus.write_text(corpus.read_text(encoding="utf-8").replace('"tower"', '"my tower"'), encoding="utf-8")

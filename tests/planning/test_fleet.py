@@ -57,6 +57,16 @@ def test_more_replicas_than_needed_wait_less() -> None:
     assert waits == sorted(waits, reverse=True)
 
 
+@pytest.mark.parametrize("replicas", [2_000, 60_000])
+def test_a_large_fleet_waits_as_long_as_a_smaller_one_that_is_as_busy(replicas: int) -> None:
+    service = Service(100, 150)
+    one = 0.95 * 1000 / service.mean_ms  # queries a second for each replica
+    large = simulate(service, queries_per_s=one * replicas, replicas=replicas)
+    smaller = simulate(service, queries_per_s=one * 200, replicas=200, queries=200_000)
+    assert large.busy == pytest.approx(0.95)
+    assert large.p95_ms == pytest.approx(smaller.p95_ms, rel=0.1)
+
+
 def test_what_cannot_be_is_said() -> None:
     with pytest.raises(InputError, match="no number of them keeps 100; take fewer candidates"):
         smallest(Service(90, 130), queries_per_s=1, p95_ms=100)

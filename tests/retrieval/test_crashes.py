@@ -138,3 +138,19 @@ def test_an_interrupt_around_the_commit_leaves_all_or_nothing(index: Index, is_b
         assert again.count() == 2
     with Index.open(index.path) as sealed:
         assert sealed.recovery == ""
+
+
+def test_a_repair_that_is_interrupted_is_made_again(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    index.upsert([Document("shared", f"{i}") for i in range(30)])
+    index.close()
+
+    def interrupted(store: DocumentStore, points: list[int]) -> list[Row]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DocumentStore, "rows", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            Index.rebuild(index.path)
+    with Index.open(index.path) as again:
+        assert "30 documents were taken from the store" in again.recovery
+        assert len(BM25(again).retrieve(Query("shared"), depth=99)) == 30

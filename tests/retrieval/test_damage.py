@@ -8,8 +8,9 @@ import pytest
 import qdrant_edge as qdrant
 
 from shortlist.errors import CorruptIndexError, IndexMismatchError, IndexNotFoundError, StorageFullError
-from shortlist.retrieval import BM25, Index
+from shortlist.retrieval import BM25, Dense, Index
 from shortlist.retrieval.documents import Change, DocumentStore, Manifest
+from shortlist.retrieval.edge import Shard
 from shortlist.retrieval.rows import Row
 from shortlist.types import Document, Query
 
@@ -75,6 +76,20 @@ def test_a_shard_whose_making_was_interrupted_is_made_again(folder: Path) -> Non
     qdrant.EdgeShard.create(str(folder / "shard"), qdrant.EdgeConfig(vectors=vectors, wal_enabled=False)).close()
     with Index.open(folder, encoder=HashingEncoder()) as index:
         assert "were unreadable: 60 documents" in index.recovery
+        assert len(BM25(index).retrieve(Query("shared"), depth=99)) == 60
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_files_copied_while_they_were_written_are_made_again_where_vectors_are_missing(
+    folder: Path, read_only: bool
+) -> None:
+    shard = Shard.load(folder / "shard", dimension=64)
+    shard._shard.update(qdrant.UpdateOperation.delete_vectors([3, 4], ["dense"]))
+    shard.close()
+    (folder / "shard.seal").unlink()
+    with Index.open(folder, encoder=HashingEncoder(), read_only=read_only) as index:
+        assert "60 documents were taken from the store" in index.recovery
+        assert len(Dense(index, HashingEncoder()).retrieve(Query("shared"), depth=99)) == 60
         assert len(BM25(index).retrieve(Query("shared"), depth=99)) == 60
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from shortlist.settings import Settings
 from shortlist.types import Document, Query
 
 from .material import HashingEncoder
+from .processes import start
 
 
 def fill(folder: Path, count: int) -> Path:
@@ -70,3 +72,10 @@ def test_optimising_without_room_is_refused_and_loses_nothing(disk_of: Callable[
     with Index.open(folder, encoder=HashingEncoder()) as index:
         index.optimize()
         assert_whole(index, 3000)
+
+
+def test_a_reader_without_room_says_how_much_it_needs(disk_of: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = fill(tmp_path / "index", 50)
+    with start("read", folder, TMPDIR=str(disk_of("20m"))) as reader:
+        said, _ = reader.communicate(timeout=60)
+    assert re.search(r"StorageFullError .* needs (6[4-9]|[7-9]\d) MB, and (19|20) MB are left there; set TMPDIR", said)

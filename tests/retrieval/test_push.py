@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from shortlist.errors import (
+    IndexLockedError,
     IndexMismatchError,
     IndexNotFoundError,
     InputError,
@@ -20,6 +21,7 @@ from shortlist.errors import (
 )
 from shortlist.retrieval import BM25, Dense, Hybrid, Index
 from shortlist.retrieval.remote import Address, RemoteIndex, Retrying, push
+from shortlist.retrieval.remote.connect import connect
 from shortlist.retrieval.remote.engine import Server
 from shortlist.transport.policy import Policy
 from shortlist.types import Document, Query, Ranking
@@ -318,9 +320,20 @@ def test_a_server_that_is_not_there_is_an_error_that_names_it() -> None:
     assert pauses == [0.1, 0.2]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of the half-made client's __del__
+def test_a_folder_that_another_client_has_open_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with server_of("qdrant-local", tmp_path) as (_, address), pytest.raises(IndexLockedError, match="already accessed"):
+        connect(address, environ={})
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("docs", "looks like"), ("solr:http://x/y", "looks like"), ("qdrant:http://x:1/a-b", "letters, digits and _")],
+    [
+        ("docs", "looks like"),
+        ("solr:http://x/y", "looks like"),
+        ("qdrant:http://x:1/a-b", "letters, digits and _"),
+        ("qdrant:localhost:6333/docs", "write qdrant:http://localhost:6333/docs"),
+    ],
 )
 def test_a_bad_address_says_how_one_looks(text: str, said: str) -> None:
     with pytest.raises(InputError, match=said):

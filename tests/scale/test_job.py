@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,6 +57,14 @@ def test_a_job_that_was_cut_off_goes_on_and_scores_nothing_twice(tmp_path: Path)
     second = Cut(HERE, after=99)
     done = job.run(second)
     assert (done.resumed, sorted(first.scored + second.scored)) == (4, list(range(9)))
+    assert list(scored_pairs(tmp_path / "out")) == expected(90)
+
+
+def test_two_that_score_the_same_at_once_both_come_to_the_end(tmp_path: Path) -> None:
+    job = Job(write_jsonl(tmp_path / "pairs.jsonl", rows(90)), tmp_path / "out", MODEL, {}, rows=1)
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: job.run(HERE), range(4)))
+    assert [one.pairs for one in done] == [90] * 4
     assert list(scored_pairs(tmp_path / "out")) == expected(90)
 
 
@@ -118,6 +127,18 @@ def test_a_row_that_cannot_be_read_is_named_and_the_parts_before_it_stay(tmp_pat
     with pytest.raises(InputError, match=said):
         job.run(HERE)
     assert len(list((tmp_path / "out").glob("part-*"))) == 2
+
+
+def test_a_damaged_parquet_file_is_named_with_the_first_row_that_may_be_lost(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra ray")
+    file = tmp_path / "pairs.parquet"
+    parquet.write_table(pytest.importorskip("pyarrow").Table.from_pylist(rows(400)), file, row_group_size=200)
+    start = parquet.ParquetFile(file).metadata.row_group(1).column(0).dictionary_page_offset
+    content = file.read_bytes()
+    file.write_bytes(content[:start] + b"\xa5" * 100 + content[start + 100 :])
+    with pytest.raises(InputError, match=r"pairs\.parquet, from row 201 on: cannot be read as Parquet"):
+        Job(file, tmp_path / "out", MODEL, {}, rows=200).run(HERE)
+    assert len(list((tmp_path / "out").glob("part-*"))) == 1
 
 
 def test_a_full_disk_is_an_error_and_the_job_goes_on_afterwards(disk_of: Callable[[str], Path], tmp_path: Path) -> None:

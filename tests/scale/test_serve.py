@@ -63,6 +63,10 @@ def test_the_file_for_kubernetes_is_one_that_serve_takes() -> None:
     assert getattr(importlib.import_module(module), name) is app
     (deployed,) = application.deployments
     assert deployed.autoscaling_config["policy"]["policy_function"].endswith(":replicas_for_tokens")
+    nodes = service["spec"]["rayClusterConfig"]
+    assert nodes["enableInTreeAutoscaling"]  # which `maxReplicas` wants
+    (group,) = nodes["workerGroupSpecs"]
+    assert group["maxReplicas"] > group["minReplicas"]
     bound = app(application.args)
     assert bound._bound_deployment.name == deployed.name
     with pytest.raises(InputError, match="settings, serving and models_at_once"):

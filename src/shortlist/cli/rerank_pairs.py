@@ -12,7 +12,7 @@ from shortlist.build.models import options_of
 from shortlist.cli.output import console, errors_console, print_json, print_notes, print_text, shown
 from shortlist.errors import InputError
 from shortlist.evaluation.runs import write_run
-from shortlist.scale.job import ROWS, Job, in_process, scored_pairs
+from shortlist.scale.job import ROWS, Job, in_process, is_new, scored_pairs
 from shortlist.scale.ray_batch import on_ray
 from shortlist.scale.runs import run_of, write_pairs
 from shortlist.settings import Settings
@@ -101,7 +101,7 @@ def _named(**files: Path | None) -> dict[str, Path]:
 
 def _joined(out: Path, *, run: Path, queries: Path, corpus: Path) -> Path:
     target = out / ".pairs.jsonl"
-    if not target.exists() or not (out / "job.json").exists():  # made once for a job, which checks what it was made of
+    if is_new(out) or not target.exists():  # made once for a job, which checks what it was made of
         draft = target.with_name(f".{target.name}.new")
         write_pairs(draft, run=run, queries=queries, corpus=corpus)
         draft.replace(target)

@@ -18,6 +18,9 @@ from shortlist.errors import InputError
 _NORMAL_P95 = 1.6449
 _QUERIES = 20_000
 _WARM_UP = 0.1
+_ALIKE = 250
+"""Replicas from which on a fleet is simulated by so many at the same load each: with few queries a replica it would
+end before queues are as long as they become (20,000 queries, 2,000 replicas at 95 %: P95 1,976 ms; 600,000: 2,321)."""
 _MOST_REPLICAS = 100_000
 
 
@@ -65,10 +68,11 @@ def simulate(service: Service, *, queries_per_s: float, replicas: int, queries: 
     if busy >= 1:
         raise InputError(f"{replicas} replicas can do {replicas * 1000 / service.mean_ms:.1f} queries a second at most")
     random = np.random.default_rng(seed)
-    arrivals = np.cumsum(random.exponential(1000 / queries_per_s, queries))  # [queries] ms
+    alike = min(replicas, _ALIKE)
+    arrivals = np.cumsum(random.exponential(1000 / queries_per_s * replicas / alike, queries))  # [queries] ms
     work = service.p50_ms * np.exp(service.sigma * random.standard_normal(queries))  # [queries] ms
-    draws = random.integers(replicas, size=(queries, 2))
-    free = [0.0] * replicas
+    draws = random.integers(alike, size=(queries, 2))
+    free = [0.0] * alike
     took = np.empty(queries)
     for place, (at, lasts, (one, other)) in enumerate(
         zip(arrivals.tolist(), work.tolist(), draws.tolist(), strict=True)

@@ -227,6 +227,10 @@ class DocumentStore:
         """Return how many documents there are."""
         return int(self._select("SELECT count(*) FROM documents")[0][0])
 
+    def vectors(self) -> int:
+        """Return how many documents have a vector."""
+        return int(self._select("SELECT count(vector) FROM documents")[0][0])
+
     def sources(self) -> dict[str, Source]:
         """Return the recorded sources by path, in order of path."""
         found = self._select(

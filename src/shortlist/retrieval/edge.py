@@ -74,12 +74,7 @@ class Shard:
         """Make an empty shard; dimension 0 means no vectors."""
         _check_space(path.parent, 0)
         with _translated(path):
-            raw = qdrant.EdgeShard.create(str(path), _config(dimension, VectorSearch.EXACT))
-            shard = cls(raw, path, dimension=dimension)
-            shard._shard.update(qdrant.UpdateOperation.create_field_index("text", _text_index()))
-            terms = qdrant.IntegerIndexParams(lookup=True, range=False)
-            shard._shard.update(qdrant.UpdateOperation.create_field_index("terms", terms))
-        return shard
+            return cls(_made(path, dimension), path, dimension=dimension)
 
     @classmethod
     def load(cls, path: Path, *, dimension: int) -> Shard:
@@ -140,6 +135,21 @@ class Shard:
         """Return how many points meet the conditions."""
         with self._used():
             return self._shard.count(qdrant.CountRequest(exact=True, filter=_filter(conditions)))
+
+    def holds(self, documents: int, *, vectors: int) -> bool:
+        """Say whether there are so many points, and so many of them with their vector, as far as the files tell."""
+        of_vectors = qdrant.Filter(must=[qdrant.HasVectorCondition("dense")])
+        with self._used():
+            found = self._shard.count(qdrant.CountRequest(exact=True, filter=of_vectors))
+        return self.count() == documents and found == (vectors if self._dimension else documents)
+
+    def clear(self) -> None:
+        """Make the files anew, without points."""
+        with self._lock.exclusive(), _translated(self._path):
+            self._shard.close()
+            shutil.rmtree(self._path)
+            self._shard = _made(self._path, self._dimension)
+            self._vector_search = VectorSearch.EXACT
 
     def points(self) -> npt.NDArray[np.int64]:
         """Return all point ids, ascending."""
@@ -233,6 +243,14 @@ def _config(dimension: int, vector_search: VectorSearch) -> qdrant.EdgeConfig:
         ),
         wal_enabled=False,
     )
+
+
+def _made(path: Path, dimension: int) -> qdrant.EdgeShard:
+    shard = qdrant.EdgeShard.create(str(path), _config(dimension, VectorSearch.EXACT))
+    shard.update(qdrant.UpdateOperation.create_field_index("text", _text_index()))
+    terms = qdrant.IntegerIndexParams(lookup=True, range=False)
+    shard.update(qdrant.UpdateOperation.create_field_index("terms", terms))
+    return shard
 
 
 def _text_index() -> qdrant.TextIndexParams:

@@ -91,7 +91,7 @@ def open_writer(path: Path, encoder: Encoder | None) -> Opened:
         undo.callback(store.close)
         manifest = _checked_manifest(store, path, encoder)
         shard_lock, seal = ProcessLock(path / "shard.lock"), Seal(path / "shard.seal")
-        doubts: list[str] = []
+        doubts = ["not compared with the store yet"]
         with shard_lock.held("exclusive", timeout_s=_COPY_TIMEOUT_S):
             is_sealed = seal.check(path / "shard", revision=store.revision())
             seal.remove()
@@ -99,6 +99,7 @@ def open_writer(path: Path, encoder: Encoder | None) -> Opened:
             undo.callback(_seal, seal, shard, store, path / "shard", doubts)
             next_point = _next_point(store, shard, is_sealed=is_sealed)
             recovery = "" if is_sealed else _repaired(shard, store, remark)
+            doubts.clear()
         return Opened(path, manifest, store, shard, shard_lock, next_point, recovery, True, doubts, undo.pop_all())
 
 
@@ -166,6 +167,8 @@ def _check_made(path: Path) -> None:
         hint = "" if path.exists() else ", nor a folder of that name: check the spelling, or"
         here = Path.cwd()
         named = path.relative_to(here) if path.is_relative_to(here) else path
+        if inner := next(path.glob(f"*/{_DOCUMENTS}"), None):
+            raise IndexNotFoundError(f"there is no index in {named}, but one in {named / inner.parent.name}: name that")
         raise IndexNotFoundError(f"there is no index in {named}{hint or ';'} make one with `shortlist index`")
 
 
@@ -259,8 +262,9 @@ def _sweep_copies() -> None:
 
 
 def _check_room(shard: Path, copy: Path) -> None:
-    blocks = folder_bytes(shard)
-    if shutil.disk_usage(copy).free < blocks + (64 << 20):
+    needed, free = folder_bytes(shard) + (64 << 20), shutil.disk_usage(copy).free
+    if free < needed:
         raise StorageFullError(
-            f"{copy} has no room for a private copy of {blocks >> 20} MB; set TMPDIR to a folder with more space"
+            f"a reader's private copy in {copy} needs {needed >> 20} MB, and {free >> 20} MB are left there; set"
+            " TMPDIR to a folder with more space"
         )

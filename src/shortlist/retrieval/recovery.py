@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from shortlist.errors import CorruptIndexError
 from shortlist.retrieval.documents import DocumentStore
@@ -86,14 +87,26 @@ def load_or_make(path: Path, *, dimension: int, is_sealed: bool) -> tuple[Shard,
 
 
 def repair(shard: Shard, store: DocumentStore) -> tuple[int, int]:
-    """Make the shard hold the store's points and no others. Return how many were added and removed."""
+    """Make the shard hold the store's points and no others. Return how many were added and removed.
+
+    Files that were copied while a writer had them open can hold points without their vectors or twice: then all
+    is made anew.
+    """
     wanted, there = store.points(), shard.points()
-    orphans = np.setdiff1d(there, wanted, assume_unique=True)
+    orphans = np.setdiff1d(there, wanted)
     missing = np.setdiff1d(wanted, there, assume_unique=True)
     shard.delete(orphans.tolist())
-    for start in range(0, len(missing), _AT_ONCE):
-        shard.upsert([entry_of(row) for row in store.rows(missing[start : start + _AT_ONCE].tolist())])
+    _add(missing, shard, store)
+    if not shard.holds(len(wanted), vectors=store.vectors()):
+        missing = wanted
+        shard.clear()
+        _add(missing, shard, store)
     return len(missing), len(orphans)
+
+
+def _add(points: npt.NDArray[np.int64], shard: Shard, store: DocumentStore) -> None:
+    for start in range(0, len(points), _AT_ONCE):
+        shard.upsert([entry_of(row) for row in store.rows(points[start : start + _AT_ONCE].tolist())])
 
 
 def copy_shard(source: Path, target: Path) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -26,6 +27,8 @@ from shortlist.scale.scoring import PartScorer
 
 ROWS = 2000
 """Pairs a part: some seconds of work, so that little is lost with a worker and progress is seen."""
+
+_NOTE = "job.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +119,8 @@ class Job:
             "options": {name: str(value) for name, value in sorted(self.options.items())},
             "rows": self.rows,
         }
-        file = self.out / "job.json"
-        with _translated(file):
-            self.out.mkdir(parents=True, exist_ok=True)
-            is_new = not file.exists()
-            is_taken = is_new and any(not one.name.startswith(".") for one in self.out.iterdir())
-        if is_taken:
-            raise InputError(f"{self.out} holds something else; give an empty folder, or one that does not exist")
-        if is_new:
+        file = self.out / _NOTE
+        if is_new(self.out):
             _write_json(file, wanted)
             return
         before = _read_json(file)
@@ -154,14 +151,12 @@ class Job:
             for query_id, doc_id, score in zip(scored.query_ids, scored.doc_ids, scored.scores, strict=True)
         ]
         file = self._file(part.number)
-        new = file.with_name(f".{file.name}.new")
-        with _translated(file):
+        with _whole(file) as draft:
             if file.suffix == ".parquet":
                 table = require("pyarrow", extra="ray").Table.from_pylist(rows)
-                require("pyarrow.parquet", extra="ray").write_table(table, new)
+                require("pyarrow.parquet", extra="ray").write_table(table, draft)
             else:
-                new.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-            _settle(new, file)
+                draft.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
 
     def _finish(self, parts: Sequence[Part], resumed: int, scorer: str, remarks: Sequence[str]) -> Done:
         missing = [part.number for part in parts if not self._file(part.number).exists()]
@@ -170,6 +165,16 @@ class Job:
         done = Done(sum(part.rows for part in parts), len(parts), resumed, scorer, tuple(remarks))
         _write_json(self.out / "done.json", asdict(done))
         return done
+
+
+def is_new(out: Path) -> bool:
+    """Make a job's folder, and say whether none was begun there. Raises InputError when it holds something else."""
+    with _translated(out):
+        out.mkdir(parents=True, exist_ok=True)
+        there = [one.name for one in out.iterdir() if not one.name.startswith(".")]
+    if there and _NOTE not in there:
+        raise InputError(f"{out} holds something else; give an empty folder, or one that does not exist")
+    return not there
 
 
 def scored_pairs(out: Path) -> Iterable[tuple[str, str, float]]:
@@ -206,10 +211,8 @@ def _told(file: Path) -> list[str | int]:
 
 
 def _write_json(file: Path, value: Mapping[str, Any]) -> None:
-    new = file.with_name(f".{file.name}.new")
-    with _translated(file):
-        new.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-        _settle(new, file)
+    with _whole(file) as draft:
+        draft.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 def _read_json(file: Path) -> Mapping[str, Any]:
@@ -220,10 +223,18 @@ def _read_json(file: Path) -> Mapping[str, Any]:
     return found
 
 
-def _settle(new: Path, file: Path) -> None:
-    with new.open("rb") as stream:
-        os.fsync(stream.fileno())
-    new.replace(file)
+@contextmanager
+def _whole(file: Path) -> Iterator[Path]:
+    """Give a draft to write, which then takes the file's place; no other process that scores the same has its name."""
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}.new")
+    with _translated(file):
+        try:
+            yield draft
+            with draft.open("rb") as stream:
+                os.fsync(stream.fileno())
+            draft.replace(file)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 @contextmanager

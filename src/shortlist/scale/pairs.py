@@ -117,7 +117,10 @@ def _group_rows(path: Path, part: Part) -> Iterator[Mapping[str, Any]]:
         there = [name for name in COLUMNS if name in file.schema_arrow.names]
         batches = file.iter_batches(batch_size=4096, row_groups=[part.place], columns=there)
         rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
-        yield from itertools.islice(rows, part.skip, part.skip + part.rows)
+        try:
+            yield from itertools.islice(rows, part.skip, part.skip + part.rows)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}, from row {part.first_row} on: cannot be read as Parquet ({error})") from error
 
 
 def _parquet(path: Path) -> Any:

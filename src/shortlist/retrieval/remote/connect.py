@@ -20,6 +20,7 @@ ENGINES = ("qdrant", "milvus")
 
 _ADDRESS = re.compile(r"(?P<engine>[a-z]+):(?P<url>.+)/(?P<name>[^/]+)/?")
 _WEB = re.compile(r"(https?):/+")
+_HOST = re.compile(r"[^/]+:[0-9]+")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")  # what both engines take
 
 
@@ -39,6 +40,10 @@ class Address:
             raise InputError(
                 f"{text!r} is no address of a remote index; one looks like qdrant:http://localhost:6333/docs or"
                 " milvus:http://localhost:19530/docs"
+            )
+        if _HOST.fullmatch(match["url"]):  # a folder's name, to Qdrant's client
+            raise InputError(
+                f"{text!r} names a server without http://; write {match['engine']}:http://{match['url']}/{match['name']}"
             )
         if not _NAME.fullmatch(match["name"]):
             raise InputError(

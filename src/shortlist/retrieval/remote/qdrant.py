@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shortlist._optional import require
-from shortlist.errors import IndexNotFoundError, RateLimitedError, RemoteUnavailableError
+from shortlist.errors import IndexLockedError, IndexNotFoundError, RateLimitedError, RemoteUnavailableError
 from shortlist.retrieval.filters import AnyOf, Condition
 from shortlist.retrieval.remote.engine import Spread
 from shortlist.retrieval.remote.points import Layout, Point, Stored
@@ -50,7 +50,8 @@ class QdrantServer:
                 url=url, port=None, api_key=api_key, timeout=max(1, round(timeout_s)), check_compatibility=False
             )
         else:
-            client = client_of(location=url) if url == ":memory:" else client_of(path=url)
+            with _translated(f"qdrant:{url}"):
+                client = client_of(location=url) if url == ":memory:" else client_of(path=url)
         return cls(client, name=f"qdrant:{url}", is_server=is_server)
 
     def open(self, name: str) -> QdrantCollection:
@@ -230,3 +231,7 @@ def _translated(name: str) -> Iterator[None]:
         if "not found" not in str(error):
             raise
         raise IndexNotFoundError(f"{name}: {error}; make it with `shortlist index push`") from error
+    except RuntimeError as error:  # of the local mode, too
+        if "already accessed" not in str(error):
+            raise
+        raise IndexLockedError(f"{name}: {error}") from error
