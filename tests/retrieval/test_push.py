@@ -20,14 +20,15 @@ from shortlist.errors import (
     StoreError,
 )
 from shortlist.retrieval import BM25, Dense, Hybrid, Index
-from shortlist.retrieval.remote import Address, RemoteIndex, Retrying, push
+from shortlist.retrieval.remote import Address, RemoteIndex, Retrying, Spread, push
 from shortlist.retrieval.remote.connect import connect
 from shortlist.retrieval.remote.engine import Server
+from shortlist.retrieval.remote.terms import Statistics
 from shortlist.transport.policy import Policy
 from shortlist.types import Document, Query, Ranking
 
 from .material import HashingEncoder
-from .stores import PATIENT, STORES, server_of
+from .stores import PATIENT, STORES, layout_of, server_of
 
 WORDS = ["wing", "swept", "lift", "drag", "soup", "onion", "reactor", "heat", "exchanger", "boundary", "layer", "flow"]
 PATIENTLY = Retrying(PATIENT)
@@ -186,6 +187,21 @@ def test_a_second_push_takes_the_place_of_the_first_in_one_step(remote: tuple[Se
     assert (second.replaced, second.documents) == (first.collection, 301)
     assert not server.has(first.collection)
     assert [d.doc_id for d, _ in RemoteIndex(server, address.name).search_text("new", depth=3).hits] == ["new"]
+
+
+def test_what_an_attempt_left_that_was_cut_off_between_two_collections_is_made_anew(
+    remote: tuple[Server, Address],
+) -> None:
+    server, address = remote
+    if address.engine != "milvus":
+        pytest.skip("only Milvus keeps the statistics in a collection of their own")
+    name, made = f"{address.name}_half", (layout_of(HashingEncoder()), Statistics.of([]), Spread())
+    server.create(name, *made)
+    pymilvus = pytest.importorskip("pymilvus")
+    client = pymilvus.MilvusClient(uri=address.url)
+    client.drop_collection(name)
+    client.close()
+    assert server.create(name, *made).count() == 0
 
 
 def test_an_open_index_goes_on_with_what_was_pushed_in_its_place(

@@ -51,7 +51,7 @@ _UNAVAILABLE = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED", "closed channel
 _TOO_BUSY = frozenset({8, 9, 12})  # rate limit, disk and memory quotas
 _NOT_FOUND = frozenset({100})
 _UNAUTHENTICATED = frozenset({1400, 1401, 1402, 1403})
-_TRANSIENT = frozenset({1, 2, 3, 5, 101, 106, 503, 901, 902})  # not ready, timeouts, not loaded (yet), no leader
+_TRANSIENT = frozenset({1, 2, 3, 5, 101, 106, 503, 700, 901, 902})  # not ready, not loaded or indexed (yet), no leader
 
 
 class MilvusServer:
@@ -157,6 +157,8 @@ class MilvusServer:
         schema.add_field("unused", types.FLOAT_VECTOR, dim=2)  # a collection must have a vector
         indexes = self._client.prepare_index_params()
         indexes.add_index("unused", index_type="FLAT", metric_type="L2")
+        if self._client.has_collection(_words_of(name), timeout=self._timeout_s):  # of an attempt that was cut off
+            self._client.drop_collection(_words_of(name))
         self._client.create_collection(_words_of(name), schema=schema, index_params=indexes)
         self._client.load_collection(_words_of(name))
         rows = [
