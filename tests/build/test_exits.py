@@ -114,8 +114,22 @@ def test_texts_are_encoded_once_and_the_hopeless_are_left_unread(exits: Reranker
     assert [item.score for item in found] == pytest.approx([item.score for item in expected], abs=1e-5)
     assert 3 <= step_of(found).counts["read"] <= 6
     vectors, *others = found.trace.steps
-    assert (vectors.stage, vectors.counts) == ("vectors", {"documents": 16})
+    assert (vectors.stage, vectors.counts) == ("vectors", {"documents": 16, "encoded": 16})
+    assert all(item.document.vector is None and item.document.tokens is None for item in found)
     assert [step.counts["encoded"] for step in others if "encoded" in step.counts] == [0, 0]
+
+
+def test_texts_of_several_queries_are_encoded_together_and_only_those_without_a_vector(
+    exits: Reranker, stored: list[Document]
+) -> None:
+    bare, baked = [replace(one, vector=None, tokens=None) for one in stored], Query("How long does the bread bake?")
+    asked = ((QUERY, [bare[0], *stored[1:]]), (QUERY, bare[:3]), (baked, bare[::-1]))
+    many = [Ranking.in_order(query, documents) for query, documents in asked]
+    together, alone = exits.rerank_many(many, top_k=3), [exits.rerank(one, top_k=3) for one in many]
+    assert [one.doc_ids for one in together] == [one.doc_ids for one in alone]
+    assert [one.trace.steps[0].counts.get("encoded") for one in together] == [1, None, 16]
+    for one, given in zip(together, many, strict=True):
+        assert all(any(item.document is document for document in given.documents) for item in one)
 
 
 def test_texts_are_all_read_where_encoding_them_first_might_be_in_vain(exits: Reranker, whole: Reranker) -> None:

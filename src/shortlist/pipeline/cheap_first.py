@@ -66,20 +66,24 @@ class CheapFirst:
         self._cheap, self._margins, self._encodes = cheap, dict(margins), encodes
         self.reranker = reranker
 
-    def over(self, reranker: Reranker, *, encodes: bool = True) -> CheapFirst:
+    def over(self, reranker: Reranker, *, encodes: bool | None = None) -> CheapFirst:
         """Return the same choice in front of another reranker."""
-        return CheapFirst(self._cheap, reranker, margins=self._margins, encodes=encodes)
+        may_encode = self._encodes if encodes is None else encodes
+        return CheapFirst(self._cheap, reranker, margins=self._margins, encodes=may_encode)
 
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`."""
         chosen = self.choose(self._encoded([candidates], top_k)[0], top_k=top_k)
-        return chosen.put_together(self.reranker.rerank(chosen.to_read)).head(top_k)
+        return _with_given(chosen.put_together(self.reranker.rerank(chosen.to_read)).head(top_k), candidates)
 
     def rerank_many(self, many: Sequence[Ranking], *, top_k: int | None = None) -> list[Ranking]:
         """Return what `rerank` returns for each query's candidates; those to read share batches where they can."""
         chosen = [self.choose(candidates, top_k=top_k) for candidates in self._encoded(many, top_k)]
         read = rerank_many(self.reranker, [one.to_read for one in chosen])
-        return [one.put_together(ranking).head(top_k) for one, ranking in zip(chosen, read, strict=True)]
+        return [
+            _with_given(one.put_together(ranking).head(top_k), candidates)
+            for one, ranking, candidates in zip(chosen, read, many, strict=True)
+        ]
 
     def rerank_within(self, candidates: Ranking, *, deadline: Deadline, top_k: int | None = None) -> Ranking:
         """Do the same by a deadline, the most promising first, so that it cuts off the least promising.
@@ -103,11 +107,16 @@ class CheapFirst:
             return done
         waiting = [place for place, one in enumerate(done) if self._lacks_vectors(one, fitted[0])]
         began = time.perf_counter()
-        stored = iter(with_stored(self._cheap, [document for place in waiting for document in done[place].documents]))
+        given = [document for place in waiting for document in done[place].documents]
+        stored = iter(with_stored(self._cheap, given))
         for place in waiting:
             items = tuple(replace(item, document=next(stored)) for item in done[place])
-            step = Step("vectors", (time.perf_counter() - began) * 1000, {"documents": len(items)})
-            done[place] = replace(done[place], items=items).traced(step)
+            fresh = sum(
+                new.document.vector is not old.document.vector for new, old in zip(items, done[place], strict=True)
+            )
+            counts = {"documents": len(items), "encoded": fresh}
+            step = Step("vectors", (time.perf_counter() - began) * 1000, counts)
+            done[place] = replace(done[place], items=items).traced(*[step] * bool(fresh))
         return done
 
     def _lacks_vectors(self, candidates: Ranking, kth: int) -> bool:
@@ -146,6 +155,12 @@ class CheapFirst:
         if kept == count:  # the blend says what it cuts of everybody
             return Chosen(read.traced(step), ordered, (), by_cheap)
         return Chosen(read.traced(scores.step, step), ordered[:kept], ordered[kept:], by_cheap)
+
+
+def _with_given(ranking: Ranking, candidates: Ranking) -> Ranking:
+    """Put the documents back that were given, without what was computed for them."""
+    given = {document.doc_id: document for document in candidates.documents}
+    return replace(ranking, items=tuple(replace(item, document=given[item.doc_id]) for item in ranking))
 
 
 def _step(documents: int, unread: int, notes: list[str]) -> Step:

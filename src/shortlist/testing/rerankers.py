@@ -21,7 +21,9 @@ def check_reranker(reranker: Reranker) -> None:
     scores = [item.score for item in ranking]
     assert scores == sorted(scores, reverse=True), "scores do not descend"
     assert len(ranking.trace.steps) > len(given.trace.steps), "nothing was written into the trace"
-    assert reranker.rerank(given, top_k=3).doc_ids == ranking.doc_ids[:3], "top_k is not a prefix"
+    first = reranker.rerank(given, top_k=3)
+    assert first.doc_ids == ranking.doc_ids[:3], "top_k is not a prefix"
+    assert all(item.document is by_id[item.doc_id] for item in first), "with a top_k other objects come back"
     empty = Ranking.in_order(QUERY, ())
     assert len(reranker.rerank(empty)) == 0, "an empty ranking must stay empty"
     if isinstance(reranker, GroupReranker):
