@@ -13,6 +13,7 @@ import pytest
 from llm.endpoints import Loopback, Reply, listening, ok
 from shortlist.server.loading import pool_of
 from shortlist.server.metrics import Metrics
+from shortlist.server.run import hidden_of
 from shortlist.server.settings import ServeSettings
 from shortlist.server.state import State
 from shortlist.settings import Settings
@@ -33,7 +34,8 @@ def serving(
     """Serve models, language models on a server of theirs."""
     serve, metrics = ServeSettings(models=models), Metrics()
     settings = Settings(llm_server=address, fallback=fallback)
-    with running(State(serve, pool_of(settings, serve, metrics), metrics, fallback=fallback)) as server:
+    state = State(serve, pool_of(settings, serve, metrics), metrics, fallback=fallback, hidden=hidden_of(settings))
+    with running(state) as server:
         yield server
 
 
@@ -85,6 +87,15 @@ def test_where_a_language_model_runs_is_logged_and_not_told_to_clients(
     assert NOBODY not in shown
     assert "m@its server did not answer" in shown if fallback else "the server's log has the rest" in shown
     assert any(NOBODY in f"{record.exc_info} {getattr(record, 'facts', {})}" for record in caplog.records)
+
+
+def test_the_trace_of_a_language_model_that_answers_does_not_say_where_it_runs() -> None:
+    loopback = Loopback(lambda _: ok("[2] > [1] > [3]"))
+    with listening(loopback) as address, serving(address) as server:
+        answer = server.ask("/shortlist/v1/rerank", {"model": LISTWISE, "query": "tall tower", "documents": TEXTS})
+    assert loopback.bodies
+    assert address not in answer.content.decode()
+    assert [step["facts"]["model"] for step in answer.json["trace"] if "model" in step["facts"]] == ["m@its server"]
 
 
 def test_a_language_model_that_keeps_failing_is_left_alone_for_a_while() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 
 from shortlist.errors import (
@@ -43,7 +42,6 @@ class GoneError(ShortlistError):
 
 
 _ELSEWHERE = (AuthenticationError, GenerationError, ModelError, RemoteResponseError, RemoteUnavailableError, StoreError)
-_ADDRESS = re.compile(r"https?://[^\s'\"<>,;)\]]*[^\s'\"<>,;:.)\]]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +60,14 @@ def reason_of(error: Exception, *, request_id: str) -> Reason:
         return Reason(error.fault, str(error), retry)
     if isinstance(error, OverloadedError):
         return Reason(Fault.OVERLOADED, str(error), max(1, math.ceil(error.retry_after_ms / 1000)))
-    if isinstance(error, RemoteRequestError):
-        return Reason(Fault.INVALID, without_addresses(str(error)))
-    if isinstance(error, InputError | WireError):
+    if isinstance(error, InputError | WireError | RemoteRequestError):
         return Reason(Fault.INVALID, str(error))
     if isinstance(error, RateLimitedError):
-        return Reason(Fault.OVERLOADED, without_addresses(str(error)), 1)
+        return Reason(Fault.OVERLOADED, str(error), 1)
     if isinstance(error, _ELSEWHERE):
         return Reason(
             Fault.UNAVAILABLE, f"{type(error).__name__}; the server's log has the rest (request {request_id})", 5
         )
     if isinstance(error, ShortlistError):
-        return Reason(Fault.INTERNAL, without_addresses(str(error)))
+        return Reason(Fault.INTERNAL, str(error))
     return Reason(Fault.INTERNAL, f"internal error; the server's log has the rest (request {request_id})")
-
-
-def without_addresses(text: str) -> str:
-    """Return a text as clients may read it: where other servers are is none of their business."""
-    return _ADDRESS.sub("its server", text)

@@ -52,7 +52,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        notes = Notes(_request_id(headers), client=(scope.get("client") or ("",))[0])
+        notes = Notes(_request_id(headers), self.state.hidden, client=(scope.get("client") or ("",))[0])
         scope["app"] = self  # so that the router raises what it does not find
         scope["shortlist.state"], scope["shortlist.notes"] = self.state, notes
         scope["shortlist.began_ms"] = began = self.state.clock()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 
-from shortlist.server.faults import without_addresses
 from shortlist.types import Ranking, Step, Trace
 
 
 @dataclass(slots=True)
 class Notes:
-    """A request's facts, filled in as they become known."""
+    """A request's facts, filled in as they become known; `hidden` are addresses that clients do not learn."""
 
     request_id: str
+    hidden: tuple[str, ...] = ()
     client: str = ""
     key: str = ""
     dialect: str = "-"
@@ -34,9 +34,9 @@ class Notes:
     def take(self, ranking: Ranking) -> Ranking:
         """Take in what a ranking's trace says, and return the ranking as clients may see it.
 
-        They do not learn the addresses of other servers; what named one is logged.
+        Degradations that name an address which they do not learn are logged, as failures are.
         """
-        shown = replace(ranking, trace=Trace(tuple(map(_without_addresses, ranking.trace.steps))))
+        shown = replace(ranking, trace=Trace(tuple(map(self._shown, ranking.trace.steps))))
         self.unscored = ranking.unscored
         self.degradations += shown.trace.degradations
         for step, bare in zip(ranking.trace.steps, shown.trace.steps, strict=True):
@@ -46,9 +46,18 @@ class Notes:
             self.shared += step.counts.get("shared", 0)
             self.truncated += len(step.truncations)
             self.fallback = self.fallback or step.stage == "fallback"
-            if step.stage == "fallback" or bare != step:
+            if step.stage == "fallback" or bare.degradations != step.degradations:
                 self.failed += step.degradations
         return shown
+
+    def _shown(self, step: Step) -> Step:
+        facts = {name: self._without_hidden(text) for name, text in step.facts.items()}
+        return replace(step, facts=facts, degradations=tuple(map(self._without_hidden, step.degradations)))
+
+    def _without_hidden(self, text: str) -> str:
+        for address in self.hidden:
+            text = text.replace(address, "its server")
+        return text
 
     def headers(self, total_ms: float) -> dict[str, str]:
         """Return what every answer says about itself."""
@@ -59,10 +68,6 @@ class Notes:
         if self.degradations:
             headers["X-Shortlist-Degraded"] = _ascii("; ".join(self.degradations))
         return headers
-
-
-def _without_addresses(step: Step) -> Step:
-    return replace(step, degradations=tuple(without_addresses(note) for note in step.degradations))
 
 
 def _token(name: str) -> str:

@@ -39,13 +39,18 @@ def keys_of(serve: ServeSettings) -> tuple[Key, ...]:
     return read_keys(Path(serve.keys_file), requests_per_s=serve.requests_per_s, concurrent=serve.concurrent)
 
 
+def hidden_of(settings: Settings) -> tuple[str, ...]:
+    """Return what no client needs to know: where language models run whose names do not say it."""
+    return () if settings.llm_server == "none" else (settings.llm_server.rstrip("/"),)
+
+
 def state_of(settings: Settings, serve: ServeSettings) -> State:
     """Open what the settings name; models are loaded when the server starts."""
     metrics = Metrics()
     keys = keys_of(serve)
     desk = Desk.open(Path(serve.index), settings, is_writable=serve.writable_index) if serve.index else None
     pool = pool_of(settings, serve, metrics, encoder=None if desk is None else desk.encoder)
-    return State(serve, pool, metrics, desk, settings.fallback, keys)
+    return State(serve, pool, metrics, desk, settings.fallback, keys, hidden_of(settings))
 
 
 def serve_forever(settings: Settings, serve: ServeSettings, *, announce: Callable[[str], None]) -> None:

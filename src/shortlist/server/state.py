@@ -18,8 +18,8 @@ class State:
     """The settings, the models, the index (None without one), who may ask, and what was counted.
 
     `fallback` names the served models that are asked when another fails; no keys at all let everybody
-    ask. `is_ready` once the default model is loaded; `is_draining` when the server is about to end, and
-    answers what still comes.
+    ask. `hidden` are the addresses of servers behind this one. `is_ready` once the default model is loaded;
+    `is_draining` when the server is about to end, and answers what still comes.
     """
 
     settings: ServeSettings
@@ -28,6 +28,7 @@ class State:
     desk: Desk | None = None
     fallback: tuple[str, ...] = ()
     keys: tuple[Key, ...] = ()
+    hidden: tuple[str, ...] = ()
     clock: Clock = monotonic_ms
     is_ready: bool = False
     is_draining: bool = False
