@@ -123,8 +123,11 @@ def test_a_map_of_a_trained_blend_holds_its_cross_encoder(tmp_path: Path, monkey
     (tmp_path / "start" / "card.json").write_text(json.dumps({"kind": "blend", "parts": parts}))
     data = data_of(tmp_path)
     monkeypatch.chdir(tmp_path)
+    Path("model").mkdir()
+    Path("model/exit_heads.safetensors").write_bytes(b"of the model that was here before")
     train_model(Wanted([data], Path("model"), kind="query-map", start="start"), Recipe())
     shutil.rmtree("start")
+    assert not Path("model/exit_heads.safetensors").exists()
     assert [part["model"] for part in blend_parts("model")] == ["model", "all-minilm-l6-v2"]
     documents = [Document("about a jet in flow", "1"), Document("paint", "2")]
     assert load_model(str(tmp_path / "model")).score(Query("what of the jet"), documents).values.argmax() == 0

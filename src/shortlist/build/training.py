@@ -25,7 +25,7 @@ from shortlist.scorers.pointwise import Pointwise
 from shortlist.settings import Settings
 from shortlist.training.blending import with_offset
 from shortlist.training.building import Building, groups_of
-from shortlist.training.card import write_card
+from shortlist.training.card import clear, write_card
 from shortlist.training.examples import Examples, folded, listed, read_examples
 from shortlist.training.groups import Group
 from shortlist.training.negatives import Filter, Miner, Window
@@ -139,6 +139,7 @@ def _written(wanted: Wanted, examples: Examples, card: dict[str, Any]) -> Traine
 def _with_own(parts: Sequence[Mapping[str, Any]], start: str, out: Path) -> list[dict[str, Any]]:
     """Return a card's parts, with the model in the folder that was started from copied beside the card."""
     if any(part["model"] == start for part in parts) and Path(start).resolve() != out.resolve():
+        clear(out)
         shutil.copytree(start, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("card.json", MAP))
     return [{**part, "model": "."} if part["model"] == start else dict(part) for part in parts]
 

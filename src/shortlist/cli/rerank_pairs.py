@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -102,9 +103,13 @@ def _named(**files: Path | None) -> dict[str, Path]:
 def _joined(out: Path, *, run: Path, queries: Path, corpus: Path) -> Path:
     target = out / ".pairs.jsonl"
     if is_new(out) or not target.exists():  # made once for a job, which checks what it was made of
-        draft = target.with_name(f".{target.name}.new")
-        write_pairs(draft, run=run, queries=queries, corpus=corpus)
-        draft.replace(target)
+        draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
+        try:
+            write_pairs(draft, run=run, queries=queries, corpus=corpus)
+            if is_new(out) or not target.exists():  # another process may have begun the same job meanwhile
+                draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
     return target
 
 

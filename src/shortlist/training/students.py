@@ -13,7 +13,6 @@ from transformers import PretrainedConfig
 from shortlist.errors import InputError
 from shortlist.inference.batches import pad, plan_batches
 from shortlist.inference.export import Head
-from shortlist.inference.export.stages import EXIT_HEADS
 from shortlist.inference.tokens import ModelInput, Tokenizer
 from shortlist.training.groups import Group
 from shortlist.training.losses.targets import Targets
@@ -50,12 +49,6 @@ class Student(Protocol):
     def save(self, folder: Path) -> None:
         """Write a Hugging Face folder."""
         ...
-
-
-def clear(folder: Path) -> None:
-    """Remove what says of a model that was trained into a folder before how it is read, and of another one not."""
-    for name in (EXIT_HEADS, "modules.json", "config_sentence_transformers.json"):
-        (folder / name).unlink(missing_ok=True)
 
 
 def check_length(recipe: Recipe, config: PretrainedConfig) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from shortlist.errors import InputError
 from shortlist.training import checkpoint
+from shortlist.training.card import clear
 from shortlist.training.checkpoint import Progress
 from shortlist.training.cross_encoder import CrossEncoderStudent
 from shortlist.training.groups import Group
@@ -23,7 +24,7 @@ from shortlist.training.losses import find_loss
 from shortlist.training.losses.targets import Targets
 from shortlist.training.recipe import Recipe
 from shortlist.training.schedule import Order, rate
-from shortlist.training.students import Student, clear
+from shortlist.training.students import Student
 
 __all__ = ["Moment", "Recipe", "train", "train_student"]
 
