@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import importlib
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from shortlist.integrations.rows import about, areranked, reranked
 from shortlist.scorers.lexical import Lexical
 from shortlist.scorers.pointwise import Pointwise
 from shortlist.settings import Settings
-from shortlist.types import Ranking, ScoreKind
+from shortlist.types import Query, Ranking, ScoreKind
 
 pytestmark = [pytest.mark.filterwarnings("ignore")]  # of the hosts and what they import
 
@@ -109,6 +110,11 @@ def test_llama_index(pipeline: Pipeline) -> None:
     assert len(asyncio.run(retriever.aretrieve("tower"))) == 1
 
 
+class Untitled:
+    def retrieve(self, query: Query, *, depth: int) -> Ranking:
+        return Ranking.in_order(query, [Document("Cats hunt at night.", "cats")])
+
+
 def test_nodes_of_llama_index_are_read_with_the_metadata_that_they_let_models_read(pipeline: Pipeline) -> None:
     schema = pytest.importorskip("llama_index.core.schema")
     from shortlist.integrations.llama_index import ShortlistRerank, ShortlistRetriever
@@ -127,6 +133,8 @@ def test_nodes_of_llama_index_are_read_with_the_metadata_that_they_let_models_re
     node = ShortlistRetriever(pipeline, top_k=1).retrieve("tower")[0].node
     assert {"title", "place"} <= set(node.metadata)
     assert node.get_content(metadata_mode=schema.MetadataMode.EMBED) == f"title: Height\n\n{node.text}"
+    untitled = ShortlistRetriever(Pipeline(Untitled(), None), top_k=1).retrieve("cats")[0].node
+    assert untitled.get_content(metadata_mode=schema.MetadataMode.EMBED) == untitled.text
 
 
 def test_a_stored_postprocessor_of_llama_index_has_its_model_and_options_again() -> None:
@@ -226,6 +234,11 @@ def test_a_program_of_dspy_that_retrieves_is_copied_and_saved(
             super().__init__()
             self.retrieve, self.answer = ShortlistRetrieve(pipeline, k=1), dspy.Predict("context, question -> answer")
 
+    class Loud(ShortlistRetrieve):
+        def forward(self, query: str, k: int | None = None) -> Any:
+            return super().forward(query.upper(), k)
+
+    assert type(copy.deepcopy(Loud(pipeline))) is Loud
     program = Program()
     copied = program.reset_copy()
     assert asyncio.run(copied.retrieve.acall("tower")).passages == program.retrieve("tower").passages

@@ -9,6 +9,7 @@ https://dspy.ai/api/modules/Module/
 from __future__ import annotations
 
 import asyncio
+import copy
 from typing import Any
 
 from shortlist._optional import require
@@ -31,7 +32,7 @@ class ShortlistRetrieve(_Module):
         self._pipeline, self.k, self._depth = pipeline, k, depth
 
     def __deepcopy__(self, memo: object) -> ShortlistRetrieve:
-        return ShortlistRetrieve(self._pipeline, k=self.k, depth=self._depth)
+        return copy.copy(self)
 
     def forward(self, query: str, k: int | None = None) -> Any:
         """Return a prediction with the best `k` passages."""

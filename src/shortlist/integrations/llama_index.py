@@ -81,7 +81,7 @@ class ShortlistRetriever(_BaseRetriever):
         found = []
         for item in ranking:
             metadata = about(item.document)
-            unread = [key for key in metadata if key != "title"]
+            unread = [key for key in metadata if key != "title" or not metadata[key]]
             node = _schema.TextNode(
                 text=item.document.text, id_=item.doc_id, metadata=metadata, excluded_embed_metadata_keys=unread
             )
