@@ -114,9 +114,10 @@ class CheapFirst:
             fresh = sum(
                 new.document.vector is not old.document.vector for new, old in zip(items, done[place], strict=True)
             )
-            counts = {"documents": len(items), "encoded": fresh}
-            step = Step("vectors", (time.perf_counter() - began) * 1000, counts)
-            done[place] = replace(done[place], items=items).traced(*[step] * bool(fresh))
+            done[place] = replace(done[place], items=items)
+            if fresh:
+                counts = {"documents": len(items), "encoded": fresh}
+                done[place] = done[place].traced(Step("vectors", (time.perf_counter() - began) * 1000, counts))
         return done
 
     def _lacks_vectors(self, candidates: Ranking, kth: int) -> bool:

@@ -36,7 +36,9 @@ class Notes:
 
         Degradations that name an address which they do not learn are logged, as failures are.
         """
-        shown = replace(ranking, trace=Trace(tuple(map(self._shown, ranking.trace.steps))))
+        shown = ranking
+        if self.hidden:
+            shown = replace(ranking, trace=Trace(tuple(map(self._shown, ranking.trace.steps))))
         self.unscored = ranking.unscored
         self.degradations += shown.trace.degradations
         for step, bare in zip(ranking.trace.steps, shown.trace.steps, strict=True):

@@ -98,9 +98,8 @@ async def _explanation(state: State, ask: Ask, document: Document, notes: Notes)
     parts = parts_of(document.text)
     candidates = without_each(ask.candidates.query, document, parts)
     again = replace(ask, candidates=candidates, top_k=None, priority=ask.priority + 1, progress=None)
-    apart = Notes(
-        notes.request_id, notes.hidden, model=notes.model
-    )  # its copies' truncations and cache hits are not the answer's
+    # the copies' truncations and cache hits are not the answer's
+    apart = Notes(notes.request_id, notes.hidden, model=notes.model)
     ranking = await ranked(state, notes.model, again, apart)
     notes.tokens, notes.fallback = notes.tokens + apart.tokens, notes.fallback or apart.fallback
     notes.failed += [why for why in apart.failed if why not in notes.failed]
