@@ -123,6 +123,7 @@ def pack(work: Path) -> None:
         "training_data": LICENCES,
         "training": recipe | {name: round(value, 4) for name, value in figures.items()},
         "document_format": "title, line break, text",
+        "long_documents": "passages-short",
         "evaluation": _evaluation(work),
     }
     difference = package(work / "model", OUT, head="classification", max_length=512, card=card, weights="int8")

@@ -203,7 +203,7 @@ def test_a_model_that_is_nowhere_is_an_error_at_load_not_before() -> None:
 
 
 def test_an_unknown_way_with_long_documents_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"one of error, head, head\+tail, passages-max, passages-80; got 'tail'"):
+    with pytest.raises(InputError, match=r"head, head\+tail, passages-max, passages-short, passages-80; got 'tail'"):
         Reranker.load(engine="onnxruntime", long_documents="tail")
 
 

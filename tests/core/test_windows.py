@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shortlist.errors import InputError
-from shortlist.passages.windows import LongDocuments, best_of, windows
+from shortlist.passages.windows import SHORT, LongDocuments, best_of, tokens_seen, windows
 
 READING = st.sampled_from([how for how in LongDocuments if how is not LongDocuments.ERROR])
 
@@ -29,9 +29,25 @@ def test_passages_leave_no_token_unread(total: int, room: int, how: LongDocument
     assert read == set(range(total))
 
 
-@given(st.integers(0, 600), READING)
+@given(st.integers(0, 600), READING.filter(lambda how: how is not LongDocuments.PASSAGES_SHORT))
 def test_a_document_that_fits_is_read_once_and_whole(total: int, how: LongDocuments) -> None:
     assert windows(total, 600, how) == [[(0, total)]]
+
+
+@given(st.integers(0, 5000), st.integers(8, 600))
+def test_short_passages_are_of_what_the_head_has_alike_in_length_and_hardly_overlap(total: int, room: int) -> None:
+    readings = windows(total, room, LongDocuments.PASSAGES_SHORT)
+    spans, fits = [span for (span,) in readings], min(total, room)
+    assert {t for start, end in spans for t in range(start, end)} == set(range(fits))
+    assert len({end - start for start, end in spans}) == 1
+    assert all(end - start <= SHORT for start, end in spans)
+    assert sum(end - start for start, end in spans) <= fits * 8 / 7 + 2 * len(spans)
+
+
+@given(st.integers(0, 5000), st.integers(8, 600), READING)
+def test_tokens_in_several_readings_are_seen_once(total: int, room: int, how: LongDocuments) -> None:
+    readings = windows(total, room, how)
+    assert tokens_seen(readings) == len({t for spans in readings for start, end in spans for t in range(start, end)})
 
 
 def test_head_and_tail_are_both_read() -> None:

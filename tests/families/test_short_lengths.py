@@ -20,7 +20,7 @@ from .tiny import write_classifier
 pytest.importorskip("onnx")
 
 
-@pytest.mark.parametrize("how", ["head", "head+tail", "passages-max", "passages-80"])
+@pytest.mark.parametrize("how", ["head", "head+tail", "passages-max", "passages-short", "passages-80"])
 @pytest.mark.parametrize("max_length", [5, 6, 8, 12])
 def test_no_reading_is_longer_than_asked(max_length: int, how: str, tmp_path: Path, own_cache: Path) -> None:
     folder = str(write_classifier(tmp_path / "model"))

@@ -206,6 +206,19 @@ def test_the_answer_deep_in_a_long_document_is_found_by_passages() -> None:
     assert by["passages-max"][0] > by["head"][0] + 1
 
 
+def test_the_packaged_cross_encoder_reads_what_fits_in_short_passages_as_its_card_says() -> None:
+    filler = "The weather was mild and the streets were quiet. " * 30
+    buried = Document(filler + "The Eiffel Tower is 330 metres tall. " + filler, "buried")
+    endless = Document(filler * 10, "endless")
+    own, head = (
+        CrossEncoder.load(CROSS_ENCODER, precision="fp32", long_documents=how).score(QUERY, [buried, endless])
+        for how in (None, "head")
+    )
+    assert own.values[0] > head.values[0] + 1
+    assert own.step.truncations == head.step.truncations
+    assert head.step.counts["tokens"] < own.step.counts["tokens"] < 1.4 * head.step.counts["tokens"]
+
+
 def test_stored_token_ids_give_the_same_scores_as_the_text(cross_encoder: CrossEncoder) -> None:
     encoder = BiEncoder.load("all-minilm-l6-v2")
     ids = encoder.tokenize([d.full_text for d in DOCUMENTS])

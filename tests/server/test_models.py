@@ -73,7 +73,7 @@ def test_a_wrapped_scorer_reads_what_was_cut_as_asked_and_keeps_it_apart(scorer:
     assert abs(cut[0].score - whole[0].score) > 0.5
 
 
-@pytest.mark.parametrize("how", ["head", "head+tail", "passages-max", "passages-80"])
+@pytest.mark.parametrize("how", ["head", "head+tail", "passages-max", "passages-short", "passages-80"])
 @pytest.mark.parametrize("words", [2, 600], ids=["query", "long query"])
 def test_pairs_count_the_tokens_that_are_read_of_them(how: str, words: int) -> None:
     scorer = load_model("shortlist-minilm-l6", long_documents=how)

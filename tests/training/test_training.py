@@ -474,6 +474,7 @@ def test_the_command_trains_a_blend_that_search_and_python_load(tmp_path: Path) 
     again = json.loads((tmp_path / "again" / "card.json").read_text())
     assert again["kind"] == "blend"
     assert again["parts"] == card["parts"]
+    assert again["long_documents"] == card["long_documents"] == "passages-short"  # as the packaged one reads
 
 
 def test_the_average_of_two_trainings_lies_between_them(tiny: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from shortlist.build.named import Named
 from shortlist.build.query_map import FILE as MAP
 from shortlist.build.query_map import train_map
 from shortlist.errors import InputError
-from shortlist.inference.models import name_of
+from shortlist.inference.models import find_model, name_of
 from shortlist.inference.processor import processor_features
 from shortlist.protocols import Scorer
 from shortlist.retrieval import BM25, Dense, Index
@@ -117,6 +117,8 @@ def train_model(
     done = asdict(dials) | {name: round(value, 4) for name, value in figures.items()}
     own = [{"kind": "cross-encoder", "model": ".", "weight": 1.0}] if others else []
     card = _card(wanted, trained, [*own, *_with_maps(others, wanted.out)], examples, told)
+    if wanted.kind == "cross-encoder" and not recipe.exits:  # `Pruned` reads documents from their head alone
+        card["long_documents"] = find_model(trained).long_documents
     return _written(wanted, examples, card | {"training": done, "compared_with_torch": dict(engines)})
 
 

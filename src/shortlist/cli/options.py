@@ -72,7 +72,7 @@ LongDocuments = Annotated[
     str | None,
     typer.Option(
         "--long-documents",
-        help="What is read of a long one: auto, head, head+tail, passages-max, passages-80, or error.",
+        help="What is read of a long one: auto, head, head+tail, passages-max, passages-short, passages-80, or error.",
     ),
 ]
 Exact = Annotated[

@@ -99,6 +99,11 @@ class ModelFolder:
         return str((said.get("prompts") or {}).get(said.get("default_prompt_name")) or "")
 
     @property
+    def long_documents(self) -> str:
+        """What a cross-encoder's card says of how it reads long documents; "head" where it says nothing."""
+        return str(self._json("card.json").get("long_documents", "head"))
+
+    @property
     def is_asked_in_chat(self) -> bool:
         """Whether sentence-transformers puts a pair through the tokenizer's chat template."""
         return "message" in (self._json("sentence_bert_config.json").get("modality_config") or {})

@@ -66,15 +66,15 @@ class CrossEncoder:
         trust_remote_code: bool = False,
         exact: bool = False,
         max_length: int | None = None,
-        long_documents: LongDocuments | str = LongDocuments.HEAD,
+        long_documents: LongDocuments | str | None = None,
     ) -> CrossEncoder:
         """Load a packaged name, a folder or a hub repository; see `find_model` for errors.
 
         `engine` is "auto", "native", "openvino", "onnxruntime" or "torch"; the last runs on `device` ("auto", "cpu",
         "cuda", "cuda:1"), and a model's own code if `trust_remote_code`. `max_length` may only lower the
         model's own. The activation that the model's files name is a fact of each step and is not applied: order is
-        decided on logits. The default prompt that they name is put before queries. `threads` defaults to the cores
-        this process may use. `exact`: see `load_engine`.
+        decided on logits. The default prompt that they name is put before queries. `long_documents` is what the model's
+        card says, else "head". `threads` defaults to the cores this process may use. `exact`: see `load_engine`.
         """
         check_length(max_length)
         loaded = load_engine(
@@ -101,7 +101,7 @@ class CrossEncoder:
             loaded.engine,
             fingerprint=loaded.fingerprint,
             max_length=limit_of(loaded.folder.max_length, asked=max_length),
-            long_documents=LongDocuments(long_documents),
+            long_documents=LongDocuments(long_documents or loaded.folder.long_documents),
             activation=loaded.folder.activation,
             prompt=loaded.folder.default_prompt,
         )

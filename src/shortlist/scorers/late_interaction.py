@@ -12,7 +12,7 @@ from shortlist.inference.engine import Engine
 from shortlist.inference.load import load_engine
 from shortlist.inference.session import Output, Precision
 from shortlist.inference.tokens import Ids, ModelInput
-from shortlist.passages.windows import LongDocuments, best_of, windows
+from shortlist.passages.windows import LongDocuments, best_of, tokens_seen, windows
 from shortlist.scorers.lengths import check_length
 from shortlist.scorers.report import inference_step
 from shortlist.types import QUERY_CUT, Document, Query, ScoreKind, Scores, Step, Truncation
@@ -103,11 +103,11 @@ class LateInteraction:
         inputs, owners, cut = list[ModelInput](), list[int](), list[Truncation]()
         for place, ids in enumerate(tokenizer.encode([side.lead + d.full_text for d in documents])):
             readings = windows(len(ids), room, self._long_documents, doc_id=documents[place].doc_id)
-            texts = [np.concatenate([ids[a:b] for a, b in spans]) for spans in readings]
+            texts = (np.concatenate([ids[a:b] for a, b in spans]) for spans in readings)
             inputs += [self._layout.document_input(text, tokenizer) for text in texts]
             owners += [place] * len(readings)
-            if len(readings) == 1 and len(texts[0]) < len(ids):
-                cut.append(Truncation(documents[place].doc_id, len(texts[0]), len(ids)))
+            if (seen := tokens_seen(readings)) < len(ids):
+                cut.append(Truncation(documents[place].doc_id, seen, len(ids)))
         return inputs, owners, cut
 
     def _step(

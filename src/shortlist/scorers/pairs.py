@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shortlist.inference.tokens import Ids, ModelInput, Tokenizer
-from shortlist.passages.windows import LongDocuments, windows
+from shortlist.passages.windows import LongDocuments, tokens_seen, windows
 from shortlist.types import QUERY_CUT, Document, Query, Truncation
 
 FOREIGN = 1 / 3  # of a text's token ids; what a model says of such a text is about the rest of it
@@ -64,8 +64,7 @@ def read_pairs(
         for spans in readings:
             inputs.append(template.build(first, np.concatenate([ids[a:b] for a, b in spans])))
             owners.append(place)
-        seen = sum(b - a for a, b in readings[0]) if len(readings) == 1 else len(ids)
-        if seen < len(ids):
+        if (seen := tokens_seen(readings)) < len(ids):
             truncations.append(Truncation(document.doc_id, seen, len(ids)))
     return Readings(inputs, owners, tuple(truncations), _foreign_notes(tokenizer, first, whole))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from shortlist.errors import InputError
 from shortlist.inference.tokens import Ids, ModelInput, Tokenizer, shared_start
-from shortlist.passages.windows import LongDocuments, windows
+from shortlist.passages.windows import LongDocuments, tokens_seen, windows
 from shortlist.scorers.templates.pair import PairTemplate
 from shortlist.types import QUERY_CUT, Document, Query, Truncation
 
@@ -88,8 +88,7 @@ class Writer:
             readings = windows(len(body), room, self.long_documents, doc_id=doc_id)
             tails += [np.concatenate([label, *(body[a:b] for a, b in spans), self._closing]) for spans in readings]
             owners += [place] * len(readings)
-            seen = sum(b - a for a, b in readings[0]) if len(readings) == 1 else len(body)
-            if seen < len(body):
+            if (seen := tokens_seen(readings)) < len(body):
                 truncations.append(Truncation(doc_id, seen, len(body)))
         return Written(head, tails, owners, tuple(truncations))
 
