@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ from shortlist.build.models import options_of
 from shortlist.cli.output import console, errors_console, print_json, print_notes, print_text, shown
 from shortlist.errors import InputError
 from shortlist.evaluation.runs import write_run
+from shortlist.scale.drafts import drafted
 from shortlist.scale.job import ROWS, Job, in_process, is_new, scored_pairs
 from shortlist.scale.ray_batch import on_ray
 from shortlist.scale.runs import run_of, write_pairs
@@ -103,13 +103,10 @@ def _named(**files: Path | None) -> dict[str, Path]:
 def _joined(out: Path, *, run: Path, queries: Path, corpus: Path) -> Path:
     target = out / ".pairs.jsonl"
     if is_new(out) or not target.exists():  # made once for a job, which checks what it was made of
-        draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
-        try:
+        with drafted(target) as draft:
             write_pairs(draft, run=run, queries=queries, corpus=corpus)
             if is_new(out) or not target.exists():  # another process may have begun the same job meanwhile
                 draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
     return target
 
 
