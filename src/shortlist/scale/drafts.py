@@ -17,9 +17,13 @@ def whole(file: Path) -> Iterator[Path]:
     """Give a draft to write, which then takes the file's place; raises as `drafted` does."""
     with drafted(file) as draft:
         yield draft
-        with draft.open("rb") as stream:
-            os.fsync(stream.fileno())
-        draft.replace(file)
+        try:
+            with draft.open("rb") as stream:
+                os.fsync(stream.fileno())
+            draft.replace(file)
+        except FileNotFoundError:
+            if not file.exists():  # else another process wrote it, and found this draft needless
+                raise
 
 
 @contextmanager
@@ -33,6 +37,13 @@ def drafted(file: Path) -> Iterator[Path]:
         try:
             yield draft
         finally:
+            draft.unlink(missing_ok=True)
+
+
+def remove_needless(folder: Path) -> None:
+    """Remove what killed processes left of files that are there whole by now."""
+    for draft in folder.glob(f".*.{'[0-9a-f]' * 8}.new"):
+        if draft.with_name(draft.name[1:-13]).exists():
             draft.unlink(missing_ok=True)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from shortlist._optional import require
 from shortlist.errors import InputError, ScoreError, StoreError
-from shortlist.scale.drafts import translated, whole
+from shortlist.scale.drafts import remove_needless, translated, whole
 from shortlist.scale.pairs import Pair, Part, parts_of, read_part
 from shortlist.scale.scoring import PartScorer
 
@@ -161,6 +161,7 @@ class Job:
             raise ScoreError(f"{len(missing)} parts were not scored, the first is {missing[0]}; run the job again")
         done = Done(sum(part.rows for part in parts), len(parts), resumed, scorer, tuple(remarks))
         _write_json(self.out / "done.json", asdict(done))
+        remove_needless(self.out)
         return done
 
 
