@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -137,33 +137,55 @@ def _checked(
 
 
 def _one(kind: str, value: Any, what: str, bounds: tuple[float, float]) -> Any:
-    if kind == "str":
-        if not isinstance(value, str) or not value:
-            raise SettingsError(f"{what} must be a text, got {value!r}")
-        return value
-    if kind == "tuple[str, ...]":
-        texts = value.split() if isinstance(value, str) else value
-        if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
-            raise SettingsError(f"{what} must be a list of texts, got {value!r}")
-        return tuple(texts)
-    if kind == "bool":
-        known = {"true": True, "1": True, "false": False, "0": False}
-        truth = known.get(value.lower()) if isinstance(value, str) else value
-        if not isinstance(truth, bool):
-            raise SettingsError(f"{what} must be true or false, got {value!r}")
-        return truth
-    if kind == "Mapping[str, str]":
-        if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
-            raise SettingsError(f"{what} must be a table of texts, got {value!r}")
-        return value
+    if kind in {"int", "float"}:
+        return _number(int if kind == "int" else float, value, what, bounds)
     if kind == "Mapping[str, Mapping[str, int]]":
-        if not isinstance(value, dict) or not all(isinstance(table, dict) for table in value.values()):
-            raise SettingsError(f"{what} must be a table of tables, got {value!r}")
-        return {
-            name: {key: _number(int, number, f"{what}.{name}.{key}", bounds) for key, number in table.items()}
-            for name, table in value.items()
-        }
-    return _number(int if kind == "int" else float, value, what, bounds)
+        return _tables(value, what, bounds)
+    return _READERS[kind](value, what)
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise SettingsError(f"{what} must be a text, got {value!r}")
+    return value
+
+
+def _texts(value: Any, what: str) -> tuple[str, ...]:
+    texts = value.split() if isinstance(value, str) else value
+    if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
+        raise SettingsError(f"{what} must be a list of texts, got {value!r}")
+    return tuple(texts)
+
+
+def _truth(value: Any, what: str) -> bool:
+    known = {"true": True, "1": True, "false": False, "0": False}
+    truth = known.get(value.lower()) if isinstance(value, str) else value
+    if not isinstance(truth, bool):
+        raise SettingsError(f"{what} must be true or false, got {value!r}")
+    return truth
+
+
+def _table(value: Any, what: str) -> Mapping[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise SettingsError(f"{what} must be a table of texts, got {value!r}")
+    return value
+
+
+_READERS: Mapping[str, Callable[[Any, str], Any]] = {
+    "str": _text,
+    "tuple[str, ...]": _texts,
+    "bool": _truth,
+    "Mapping[str, str]": _table,
+}
+
+
+def _tables(value: Any, what: str, bounds: tuple[float, float]) -> Mapping[str, Mapping[str, int | float]]:
+    if not isinstance(value, dict) or not all(isinstance(table, dict) for table in value.values()):
+        raise SettingsError(f"{what} must be a table of tables, got {value!r}")
+    return {
+        name: {key: _number(int, number, f"{what}.{name}.{key}", bounds) for key, number in table.items()}
+        for name, table in value.items()
+    }
 
 
 def _number(wanted: type[int] | type[float], value: Any, what: str, bounds: tuple[float, float]) -> int | float:

@@ -44,6 +44,7 @@ def test_each_retriever_says_what_its_scores_are_and_what_it_did(filled: Index, 
         assert ranking.trace.steps[-1].stage == stage
         assert ranking.trace.steps[-1].counts["documents"] == 2
         assert ranking.trace.latency_ms > 0
+        assert all(step.counts.get("encode_us", 0) <= 1000 * step.latency_ms for step in ranking.trace.steps)
         assert [item.score for item in ranking] == sorted((item.score for item in ranking), reverse=True)
         assert pickle.loads(pickle.dumps(ranking)) == copy.deepcopy(ranking) == ranking
 

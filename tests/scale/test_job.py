@@ -53,11 +53,13 @@ def test_a_job_that_was_cut_off_goes_on_and_scores_nothing_twice(tmp_path: Path)
     first = Cut(HERE, after=4)
     with pytest.raises(CutError):
         job.run(first)
-    (tmp_path / "out" / ".part-000000.jsonl.new").write_text('{"query_id": "half')  # what a kill in mid-write leaves
+    draft = tmp_path / "out" / ".part-000000.jsonl.0123abcd.new"
+    draft.write_text('{"query_id": "half')  # what a kill in mid-write leaves
     second = Cut(HERE, after=99)
     done = job.run(second)
     assert (done.resumed, sorted(first.scored + second.scored)) == (4, list(range(9)))
     assert list(scored_pairs(tmp_path / "out")) == expected(90)
+    assert not draft.exists()
 
 
 def test_two_that_score_the_same_at_once_both_come_to_the_end(tmp_path: Path) -> None:

@@ -252,10 +252,14 @@ def test_a_run_without_patience_left_keeps_its_best_state(tiny: Path, tmp_path: 
 
 
 def test_pieces_of_a_step_add_up_to_the_whole(tiny: Path, tmp_path: Path) -> None:
-    for pieces in (1, 3):
-        train(repeated(12), tiny, tmp_path / str(pieces), Recipe(steps=2, accumulate=pieces, dev_queries=0))
-    one, three = (load_file(tmp_path / name / "model.safetensors") for name in ("1", "3"))
-    assert all(torch.allclose(one[name], three[name], atol=2e-4) for name in one)
+    def weights(steps: int, pieces: int) -> Any:
+        out = tmp_path / f"{steps}-{pieces}"
+        train(repeated(12), tiny, out, Recipe(steps=steps, accumulate=pieces, dev_queries=0))
+        return torch.cat([weight.flatten() for _, weight in sorted(load_file(out / "model.safetensors").items())])
+
+    whole = weights(2, 1)
+    moved, apart = torch.dist(whole, weights(1, 1)), torch.dist(whole, weights(2, 3))
+    assert apart < 0.05 * moved  # with the last piece alone it is .44
 
 
 def test_a_group_that_no_teacher_scored_weighs_as_much_as_others_wherever_it_stands(tiny: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from shortlist.calibration.logistic import Floats
 
 BINS = 10
+_RESAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +53,17 @@ def expected_calibration_error(chances: Floats, labels: Floats, *, bins: int = B
     return gap(reliability(chances, labels, bins=bins))
 
 
-def calibration_error(
-    chances: Floats, labels: Floats, groups: Floats, *, resamples: int = 1000, seed: int = 0
-) -> Interval:
-    """Return the calibration error; groups (queries) are resampled, for the pairs of one are not independent.
+def calibration_error(chances: Floats, labels: Floats, groups: Floats) -> Interval:
+    """Return the calibration error with its 95 % interval.
 
-    Chance alone makes gaps, and more of them in a resample, so small errors are overstated
-    and the percentiles lie high; the lower end is never above the value itself.
+    Groups (queries) are resampled, for the pairs of one are not independent. Chance alone
+    makes gaps, and more of them in a resample, so small errors are overstated and the
+    percentiles lie high; the lower end is never above the value itself.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
-    drawn = np.empty(resamples)
-    for number in range(resamples):
+    drawn = np.empty(_RESAMPLES)
+    for number in range(_RESAMPLES):
         rows = np.concatenate([members[place] for place in rng.integers(0, len(members), len(members))])
         drawn[number] = expected_calibration_error(chances[rows], labels[rows])
     low, high = np.quantile(drawn, [0.025, 0.975])

@@ -50,12 +50,13 @@ from shortlist.cli.rerank_pairs import (
     CorpusFile,
     OnRay,
     Out,
+    PairsAsked,
     PairsFile,
     QueriesFile,
     RunFile,
     Workers,
     refuse,
-    refuse_alone,
+    refuse_pairs,
     rerank_pairs,
 )
 from shortlist.errors import InputError
@@ -131,12 +132,12 @@ def rerank(
     chosen = settings(model=model, llm_server=llm_server, fallback=fallback, diversity=diversity, **machine)
     how: dict[str, Any] = {"faster": faster, "calibration": calibration}
     limits: dict[str, Any] = {"budget_ms": budget_ms, "min_score": min_score, "score_kind": score_kind}
+    in_pairs = PairsAsked(pairs, run, queries, corpus, out, ray, workers, cores)
     if query is None or pairs is not None or run is not None:
         refuse(QUERY=query, file=file, top_k=top_k, fallback=fallback, **how, **limits, score_cache=score_cache)
         refuse(exits=exits, diversity=diversity, estimate=estimate)
-        files: dict[str, Any] = {"pairs": pairs, "run": run, "queries": queries, "corpus": corpus, "out": out}
-        return rerank_pairs(chosen, **files, ray=ray, workers=workers, cores=cores, as_json=as_json)
-    refuse_alone(queries=queries, corpus=corpus, out=out, ray=ray, workers=workers, cores=cores)
+        return rerank_pairs(chosen, in_pairs, as_json=as_json)
+    refuse_pairs(in_pairs)
     check_needs(faster=faster, budget_ms=budget_ms, score_kind=score_kind, min_score=min_score)
     asked, given = Query(query), _given(documents, file)
     if estimate:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from shortlist.build.models import options_of
 from shortlist.cli.output import console, errors_console, print_json, print_notes, print_text, shown
 from shortlist.errors import InputError
 from shortlist.evaluation.runs import write_run
+from shortlist.scale.drafts import drafted
 from shortlist.scale.job import ROWS, Job, in_process, is_new, scored_pairs
 from shortlist.scale.ray_batch import on_ray
 from shortlist.scale.runs import run_of, write_pairs
@@ -31,29 +31,35 @@ Workers = Annotated[int, typer.Option(min=0, help="With --ray: workers. [default
 Cores = Annotated[int, typer.Option(min=1, help="With --ray: cores a worker.")]
 
 
-def rerank_pairs(
-    chosen: Settings,
-    *,
-    pairs: Path | None,
-    run: Path | None,
-    queries: Path | None,
-    corpus: Path | None,
-    out: Path | None,
-    ray: bool,
-    workers: int,
-    cores: int,
-    as_json: bool,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class PairsAsked:
+    """What is given to score every pair once: a file of pairs, or a run with its queries and corpus."""
+
+    pairs: Path | None = None
+    run: Path | None = None
+    queries: Path | None = None
+    corpus: Path | None = None
+    out: Path | None = None
+    ray: bool = False
+    workers: int = 0
+    cores: int = 1
+
+
+def rerank_pairs(chosen: Settings, asked: PairsAsked, *, as_json: bool) -> None:
     """Score every pair once, and write a run where one was given."""
-    if out is None or (pairs is None) == (run is None):
+    out, run = asked.out, asked.run
+    if out is None or (asked.pairs is None) == (run is None):
         raise InputError(
             "give a query and documents; or --out FOLDER, and either --pairs FILE or --run FILE with --queries and"
             " --corpus"
         )
-    made_of = {} if run is None else _named(run=run, queries=queries, corpus=corpus)
-    source = pairs or _joined(out, **made_of)
+    made_of = {} if run is None else _named(run=run, queries=asked.queries, corpus=asked.corpus)
+    source = asked.pairs or _joined(out, **made_of)
     options = options_of(chosen)
-    runner = on_ray(chosen.model, options, workers=workers, cores=cores) if ray else in_process(chosen.model, options)
+    if asked.ray:
+        runner = on_ray(chosen.model, options, workers=asked.workers, cores=asked.cores)
+    else:
+        runner = in_process(chosen.model, options)
     done = Job(source, out, chosen.model, options, ROWS, made_of).run(runner, watch=_watch)
     print_notes(done.remarks[:20])
     if run is not None:
@@ -74,15 +80,12 @@ def refuse(where: str = "with --pairs and --run, which score every pair once", /
             raise InputError(f"{option} has no meaning {where}; leave it out")
 
 
-def refuse_alone(
-    *, queries: Path | None, corpus: Path | None, out: Path | None, ray: bool, workers: int, cores: int
-) -> None:
+def refuse_pairs(asked: PairsAsked) -> None:
     """Raise InputError for an option that has a meaning only where pairs are scored."""
-    given = {"queries": queries is not None, "corpus": corpus is not None, "out": out is not None, "ray": ray}
-    for name, is_given in {**given, "workers": workers != 0, "cores": cores != 1}.items():
-        if is_given:
+    for field in fields(asked):
+        if getattr(asked, field.name) != field.default:
             raise InputError(
-                f"{_option(name)} has a meaning only with --pairs or --run, in place of a query; leave it out"
+                f"{_option(field.name)} has a meaning only with --pairs or --run, in place of a query; leave it out"
             )
 
 
@@ -103,13 +106,10 @@ def _named(**files: Path | None) -> dict[str, Path]:
 def _joined(out: Path, *, run: Path, queries: Path, corpus: Path) -> Path:
     target = out / ".pairs.jsonl"
     if is_new(out) or not target.exists():  # made once for a job, which checks what it was made of
-        draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.new")
-        try:
+        with drafted(target) as draft:
             write_pairs(draft, run=run, queries=queries, corpus=corpus)
             if is_new(out) or not target.exists():  # another process may have begun the same job meanwhile
                 draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
     return target
 
 

@@ -111,12 +111,16 @@ def check_ids(path: Path, *ids: str) -> None:
 
 
 def _judgements(path: Path) -> Iterator[_Judgement]:
-    if is_jsonl(path):
-        for number, row in read_objects(path):
-            value = row.get("relevance", row.get("score"))
-            query_id, doc_id = (text_of(path, number, row, *names) for names in _IDS)
-            yield number, query_id, doc_id, str(row.get("subtopic", "")), value
-        return
+    return _in_objects(path) if is_jsonl(path) else _in_columns(path)
+
+
+def _in_objects(path: Path) -> Iterator[_Judgement]:
+    for number, row in read_objects(path):
+        query_id, doc_id = (text_of(path, number, row, *names) for names in _IDS)
+        yield number, query_id, doc_id, str(row.get("subtopic", "")), row.get("relevance", row.get("score"))
+
+
+def _in_columns(path: Path) -> Iterator[_Judgement]:
     columns = 0
     for number, line in read_lines(path):
         parts = line.split("\t") if line.count("\t") == 2 else line.split()

@@ -103,10 +103,8 @@ def cohens_d(differences: Floats) -> float:
     return float(differences.mean()) / spread if spread > 1e-12 else 0.0
 
 
-def bootstrap_interval(
-    differences: Floats, *, level: float = 0.95, resamples: int = 10_000, seed: int = 0
-) -> tuple[float, float]:
-    """Return the percentile bootstrap interval of the mean, queries resampled (Efron and Tibshirani 1993)."""
+def bootstrap_interval(differences: Floats, *, resamples: int = 10_000, seed: int = 0) -> tuple[float, float]:
+    """Return the 95 % percentile bootstrap interval of the mean, queries resampled (Efron and Tibshirani 1993)."""
     rng = np.random.default_rng(seed)
     means = np.empty(resamples)
     at_once = _rows_at_once(differences)
@@ -114,7 +112,7 @@ def bootstrap_interval(
         rows = min(at_once, resamples - start)
         picks = rng.integers(0, len(differences), (rows, len(differences)))
         means[start : start + rows] = differences[picks].mean(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
 
 

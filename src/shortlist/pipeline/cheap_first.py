@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +14,7 @@ from shortlist.scorers.asked_of import is_at_hand, timed, with_stored
 from shortlist.scorers.groups import rerank_many
 from shortlist.scorers.pointwise import counted_scores
 from shortlist.scorers.pruning import fitted_for, survivors
-from shortlist.types import Deadline, Ranking, ScoredDocument, Step
+from shortlist.types import Deadline, Ranking, ScoredDocument, Step, monotonic_ms
 from shortlist.types.ranking import check_top_k, descending
 
 STAGE = "cheap first"
@@ -106,7 +105,7 @@ class CheapFirst:
         if fitted is None or not self._encodes:
             return done
         waiting = [place for place, one in enumerate(done) if self._lacks_vectors(one, fitted[0])]
-        began = time.perf_counter()
+        began = monotonic_ms()
         given = [document for place in waiting for document in done[place].documents]
         stored = iter(with_stored(self._cheap, given))
         for place in waiting:
@@ -117,7 +116,7 @@ class CheapFirst:
             done[place] = replace(done[place], items=items)
             if fresh:
                 counts = {"documents": len(items), "encoded": fresh}
-                done[place] = done[place].traced(Step("vectors", (time.perf_counter() - began) * 1000, counts))
+                done[place] = done[place].traced(Step("vectors", monotonic_ms() - began, counts))
         return done
 
     def _lacks_vectors(self, candidates: Ranking, kth: int) -> bool:

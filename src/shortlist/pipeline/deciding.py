@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 
 from shortlist.protocols import Gate
-from shortlist.types import Decision, Ranking, Step
+from shortlist.types import Decision, Ranking, Step, monotonic_ms
 
 
 def decided(gate: Gate, candidates: Ranking, *, top_k: int) -> tuple[bool, Step]:
@@ -15,13 +13,13 @@ def decided(gate: Gate, candidates: Ranking, *, top_k: int) -> tuple[bool, Step]
 
     A gate saves time and no more: neither a defect in it nor a decision that means nothing is worth a request.
     """
-    began = time.perf_counter()
+    began = monotonic_ms()
     try:
         decision = gate.decide(candidates, top_k=top_k)
         wrong = _wrong(decision)
     except Exception as error:
         wrong = f"{type(error).__name__}: {error}"
-    latency, counts = (time.perf_counter() - began) * 1000, {"documents": len(candidates)}
+    latency, counts = monotonic_ms() - began, {"documents": len(candidates)}
     if wrong:
         note = f"the gate failed, so the candidates were reranked: {wrong}"
         return True, Step("gate", latency, counts, {"decision": "rerank", "reason": "the gate failed"}, (note,))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from numbers import Real
@@ -13,7 +12,7 @@ from shortlist.errors import InputError, ScoreError
 from shortlist.protocols import CuttingEncoder, Encoder, Role, Vectors
 from shortlist.retrieval.fusion import min_max
 from shortlist.scorers.cosine import cosines
-from shortlist.types import Document, DocumentVector, Ranking, Step
+from shortlist.types import Document, DocumentVector, Ranking, Step, monotonic_ms
 from shortlist.types.ranking import check_top_k
 
 STAGE = "diversity"
@@ -35,7 +34,7 @@ def diversified(ranking: Ranking, diversity: float, *, top_k: int | None = None)
     check_top_k(top_k)
     if not check_diversity(diversity) or not len(ranking):
         return ranking.head(top_k)
-    began = time.perf_counter()
+    began = monotonic_ms()
     scored = [place for place, item in enumerate(ranking) if item.is_scored]
     vectors = _stored([ranking[place].document for place in scored])
     counts, facts = {"documents": len(ranking), "scored": len(scored)}, {"diversity": f"{diversity:g}"}
@@ -46,7 +45,7 @@ def diversified(ranking: Ranking, diversity: float, *, top_k: int | None = None)
     chosen = by_marginal_relevance(relevance, vectors, diversity=diversity, top_k=top_k)
     unscored = [place for place, item in enumerate(ranking) if not item.is_scored]
     places = [*(scored[place] for place in chosen), *unscored][:top_k]
-    step = Step(STAGE, (time.perf_counter() - began) * 1000, counts, facts)
+    step = Step(STAGE, monotonic_ms() - began, counts, facts)
     return ranking.rearranged(places, stage=STAGE, steps=(step,))
 
 
@@ -71,7 +70,7 @@ def with_vectors(candidates: Ranking, encoder: Encoder) -> Ranking:
     The trace counts what was encoded, and says what the encoder did not read to its end.
     Raises ScoreError for a vector that is not finite.
     """
-    began = time.perf_counter()
+    began = monotonic_ms()
     known = encoder.fingerprint
     missing = [d for d in candidates.documents if d.vector is None or d.vector.encoder != known]
     made = encoder.encode([document.full_text for document in missing], role=Role.DOCUMENT)  # [missing, dimension]
@@ -85,7 +84,7 @@ def with_vectors(candidates: Ranking, encoder: Encoder) -> Ranking:
     counts = {"documents": len(candidates), "encoded": len(missing)}
     cut = encoder.document_cuts(missing) if isinstance(encoder, CuttingEncoder) else []
     notes = (f"{len(cut)} texts cut by the bi-encoder at {cut[0].seen} tokens",) if cut else ()
-    step = Step("vectors", (time.perf_counter() - began) * 1000, counts, {"encoder": known}, notes, tuple(cut))
+    step = Step("vectors", monotonic_ms() - began, counts, {"encoder": known}, notes, tuple(cut))
     return replace(candidates, items=items, trace=candidates.trace.then(step))
 
 

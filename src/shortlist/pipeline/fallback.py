@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,7 +9,7 @@ from shortlist.errors import InputError, MissingExtraError, SettingsError, Short
 from shortlist.pipeline.awaiting import arerank
 from shortlist.protocols import Reranker, TimedReranker
 from shortlist.scorers.asked_of import timed
-from shortlist.types import Deadline, Ranking, Step
+from shortlist.types import Deadline, Ranking, Step, monotonic_ms
 from shortlist.types.trace import TOOK_OVER
 
 # Mistakes of the caller: the next reranker would hide them, not mend them.
@@ -64,7 +63,7 @@ class _Failures:
     """What failed so far; as a context manager it takes failures in and lets everything else pass."""
 
     candidates: Ranking
-    began: float = field(default_factory=time.perf_counter)
+    began: float = field(default_factory=monotonic_ms)
     asked: str = ""
     spent_ms: float = 0.0
     reasons: list[tuple[str, str]] = field(default_factory=list)
@@ -79,7 +78,7 @@ class _Failures:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> bool:
         if not isinstance(error, ShortlistError) or isinstance(error, MISTAKES):
             return False
-        self.spent_ms = (time.perf_counter() - self.began) * 1000
+        self.spent_ms = monotonic_ms() - self.began
         self.reasons.append((self.asked, f"{type(error).__name__}: {error}"))
         return True
 

@@ -49,7 +49,6 @@ def calibrate(
     *,
     seconds: float = 60.0,
     clock: Clock = monotonic_ms,
-    seed: int = 0,
     store: Store | None = None,
     watch: Watch | None = None,
 ) -> Calibration:
@@ -63,7 +62,7 @@ def calibrate(
     """
     if seconds <= 0:
         raise InputError(f"calibration needs some seconds, got {seconds}")
-    rng = random.Random(seed)
+    rng = random.Random(0)
     shape = _warmed_up(scorer, rng)
     plain, stored = list[Measurement](), list[Measurement]()
     began, end = clock(), clock() + seconds * 1000
@@ -92,13 +91,13 @@ def calibrate(
 
 
 def probe(
-    scorer: Scorer, *, clock: Clock = monotonic_ms, seed: int = 0, store: Store | None = None
+    scorer: Scorer, *, clock: Clock = monotonic_ms, store: Store | None = None
 ) -> tuple[CostModel, CostModel | None]:
     """Return rough cost models from three short calls each after a warm-up: a fixed part, and the rest by token.
 
     The first is of plain documents, the second, with a `store`, of stored ones.
     """
-    rng = random.Random(seed)
+    rng = random.Random(0)
     shape = _warmed_up(scorer, rng)
     plain = _probed(scorer, shape, clock, rng)
     return plain, None if store is None else _probed(scorer, shape, clock, rng, store)

@@ -57,7 +57,7 @@ class Fleet:
     p99_ms: float
 
 
-def simulate(service: Service, *, queries_per_s: float, replicas: int, queries: int = _QUERIES, seed: int = 0) -> Fleet:
+def simulate(service: Service, *, queries_per_s: float, replicas: int, queries: int = _QUERIES) -> Fleet:
     """Run so many queries through so many replicas; the first tenth only warms them up.
 
     Raises InputError when the load is more than the replicas can do at all: waits would grow for ever.
@@ -67,7 +67,7 @@ def simulate(service: Service, *, queries_per_s: float, replicas: int, queries: 
     busy = queries_per_s * service.mean_ms / 1000 / replicas
     if busy >= 1:
         raise InputError(f"{replicas} replicas can do {replicas * 1000 / service.mean_ms:.1f} queries a second at most")
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
     alike = min(replicas, _ALIKE)
     arrivals = np.cumsum(random.exponential(1000 / queries_per_s * replicas / alike, queries))  # [queries] ms
     work = service.p50_ms * np.exp(service.sigma * random.standard_normal(queries))  # [queries] ms
@@ -84,7 +84,7 @@ def simulate(service: Service, *, queries_per_s: float, replicas: int, queries: 
     return Fleet(replicas, busy, p50, p95, p99)
 
 
-def smallest(service: Service, *, queries_per_s: float, p95_ms: float, spare: int = 0, seed: int = 0) -> Fleet:
+def smallest(service: Service, *, queries_per_s: float, p95_ms: float, spare: int = 0) -> Fleet:
     """Return the smallest fleet that keeps a P95, and how it does with all `spare` replicas more in use.
 
     Raises InputError when a query alone takes longer than that, or so long that there is no time to wait.
@@ -96,7 +96,7 @@ def smallest(service: Service, *, queries_per_s: float, p95_ms: float, spare: in
         raise InputError(f"this load needs over {_MOST_REPLICAS} replicas; plan for a part of it")
 
     def keeps(replicas: int) -> bool:
-        return simulate(service, queries_per_s=queries_per_s, replicas=replicas, seed=seed).p95_ms <= p95_ms
+        return simulate(service, queries_per_s=queries_per_s, replicas=replicas).p95_ms <= p95_ms
 
     enough = least
     while not keeps(enough):
@@ -106,7 +106,7 @@ def smallest(service: Service, *, queries_per_s: float, p95_ms: float, spare: in
     while least < enough:
         middle = (least + enough) // 2
         least, enough = (least, middle) if keeps(middle) else (middle + 1, enough)
-    return simulate(service, queries_per_s=queries_per_s, replicas=enough + spare, seed=seed)
+    return simulate(service, queries_per_s=queries_per_s, replicas=enough + spare)
 
 
 def _too_slow(service: Service, p95_ms: float) -> InputError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from shortlist.retrieval.filters import Where
 from shortlist.retrieval.fusion import reciprocal_rank_fusion
 from shortlist.retrieval.store import Found, Searchable
 from shortlist.transport.failures import Unanswered, attempted
-from shortlist.types import Query, Ranking, ScoreKind, Step, Trace
+from shortlist.types import Query, Ranking, ScoreKind, Step, Trace, monotonic_ms
 from shortlist.types.ranking import check_top_k
 
 
@@ -42,7 +41,7 @@ class BM25:
     def retrieve(self, query: Query, *, depth: int) -> Ranking:
         """Return at most `depth` documents by BM25."""
         _check_depth(depth)
-        start = time.perf_counter()
+        start = monotonic_ms()
         found = self.index.search_text(query.text, depth=depth, where=self.where)
         return _ranking(query, found, ScoreKind.BM25, _step("bm25", start, depth, found))
 
@@ -63,13 +62,13 @@ class Dense:
         """Return at most `depth` documents by similarity."""
         _check_depth(depth)
         self._check_encoder()
-        start = time.perf_counter()
+        start = monotonic_ms()
         vector = np.asarray(self.encoder.encode([query.text], role=Role.QUERY), dtype=np.float32)[0]  # [dimension]
-        encoded = time.perf_counter()
+        encoded = monotonic_ms()
         found = self.index.search_vector(vector, depth=depth, where=self.where)
         step = _step("dense", start, depth, found)
         facts = {"encoder": self.encoder.fingerprint, "search": self.index.vector_search}
-        counts = {**step.counts, "encode_us": int((encoded - start) * 1e6)}
+        counts = {**step.counts, "encode_us": int((encoded - start) * 1e3)}
         step = replace(step, counts=counts, facts={**facts, **step.facts})
         return _ranking(query, found, ScoreKind.SIMILARITY, self._cut_told(step, query))
 
@@ -111,21 +110,21 @@ class Hybrid:
         _check_depth(depth)
         if not self.arms:
             raise InputError("a hybrid retriever needs at least one arm, such as BM25(index)")
-        start = time.perf_counter()
+        start = monotonic_ms()
         outcomes = self._outcomes(query, max(depth, self.arm_depth))
-        asked_ms = (time.perf_counter() - start) * 1e3
+        asked_ms = monotonic_ms() - start
         missing = [outcome for outcome in outcomes if not isinstance(outcome, Ranking)]
         if len(missing) == len(outcomes):
             raise missing[0]
         # an arm that did not answer found nothing: the others keep their places, and so their weights
         found = [one if isinstance(one, Ranking) else Ranking(query, (), ScoreKind.UNKNOWN, "none") for one in outcomes]
         rankings = _sharing(asked_ms, found)
-        start = time.perf_counter()
+        start = monotonic_ms()
         fused = self.fuse(rankings, depth=depth)
         counts = {"depth": depth, "documents_in": sum(map(len, rankings)), "documents": len(fused)}
         facts = {"fusion": fused.score_kind.value}
         said = tuple(f"one of {len(outcomes)} arms did not answer: {error}" for error in missing)
-        return fused.traced(Step("hybrid", (time.perf_counter() - start) * 1e3, counts, facts, said))
+        return fused.traced(Step("hybrid", monotonic_ms() - start, counts, facts, said))
 
     def _outcomes(self, query: Query, depth: int) -> list[Ranking | Unanswered]:
         first, *others = [partial(arm.retrieve, query, depth=depth) for arm in self.arms]
@@ -155,7 +154,7 @@ def _shortened(trace: Trace, share: float) -> Trace:
 
 def _step(stage: str, start: float, depth: int, found: Found) -> Step:
     counts = {"depth": depth, "documents": len(found.hits)}
-    return Step(stage, (time.perf_counter() - start) * 1e3, counts, found.facts, found.degradations)
+    return Step(stage, monotonic_ms() - start, counts, found.facts, found.degradations)
 
 
 def _ranking(query: Query, found: Found, kind: ScoreKind, step: Step) -> Ranking:

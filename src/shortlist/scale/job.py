@@ -10,18 +10,15 @@ has exactly one score, however often the job was cut off, and whichever worker d
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from shortlist._optional import require
-from shortlist.errors import InputError, ScoreError, StorageFullError, StoreError
+from shortlist.errors import InputError, ScoreError, StoreError
+from shortlist.scale.drafts import remove_needless, translated, whole
 from shortlist.scale.pairs import Pair, Part, parts_of, read_part
 from shortlist.scale.scoring import PartScorer
 
@@ -151,7 +148,7 @@ class Job:
             for query_id, doc_id, score in zip(scored.query_ids, scored.doc_ids, scored.scores, strict=True)
         ]
         file = self._file(part.number)
-        with _whole(file) as draft:
+        with whole(file) as draft:
             if file.suffix == ".parquet":
                 table = require("pyarrow", extra="ray").Table.from_pylist(rows)
                 require("pyarrow.parquet", extra="ray").write_table(table, draft)
@@ -164,12 +161,13 @@ class Job:
             raise ScoreError(f"{len(missing)} parts were not scored, the first is {missing[0]}; run the job again")
         done = Done(sum(part.rows for part in parts), len(parts), resumed, scorer, tuple(remarks))
         _write_json(self.out / "done.json", asdict(done))
+        remove_needless(self.out)
         return done
 
 
 def is_new(out: Path) -> bool:
     """Make a job's folder, and say whether none was begun there. Raises InputError when it holds something else."""
-    with _translated(out):
+    with translated(out):
         out.mkdir(parents=True, exist_ok=True)
         there = [one.name for one in out.iterdir() if not one.name.startswith(".")]
     if there and _NOTE not in there:
@@ -211,7 +209,7 @@ def _told(file: Path) -> list[str | int]:
 
 
 def _write_json(file: Path, value: Mapping[str, Any]) -> None:
-    with _whole(file) as draft:
+    with whole(file) as draft:
         draft.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
@@ -221,29 +219,3 @@ def _read_json(file: Path) -> Mapping[str, Any]:
     except (OSError, ValueError) as error:
         raise StoreError(f"cannot read {file}: {error}") from error
     return found
-
-
-@contextmanager
-def _whole(file: Path) -> Iterator[Path]:
-    """Give a draft to write, which then takes the file's place; no other process that scores the same has its name."""
-    draft = file.with_name(f".{file.name}.{secrets.token_hex(4)}.new")
-    with _translated(file):
-        try:
-            yield draft
-            with draft.open("rb") as stream:
-                os.fsync(stream.fileno())
-            draft.replace(file)
-        finally:
-            draft.unlink(missing_ok=True)
-
-
-@contextmanager
-def _translated(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise StorageFullError(
-                f"the disk is full while writing {file}; free some space and run the job again: it goes on"
-            ) from error
-        raise StoreError(f"cannot write {file}: {error.strerror}") from error

@@ -39,8 +39,8 @@ class PartWorker:
             return json.dumps({"error": type(error).__name__, "said": str(error)})
 
 
-def connect(address: str | None) -> None:
-    """Connect to a cluster ("auto" finds the one of this machine), or start one here; does nothing when connected.
+def connect() -> None:
+    """Connect to the cluster of RAY_ADDRESS, or start one here; does nothing when connected.
 
     Ray's usage statistics are switched off for a cluster that is started here. Raises MissingExtraError, InputError.
     """
@@ -48,6 +48,7 @@ def connect(address: str | None) -> None:
     ray = require("ray", extra="ray")
     if ray.is_initialized():
         return
+    address = os.environ.get("RAY_ADDRESS") or None
     try:
         ray.init(address=address, logging_level=logging.WARNING, include_dashboard=None if address else False)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -56,9 +57,7 @@ def connect(address: str | None) -> None:
         ) from error
 
 
-def on_ray(
-    model: str, options: Mapping[str, Any], *, address: str | None = None, workers: int = 0, cores: int = 1
-) -> Runner:
+def on_ray(model: str, options: Mapping[str, Any], *, workers: int = 0, cores: int = 1) -> Runner:
     """Return a runner that scores on a Ray cluster with so many workers (0: as fit) of so many cores each.
 
     Every worker uses as many threads as it has cores, unless `options` say otherwise.
@@ -68,7 +67,7 @@ def on_ray(
     given = {**options, "threads": options.get("threads") or cores}
 
     def runner(parts: Sequence[Part]) -> Iterable[Scored]:
-        connect(address)
+        connect()
         ray, data = require("ray", extra="ray"), require("ray.data", extra="ray")
         data.DataContext.get_current().enable_progress_bars = False
         logging.getLogger("ray.data").setLevel(logging.ERROR)

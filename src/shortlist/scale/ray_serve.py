@@ -126,7 +126,7 @@ def serve_on_ray(settings: Mapping[str, Any], serving: ServeSettings, given: Map
     """
     from shortlist.scale.ray_batch import connect
 
-    connect(None)
+    connect()
     serve = require("ray.serve", extra="ray")
     serve.start(http_options={"host": serving.host, "port": serving.port})
     serve.run(deployment(settings=settings, serving=given), name="shortlist", route_prefix="/", blocking=True)

@@ -6,32 +6,24 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from shortlist.errors import InputError, StoreError
+from shortlist.errors import InputError
 from shortlist.evaluation.collection import read_corpus, read_queries
 from shortlist.evaluation.runs import Run, read_run
 from shortlist.types import Document
 
 
-def write_pairs(target: Path, *, run: Path, queries: Path, corpus: Path) -> int:
-    """Write the pairs of a run as JSONL, query by query in the run's order; return how many.
+def write_pairs(target: Path, *, run: Path, queries: Path, corpus: Path) -> None:
+    """Write the pairs of a run as JSONL, query by query in the run's order.
 
     `queries` and `corpus` are read as `evaluate` reads them. The run's ids and the texts that it names
-    are held in memory, the rest of the corpus is passed over. Raises InputError for a missing text.
+    are held in memory, the rest of the corpus is passed over. Raises InputError for a missing text, OSError.
     """
     ranked = read_run(run)
     wanted = {doc_id for doc_ids in ranked.doc_ids.values() for doc_id in doc_ids}
     asked = {query.query_id: query.text for query in read_queries(queries)}
     texts = read_corpus(corpus, wanted=wanted)
-    count = 0
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("w", encoding="utf-8") as stream:
-            for row in _rows(ranked, asked, texts):
-                stream.write(json.dumps(row) + "\n")
-                count += 1
-    except OSError as error:
-        raise StoreError(f"cannot write {target}: {error.strerror}") from error
-    return count
+    with target.open("w", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(row) + "\n" for row in _rows(ranked, asked, texts))
 
 
 def run_of(name: str, scored: Iterable[tuple[str, str, float]]) -> Run:

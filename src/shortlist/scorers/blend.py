@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +10,7 @@ from shortlist.protocols import Group, Scorer
 from shortlist.scorers.asked_of import close, is_at_hand, with_stored
 from shortlist.scorers.groups import score_groups
 from shortlist.scorers.pointwise import counted
-from shortlist.types import Document, Query, ScoreKind, Scores, Step
+from shortlist.types import Document, Query, ScoreKind, Scores, Step, monotonic_ms
 
 
 class Blend:
@@ -55,7 +54,7 @@ class Blend:
 
     def score_groups(self, groups: Sequence[Group]) -> list[Scores]:
         """Return each group's sums; every part takes all groups together if it can."""
-        began = time.perf_counter()
+        began = monotonic_ms()
         read = [(query, self._tokenized(documents)) for query, documents in groups]
         by_part = [score_groups(scorer, read) for scorer, _ in self._parts]
         return [
@@ -88,7 +87,7 @@ class Blend:
         took = {f"{step.stage}_us": round(step.latency_ms * 1000) for step in steps}
         return Step(
             " + ".join(step.stage for step in steps),
-            (time.perf_counter() - began) * 1000,
+            monotonic_ms() - began,
             {name: count for step in reversed(steps) for name, count in step.counts.items()} | took,
             {**facts, "model": self.fingerprint},
             tuple(note for step in steps for note in step.degradations),

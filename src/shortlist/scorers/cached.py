@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
-import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
@@ -21,7 +20,7 @@ from shortlist.scorers.groups import score_groups
 from shortlist.scorers.pointwise import counted
 from shortlist.scorers.report import empty_notes
 from shortlist.scorers.score_store import Kept, ScoreStore
-from shortlist.types import QUERY_CUT, Document, Query, ScoreKind, Scores, Step, Truncation
+from shortlist.types import QUERY_CUT, Document, Query, ScoreKind, Scores, Step, Truncation, monotonic_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ class Cached:
 
     def score_groups(self, groups: Sequence[Group]) -> list[Scores]:
         """Return each group's scores; what none of them has seen is scored together."""
-        began = time.perf_counter()
+        began = monotonic_ms()
         keys = [[self._key(query, document) for document in documents] for query, documents in groups]
         call, coming, own = self._begun({key for each in keys for key in each})
         wanted = call.missing - coming.keys()
@@ -198,7 +197,7 @@ class Cached:
         counts |= {f"cached_{name}": count for name in ("file", "shared") if (count := origins.count(name))}
         notes = (*fresh.notes_of_all(documents), *dict.fromkeys(call.notes))
         notes += tuple(_cut_before(keys, fresh, call))
-        latency = (time.perf_counter() - began) * 1000
+        latency = monotonic_ms() - began
         return Scores(values, kind, Step(inner.stage, latency, {**inner.counts, **counts}, inner.facts, notes, cut))
 
 

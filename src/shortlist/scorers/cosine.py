@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from shortlist.inference.biencoder import BiEncoder
 from shortlist.inference.session import Precision
 from shortlist.inference.tokens import Ids, Tokenizer
 from shortlist.protocols import Group, Role, Vectors
-from shortlist.types import Document, DocumentVector, Query, ScoreKind, Scores, Step, Truncation
+from shortlist.types import Document, DocumentVector, Query, ScoreKind, Scores, Step, Truncation, monotonic_ms
 
 
 class Cosine:
@@ -89,7 +88,7 @@ class Cosine:
 
     def score_groups(self, groups: Sequence[Group]) -> list[Scores]:
         """Return each group's cosines; the texts of all groups are encoded together."""
-        began = time.perf_counter()
+        began = monotonic_ms()
         documents = [document for _, some in groups for document in some]
         ids = self.tokenizer.ids_of(documents)
         vectors, is_fresh = self._vectors(documents, ids)
@@ -131,7 +130,7 @@ class Cosine:
             cut.insert(0, query_cut)
         return Step(
             "cosine",
-            (time.perf_counter() - began) * 1000,
+            monotonic_ms() - began,
             {"documents": len(documents), "encoded": fresh},
             {"model": self._encoder.fingerprint, **self._encoder.facts},
             tuple(notes),

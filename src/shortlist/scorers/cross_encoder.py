@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -19,7 +18,7 @@ from shortlist.protocols import Group
 from shortlist.scorers.lengths import check_length, limit_of
 from shortlist.scorers.pairs import Readings, query_ids, read_pairs
 from shortlist.scorers.report import inference_step
-from shortlist.types import Document, Query, ScoreKind, Scores, Step
+from shortlist.types import Document, Query, ScoreKind, Scores, Step, monotonic_ms
 
 
 class CrossEncoder:
@@ -132,7 +131,7 @@ class CrossEncoder:
 
     def score_groups(self, groups: Sequence[Group]) -> list[Scores]:
         """Return each group's logits; all groups share batches, and each step holds the latency of all."""
-        began = time.perf_counter()
+        began = monotonic_ms()
         readings = [self._readings(query, documents) for query, documents in groups]
         inputs = [one for reading in readings for one in reading.inputs]
         inferred = self._engine.infer(inputs) if inputs else _NOTHING

@@ -37,7 +37,7 @@ class Lift:
     mean_ranks: float
 
 
-def probe(reranker: Reranker, cases: Sequence[Ranking], *, attacks: Mapping[str, str] = ATTACKS) -> list[Lift]:
+def probe(reranker: Reranker, cases: Sequence[Ranking]) -> list[Lift]:
     """Rank each case, plant every attack in the document that came last, and rank again.
 
     A document that rises with the control as far as with an attack was not lifted by the
@@ -46,7 +46,7 @@ def probe(reranker: Reranker, cases: Sequence[Ranking], *, attacks: Mapping[str,
     if not cases or any(len(case) < 2 for case in cases):
         raise InputError("a probe needs cases of two documents or more: one wins and one loses")
     losers = [(case, _loser(reranker.rerank(case), case)) for case in cases]
-    return [_lift(reranker, name, text, losers) for name, text in attacks.items()]
+    return [_lift(reranker, name, text, losers) for name, text in ATTACKS.items()]
 
 
 def _lift(reranker: Reranker, name: str, attack: str, losers: Sequence[tuple[Ranking, int]]) -> Lift:

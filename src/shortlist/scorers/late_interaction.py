@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +14,7 @@ from shortlist.inference.tokens import Ids, ModelInput
 from shortlist.passages.windows import LongDocuments, best_of, tokens_seen, windows
 from shortlist.scorers.lengths import check_length
 from shortlist.scorers.report import inference_step
-from shortlist.types import QUERY_CUT, Document, Query, ScoreKind, Scores, Step, Truncation
+from shortlist.types import QUERY_CUT, Document, Query, ScoreKind, Scores, Step, Truncation, monotonic_ms
 
 
 class LateInteraction:
@@ -74,7 +73,7 @@ class LateInteraction:
 
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one sum a document, `[documents]` in input order."""
-        began = time.perf_counter()
+        began = monotonic_ms()
         asked, cut = self._query(query)
         inputs, owners, truncations = self._readings(documents)
         embedded = self._engine.run_tokens([asked, *inputs]) if inputs else []

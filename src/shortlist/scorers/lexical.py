@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-import time
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
-from shortlist.types import Document, Query, ScoreKind, Scores, Step
+from shortlist.types import Document, Query, ScoreKind, Scores, Step, monotonic_ms
 
 _WORD = re.compile(r"\w+")
 
@@ -39,10 +38,10 @@ class Lexical:
 
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one score a document, `[documents]` in input order; 0 where no word is shared."""
-        began = time.perf_counter()
+        began = monotonic_ms()
         words = _words(query.text)
         values = np.asarray([self._one(words, document.full_text) for document in documents], dtype=np.float32)
-        step = Step("lexical", (time.perf_counter() - began) * 1000, {"documents": len(documents)})
+        step = Step("lexical", monotonic_ms() - began, {"documents": len(documents)})
         return Scores(values, ScoreKind.BM25, step)
 
     def _one(self, words: Sequence[str], text: str) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +15,7 @@ from shortlist.scorers.lengths import limit_of
 from shortlist.scorers.report import inference_step
 from shortlist.scorers.templates import PairTemplate, ReadOut
 from shortlist.scorers.writer import Writer, Written
-from shortlist.types import Document, Query, ScoreKind, Scores, Step
+from shortlist.types import Document, Query, ScoreKind, Scores, Step, monotonic_ms
 
 
 class Prompted:
@@ -59,7 +58,7 @@ class Prompted:
 
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one score a document, `[documents]` in input order."""
-        began = time.perf_counter()
+        began = monotonic_ms()
         written = self._writer.write(query, documents)
         inferred = self._infer(written) if documents else _NOTHING
         values = best_of(read_out(inferred.rows, self._template.read_out), written.owners, len(documents))

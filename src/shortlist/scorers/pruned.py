@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from shortlist.protocols import Scorer
 from shortlist.scorers.pairs import Readings, read_pairs
 from shortlist.scorers.pruning import Floats, fitted_for, survivors
 from shortlist.scorers.report import empty_notes
-from shortlist.types import Document, Query, Ranking, ScoreKind, Step
+from shortlist.types import Document, Query, Ranking, ScoreKind, Step, monotonic_ms
 from shortlist.types.ranking import check_top_k, descending
 
 
@@ -86,7 +85,7 @@ class Pruned:
 
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`."""
-        began = time.perf_counter()
+        began = monotonic_ms()
         check_top_k(top_k)
         if not len(candidates):
             return candidates
@@ -146,7 +145,7 @@ class Pruned:
         notes += [f"{unread} of them were left unread, before the first layer"] if unread else []
         return Step(
             _STAGE,
-            (time.perf_counter() - began) * 1000,
+            monotonic_ms() - began,
             {"documents": len(documents), "tokens": sum(map(len, read.inputs)), "pruned": pruned, **stages},
             {"model": self.fingerprint, "engine": session.engine, "precision": session.precision.value},
             tuple(notes),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
 from shortlist.inference.engine import Engine
 from shortlist.passages.windows import LongDocuments
-from shortlist.types import Document, Step, Truncation
+from shortlist.types import Document, Step, Truncation, monotonic_ms
 
 
 def inference_step(
@@ -22,7 +21,7 @@ def inference_step(
     cut: tuple[Truncation, ...],
     long_documents: LongDocuments,
 ) -> Step:
-    """Put a step together; `began` is of `time.perf_counter`, `counts` and `facts` come beside the usual ones."""
+    """Put a step together; `began` is of `monotonic_ms`, `counts` and `facts` come beside the usual ones."""
     notes = list(empty_notes(documents))
     if cut:
         longest = max(cut, key=lambda t: t.total)
@@ -31,7 +30,7 @@ def inference_step(
         )
     return Step(
         stage,
-        (time.perf_counter() - began) * 1000,
+        monotonic_ms() - began,
         {"documents": len(documents), **counts},
         {**facts, **engine.facts},
         (*notes, *degradations),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from shortlist._json import finite_json
 from shortlist.errors import InputError
 
 _WITH_OPTIONS = re.compile(r"(?P<name>.+)\[(?P<options>[^\[\]]*=[^\[\]]*)\]", re.DOTALL)
@@ -57,17 +56,6 @@ def _values(options: Mapping[str, str]) -> dict[str, Any]:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        return finite_json(text)
     except ValueError:
         return text
-
-
-def _finite(number: str) -> float:
-    """Read a number; one beyond a double is no number to count with."""
-    if math.isinf(found := float(number)):
-        _refuse(number)
-    return found
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")

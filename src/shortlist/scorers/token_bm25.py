@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy.typing as npt
 
 from shortlist.errors import ModelNotFoundError
 from shortlist.inference.tokens import Ids, Tokenizer
-from shortlist.types import Document, Query, ScoreKind, Scores, Step
+from shortlist.types import Document, Query, ScoreKind, Scores, Step, monotonic_ms
 from shortlist.weights import find_packaged, packaged_models
 
 Weights = npt.NDArray[np.float32]
@@ -55,10 +54,10 @@ class TokenBM25:
 
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one score a document, `[documents]` in input order, from 0, which is: no token is shared."""
-        began = time.perf_counter()
+        began = monotonic_ms()
         asked = self.tokenizer.encode([query.text])[0]
         values = self._values(asked, self.tokenizer.ids_of(documents))
-        step = Step("words", (time.perf_counter() - began) * 1000, {"documents": len(documents)})
+        step = Step("words", monotonic_ms() - began, {"documents": len(documents)})
         return Scores(values, ScoreKind.BM25, step)
 
     def _values(self, asked: Ids, documents: Sequence[Ids]) -> Weights:

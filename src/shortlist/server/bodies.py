@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
+from shortlist._json import finite_json
 from shortlist.server.faults import GoneError, RefusedError, TooLargeError
 from shortlist.server.settings import ServeSettings
 from shortlist.wire import Fault
@@ -54,7 +53,7 @@ def parsed(content: bytes) -> Any:
     Raises RefusedError that says where it ends to be JSON.
     """
     try:
-        return json.loads(content.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_finite)
+        return finite_json(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
         raise RefusedError(Fault.INVALID, f"the body is no JSON: {why:.200}") from error
@@ -77,14 +76,3 @@ async def _read(request: Request, most: int) -> bytes:
         check_body(size, most)
         parts.append(part)
     return b"".join(parts)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if math.isinf(number):
-        raise ValueError(f"{digits:.40} is too large for a number")
-    return number

@@ -83,6 +83,7 @@ TEACHERS = (
 )
 
 CODE, CODE_QUERIES = "python_code", 3000
+_SEED = 0
 # What further teachers read: general questions and long passages first, weak pairs in small measure.
 DRAWN = {
     "nq_qed": 5000,
@@ -113,13 +114,13 @@ def clean(text: str) -> str:
     return " ".join(text.replace("-lrb-", "(").replace("-rrb-", ")").replace("``", '"').replace("''", '"').split())
 
 
-def read_pairs(data: Path, source: Source, *, seed: int = 0) -> list[Pair]:
+def read_pairs(data: Path, source: Source) -> list[Pair]:
     """Read one collection's English pairs, texts cut at the source's lengths in characters.
 
     A title stands on a line of its own above the passage, as documents are read later, in
     two of three pairs of the sources that have one.
     """
-    rng = random.Random(seed)
+    rng = random.Random(_SEED)
     pairs = []
     with gzip.open(data / source.name / "pairs.jsonl.gz", "rt", encoding="utf-8") as lines:
         for line in lines:
@@ -139,11 +140,11 @@ def read_pairs(data: Path, source: Source, *, seed: int = 0) -> list[Pair]:
 
 
 def packaged_groups(
-    data: Path, encode: Encode, *, mining: Mining, seen: Seen, tell: Callable[[str], None], seed: int = 0
+    data: Path, encode: Encode, *, mining: Mining, seen: Seen, tell: Callable[[str], None]
 ) -> Iterator[Group]:
     """Mine the groups of every family in turn; what an evaluation collection shows is left out."""
-    rng = random.Random(seed)
-    for chosen, distractors in _families(data, seed):
+    rng = random.Random(_SEED)
+    for chosen, distractors in _families(data):
         clear = [pair for pair in chosen if not (seen.query(pair.query) or seen.passage(pair.passage))]
         others = [text for text in distractors if not seen.passage(text)]
         tell(f"{len(chosen)} pairs, {len(chosen) - len(clear)} of them seen in evaluation; {len(others)} distractors")
@@ -151,10 +152,10 @@ def packaged_groups(
         yield from mine(asked, others, encode, mining)
 
 
-def drawn(groups: Sequence[Group], *, seed: int = 0) -> list[Group]:
+def drawn(groups: Sequence[Group]) -> list[Group]:
     """Draw the groups that further teachers read: `DRAWN` of each source, or as many as there are."""
     shuffled, left = list(groups), dict(DRAWN)
-    random.Random(seed).shuffle(shuffled)
+    random.Random(_SEED).shuffle(shuffled)
     chosen = []
     for group in shuffled:
         if left[group.source] > 0:
@@ -176,23 +177,23 @@ def by_ensemble(groups: Sequence[Group], *, tell: Callable[[str], None]) -> Iter
         yield from taught(ours, weights)
 
 
-def unasked_pairs(data: Path, *, seed: int = 0) -> Iterator[tuple[str, list[Pair]]]:
+def unasked_pairs(data: Path) -> Iterator[tuple[str, list[Pair]]]:
     """Yield each collection's name with its pairs whose query no group asks: what the model was not trained on."""
-    for source, pairs in _shuffled(data, seed):
+    for source, pairs in _shuffled(data):
         asked = {pair.query for pair in pairs[: source.queries]}
         yield source.name, [pair for pair in pairs[source.queries :] if pair.query not in asked]
 
 
-def _shuffled(data: Path, seed: int) -> Iterator[tuple[Source, list[Pair]]]:
-    rng = random.Random(seed)
+def _shuffled(data: Path) -> Iterator[tuple[Source, list[Pair]]]:
+    rng = random.Random(_SEED)
     for source in (source for family in FAMILIES for source in family):
-        pairs = read_pairs(data, source, seed=seed)
+        pairs = read_pairs(data, source)
         rng.shuffle(pairs)
         yield source, pairs
 
 
-def _families(data: Path, seed: int) -> Iterator[tuple[list[Pair], list[str]]]:
-    shuffled = _shuffled(data, seed)
+def _families(data: Path) -> Iterator[tuple[list[Pair], list[str]]]:
+    shuffled = _shuffled(data)
     for family in FAMILIES:
         chosen: list[Pair] = []
         distractors: list[str] = []
@@ -201,7 +202,7 @@ def _families(data: Path, seed: int) -> Iterator[tuple[list[Pair], list[str]]]:
             chosen += pairs[: source.queries]
             distractors += rest[: source.distractors]
             whole = list(dict.fromkeys([*rest, *(pair.passage for pair in pairs)]))
-            chosen += cloze_pairs(whole, f"{source.name}_cloze", count=source.cloze, seed=seed)
+            chosen += cloze_pairs(whole, f"{source.name}_cloze", count=source.cloze, seed=_SEED)
         yield chosen, distractors
-    code = code_pairs(tuple(CODE_PACKAGES), count=2 * CODE_QUERIES, characters=1200, seed=seed)
+    code = code_pairs(tuple(CODE_PACKAGES), count=2 * CODE_QUERIES, characters=1200, seed=_SEED)
     yield code[:CODE_QUERIES], [pair.passage for pair in code[CODE_QUERIES:]]

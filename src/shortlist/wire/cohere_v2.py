@@ -76,7 +76,6 @@ DIALECT = Dialect(
     limits=Limits(documents=1000, query_tokens=2048, pair_tokens=4096),  # recommended; above 10,000 it refuses
     fields=_FIELDS,
     score_kind=ScoreKind.UNCALIBRATED_SIGMOID,
-    refuses_unknown=True,
     encode_request=encode_request,
     decode_request=decode_request,
     encode_response=encode_response,

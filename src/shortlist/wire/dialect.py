@@ -42,9 +42,7 @@ class Dialect:
 
     `paths` are where servers of the dialect listen, the usual one first. `fields` are the
     optional fields of a RerankRequest that it can say. `score_kind` is what scores are by
-    default, `raw_score_kind` what `raw_scores` asks for. `refuses_unknown` says whether a
-    request with a field that is none of the format's is refused (with the status of
-    `Fault.INVALID`) or the field ignored.
+    default, `raw_score_kind` what `raw_scores` asks for.
 
     `encode_request` raises InputError for what the format cannot say; `decode_request` and
     `decode_response` raise WireError. `decode_response` is told the request, since only
@@ -64,6 +62,5 @@ class Dialect:
     encode_error: Callable[[Fault, str], ErrorReply]
     limits: Limits = UNLIMITED
     raw_score_kind: ScoreKind | None = None
-    refuses_unknown: bool = False
     returns_documents: bool = False
     headers: Callable[[str], Mapping[str, str]] = bearer

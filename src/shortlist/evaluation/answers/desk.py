@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,7 @@ from typing import Any
 from shortlist.errors import InputError
 from shortlist.evaluation.files import at, read_objects
 from shortlist.protocols import Generator
-from shortlist.types import Completion, Prompt
-
-Clock = Callable[[], float]  # seconds
+from shortlist.types import Completion, Prompt, monotonic_ms
 
 _COUNTS = ("prompt_tokens", "completion_tokens")
 _BEGINNING = b'{"key": "'  # of every reply's line
@@ -42,7 +39,6 @@ class Desk:
     generator: Generator
     file: Path | None = None
     known: dict[str, Asked] = field(default_factory=dict)
-    clock: Clock = time.perf_counter
 
     @classmethod
     def open(cls, generator: Generator, file: Path) -> Desk:
@@ -71,9 +67,9 @@ class Desk:
         """Return the completion with its latency, both from the first time it was asked for."""
         key = _key(self.fingerprint, prompt)
         if key not in self.known:
-            began = self.clock()
+            began = monotonic_ms()
             completion = self.generator.generate(prompt)
-            self.known[key] = Asked(completion, (self.clock() - began) * 1e3)
+            self.known[key] = Asked(completion, monotonic_ms() - began)
             self._keep(key, self.known[key])
         return self.known[key]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import math
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
+from shortlist._json import finite_json
 from shortlist.errors import InputError
 from shortlist.ingest.decode import REPLACEMENT, UTF_8, encoding_of
 from shortlist.ingest.events import Problem
@@ -63,17 +63,11 @@ def parsed(line: bytes) -> tuple[Any, bool]:
     if len(line) > MAX_BYTES:
         raise ValueError(f"longer than {MAX_BYTES // 10**6} MB")
     text = line.decode("utf-8-sig", errors="replace").strip()
-    row = json.loads(text, parse_constant=_finite, parse_float=_finite) if text else None
+    row = finite_json(text) if text else None
     if "\\ud" in text or "\\uD" in text:
         # half a surrogate pair is valid JSON but no text that can be stored
         row = json.loads(json.dumps(row, ensure_ascii=False).encode("utf-8", "replace"))
     return row, REPLACEMENT in text and REPLACEMENT.encode() not in line
-
-
-def _finite(number: str) -> float:
-    if not math.isfinite(value := float(number)):
-        raise ValueError(f"{number} is no finite number; write null")
-    return value
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ from shortlist.scorers.hosted.batches import batches, estimated_tokens, sendable
 from shortlist.scorers.hosted.calls import SPARE_CALLS, Calls
 from shortlist.scorers.hosted.prices import Price
 from shortlist.transport import Bridge, Client
-from shortlist.types import Document, Query, ScoreKind, Scores, Step
+from shortlist.types import Document, Query, ScoreKind, Scores, Step, monotonic_ms
 from shortlist.wire import Dialect, Limits, RerankRequest, RerankResponse, Usage, WireDocument
 
 _LEAST = {ScoreKind.CALIBRATED_PROBABILITY: 0.0, ScoreKind.UNCALIBRATED_SIGMOID: 0.0, ScoreKind.SIMILARITY: -1.0}
@@ -88,7 +87,7 @@ class Hosted:
         return Scores(np.empty(0, dtype=np.float32), self._kind, Step(self._dialect.name, counts={"documents": 0}))
 
     async def _scored(self, query: Query, documents: Sequence[Document]) -> Scores:
-        began = time.perf_counter()
+        began = monotonic_ms()
         limits = self._asking.limits
         asked = sendable(query.text, Limits())
         whole = {place: d.full_text for place, d in enumerate(documents) if _is_visible(d.full_text)}
@@ -137,7 +136,7 @@ class Hosted:
         }
         return Step(
             self._dialect.name,
-            (time.perf_counter() - began) * 1000,
+            monotonic_ms() - began,
             counts | {name: count for name, count in billed.items() if count is not None},
             {name: text for name, text in facts.items() if text},
             tuple(self._notes(documents, sent, floor)),

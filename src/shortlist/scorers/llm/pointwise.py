@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -18,7 +17,7 @@ from shortlist.scorers.llm.method import Task
 from shortlist.scorers.llm.parsing import UNREADABLE
 from shortlist.scorers.llm.question import Question, Write
 from shortlist.scorers.llm.setup import STOPPING, Setup, stopped
-from shortlist.types import Completion, Document, Message, Query, Ranking, ScoreKind, Scores
+from shortlist.types import Completion, Document, Message, Query, Ranking, ScoreKind, Scores, monotonic_ms
 from shortlist.types.ranking import check_top_k
 
 _FIRST_TOKENS = 2  # some models begin with a blank or a quote
@@ -106,7 +105,7 @@ class PointwiseLLM:
 
     def score(self, query: Query, documents: Sequence[Document]) -> Scores:
         """Return one fp32 score a document, `[documents]` in input order; raises BudgetSpentError, GenerationError."""
-        began = time.perf_counter()
+        began = monotonic_ms()
         desk = self._setup.desk()
         task = self._setup.task(query, documents)
         values: dict[str, float] = {}
@@ -119,7 +118,7 @@ class PointwiseLLM:
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`; raises GenerationError."""
         check_top_k(top_k)
-        began = time.perf_counter()
+        began = monotonic_ms()
         desk = self._setup.desk()
         task = self._setup.task(candidates.query, candidates.documents)
         values: dict[str, float] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from shortlist.scorers.llm.desk import Desk
 from shortlist.scorers.llm.method import Method, Task
 from shortlist.scorers.llm.parsing import UNREADABLE
 from shortlist.scorers.llm.setup import STOPPING, Setup, stopped
-from shortlist.types import Ranking, ScoreKind
+from shortlist.types import Ranking, ScoreKind, monotonic_ms
 from shortlist.types.ranking import check_top_k, descending
 
 
@@ -38,7 +37,7 @@ class LLMReranker:
     def rerank(self, candidates: Ranking, *, top_k: int | None = None) -> Ranking:
         """Return a permutation of the candidates, or its first `top_k`; raises GenerationError."""
         check_top_k(top_k)
-        began = time.perf_counter()
+        began = monotonic_ms()
         desk = self._setup.desk()
         task = self._setup.task(candidates.query, candidates.documents, top_k=top_k)
         orders, notes = self._orders(task, desk)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,7 +14,7 @@ from shortlist.scorers.llm.desk import Desk
 from shortlist.scorers.llm.method import Task
 from shortlist.scorers.llm.parsing import REPAIRS, UNREADABLE
 from shortlist.scorers.llm.rehearsal import Rehearsal
-from shortlist.types import Document, Query, Step, Truncation
+from shortlist.types import Document, Query, Step, Truncation, monotonic_ms
 
 STOPPING = (BudgetSpentError, GenerationError)  # after these the best order so far stands
 
@@ -92,7 +91,7 @@ class Setup:
             "completion_tokens": usage.completion_tokens,
             **{name: desk.repairs[name] for name in REPAIRS if desk.repairs[name]},
         }
-        latency = (time.perf_counter() - began) * 1000
+        latency = monotonic_ms() - began
         cut = _truncations(task, desk)
         return Step("llm", latency, counts, facts, (*notes, *_notes(task, desk, cut, self.words)), cut)
 

@@ -22,7 +22,7 @@ from shortlist.server.models.waiting import within
 from shortlist.server.scheduling.queue import DEFAULT_BOUNDS, Batch, Bounds, PairQueue
 from shortlist.server.scheduling.throughput import Throughput
 from shortlist.server.scheduling.work import Outcome, Pair, PairFailure, PairScore, Task
-from shortlist.types import QUERY_CUT, Clock, Query, Ranking, Scores, Step, monotonic_ms
+from shortlist.types import QUERY_CUT, Query, Ranking, Scores, Step, monotonic_ms
 
 AT_ONCE = 2  # batches: while one runs, the next one's inputs are made
 _TYPICAL = [64] * 64
@@ -42,19 +42,18 @@ class QueuedModel:
         batch_tokens: int = 4096,
         bounds: Bounds = DEFAULT_BOUNDS,
         remembered: int = 100_000,
-        clock: Clock = monotonic_ms,
         watch: Callable[[Batch, float], None] | None = None,
     ) -> None:
         self._scorer, self._reader, self._cost = scorer, reader_of(scorer), cost
         guess = sum(_TYPICAL) / max(cost.p50_ms(_TYPICAL), 0.01) if cost is not None else 10.0
         self._queue = PairQueue(
-            clock=clock,
+            clock=monotonic_ms,
             throughput=Throughput.guessed(guess),
             batch_tokens=batch_tokens,
             bounds=bounds,
             remembered=remembered,
         )
-        self._batch_tokens, self._clock, self._watch = batch_tokens, clock, watch
+        self._batch_tokens, self._watch = batch_tokens, watch
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="shortlist-score")
         self._readers = ThreadPoolExecutor(1, thread_name_prefix="shortlist-read")  # reading must not hold scoring up
         self._wake = asyncio.Event()
@@ -106,13 +105,13 @@ class QueuedModel:
                 await within(ask.deadline, changed.wait())
                 changed.clear()
                 if ask.progress is not None and not task.is_over and any(task.outcomes):
-                    ask.progress(made(top_k=ask.top_k, now_ms=self._clock()))
+                    ask.progress(made(top_k=ask.top_k, now_ms=monotonic_ms()))
         except asyncio.TimeoutError:
             pass  # what there is then is the answer
         finally:
             del self._changed[task]
             self._queue.drop(task)
-        ranking = made(top_k=ask.top_k, now_ms=self._clock())
+        ranking = made(top_k=ask.top_k, now_ms=monotonic_ms())
         return ranking if self._reader is not None else ranking.traced(*uncut(ask.cuts))
 
     async def close(self) -> None:
@@ -173,7 +172,7 @@ class QueuedModel:
             self._tell(touched)
             self._wake.set()  # there is time for other tasks beside what runs now
             if self._watch is not None:
-                self._watch(batch, self._clock() - batch.taken_ms)
+                self._watch(batch, monotonic_ms() - batch.taken_ms)
 
     def _score(self, groups: list[list[Pair]]) -> list[Scores]:
         scores = score_groups(self._scorer, [(pairs[0].query, [pair.document for pair in pairs]) for pairs in groups])
