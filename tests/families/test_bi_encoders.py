@@ -20,7 +20,7 @@ from shortlist.protocols import Role
 from shortlist.scorers.cosine import Cosine
 from shortlist.types import Document, Query
 
-from .tiny import CONFIG, HIDDEN, make_tensors, write_classifier
+from .tiny import CONFIG, HIDDEN, make_tensors, make_tokenizer, write_classifier
 
 sentence_transformers = pytest.importorskip("sentence_transformers")
 
@@ -85,6 +85,15 @@ def test_a_byte_level_vocabulary_reads_prompt_and_text_in_one(tmp_path: Path) ->
         np.testing.assert_allclose(scorer.encoder.encode(TEXTS[:3], role=role), expected[role], atol=2e-5)
     scores = scorer.score(Query(TEXTS[0]), [Document(text, str(i)) for i, text in enumerate(TEXTS[:3])])
     np.testing.assert_allclose(scores.values, expected[Role.DOCUMENT] @ expected[Role.QUERY][0], atol=2e-5)
+
+
+def test_distilberts_vectors_are_as_long_as_its_configuration_says_in_its_own_words(tmp_path: Path) -> None:
+    transformers = importlib.import_module("transformers")
+    sizes = {"vocab_size": CONFIG["vocab_size"], "dim": 24, "n_layers": 1, "n_heads": 3, "hidden_dim": 40}
+    transformers.DistilBertModel(transformers.DistilBertConfig(**sizes)).save_pretrained(tmp_path)
+    make_tokenizer().save(str(tmp_path / "tokenizer.json"))
+    encoder = BiEncoder.load(str(tmp_path), engine="onnxruntime")
+    assert encoder.encode(TEXTS, role=Role.DOCUMENT).shape == (len(TEXTS), encoder.dimension) == (4, 24)
 
 
 def test_other_prompts_are_another_encoder(tmp_path: Path) -> None:

@@ -79,9 +79,13 @@ class ModelFolder:
 
     @property
     def vector_size(self) -> int:
-        """The length of the vector that a bi-encoder gives: its last Dense module's, else the hidden size."""
+        """The length of the vector that a bi-encoder gives: its last Dense module's, else that of a hidden state.
+
+        DistilBERT's configuration calls the latter `dim`.
+        """
         dense = self._last_dense
-        return int(dense.settings.get("out_features", 0)) if dense else int(self.config["hidden_size"])
+        hidden = self.config.get("hidden_size", self.config.get("dim", 768))
+        return int(dense.settings.get("out_features", 0)) if dense else int(hidden)
 
     @property
     def prompts(self) -> Mapping[str, str]:
