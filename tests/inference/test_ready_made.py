@@ -77,6 +77,24 @@ def test_hidden_states_are_not_taken_for_a_bi_encoders_vectors(engine: str, tmp_
     np.testing.assert_array_equal(found.encode(["how tall", "cats"], role=Role.DOCUMENT), expected)
 
 
+@engines
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_weights_beside_a_graph_are_found_where_the_hubs_cache_links_to_them(
+    engine: str, precision: str, tmp_path: Path
+) -> None:
+    model = write_classifier(tmp_path / "model")
+    export_onnx(model, model / "onnx", head="classification", weights="float32", largest_single_file=0)
+    (model / "model.safetensors").unlink()
+    cached = tmp_path / "cache/snapshots/0a1b"
+    (cached / "onnx").mkdir(parents=True)
+    (tmp_path / "cache/blobs").mkdir()
+    for number, file in enumerate(file for file in model.rglob("*") if file.is_file()):
+        blob = shutil.copy(file, tmp_path / f"cache/blobs/{number}")
+        (cached / file.relative_to(model)).symlink_to(blob)
+    one, other = (load_model(str(at), engine=engine, precision=precision) for at in (model, cached))
+    np.testing.assert_array_equal(other.score(QUERY, DOCUMENTS).values, one.score(QUERY, DOCUMENTS).values)
+
+
 def test_without_weights_the_wrong_graph_is_an_error_that_says_what_it_gives(tmp_path: Path) -> None:
     folder = write_classifier(tmp_path / "model")
     put_graph(folder, write_classifier(tmp_path / "encoder", architectures=["BertModel"]), "mean_pooling")
