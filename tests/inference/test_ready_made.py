@@ -95,6 +95,25 @@ def test_weights_beside_a_graph_are_found_where_the_hubs_cache_links_to_them(
     np.testing.assert_array_equal(other.score(QUERY, DOCUMENTS).values, one.score(QUERY, DOCUMENTS).values)
 
 
+@engines
+def test_a_graph_that_counts_tokens_in_32_bits_is_fed_so(engine: str, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    folder = write_classifier(tmp_path / "model")
+    expected = load_model(str(folder), engine=engine, precision="fp32").score(QUERY, DOCUMENTS).values
+    put_graph(folder, folder, "classification")
+    graph = onnx.load(str(folder / "onnx/model.onnx"))
+    for port in graph.graph.input:  # as tf2onnx writes them
+        wide = f"{port.name}_wide"
+        for node in graph.graph.node:
+            node.input[:] = [wide if name == port.name else name for name in node.input]
+        port.type.tensor_type.elem_type = onnx.TensorProto.INT32
+        graph.graph.node.insert(0, onnx.helper.make_node("Cast", [port.name], [wide], to=onnx.TensorProto.INT64))
+    onnx.save(graph, str(folder / "onnx/model.onnx"))
+    (folder / "model.safetensors").unlink()
+    found = load_model(str(folder), engine=engine, precision="fp32").score(QUERY, DOCUMENTS).values
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_without_weights_the_wrong_graph_is_an_error_that_says_what_it_gives(tmp_path: Path) -> None:
     folder = write_classifier(tmp_path / "model")
     put_graph(folder, write_classifier(tmp_path / "encoder", architectures=["BertModel"]), "mean_pooling")
