@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from shortlist.errors import ModelError
 
 
-def in_one_place(graph: Path, folder: Path) -> Path:
-    """Return a graph whose file of weights (`model.onnx_data`) really stands beside it: itself, or one in `folder`.
+def in_one_place(graph: Path, place: Callable[[], Path]) -> Path:
+    """Return a graph whose file of weights (`model.onnx_data`) really stands beside it: itself, or a copy at `place`.
 
     The hub's cache has links there to files that are named by their hash. OpenVINO and onnx follow none out of the
     graph's folder, and onnx takes no hard link either. Raises ModelError when a copy cannot be made.
@@ -18,6 +19,7 @@ def in_one_place(graph: Path, folder: Path) -> Path:
     parts = sorted(graph.parent.glob(f"{graph.name}*"))
     if len(parts) == 1 or not any(part.is_symlink() for part in parts):
         return graph
+    folder = place()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for part in parts:

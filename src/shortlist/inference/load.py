@@ -264,7 +264,7 @@ def _on_ready_made(
     readers = available_engines() if runtime.engine == "auto" else (runtime.engine,)
     is_foreign = file.suffix == ".xml" and "openvino" not in readers
     if readers[:1] != ("onnxruntime",) or runtime.precision is Precision.INT8:
-        file = in_one_place(file, _exports(weights, "graph"))
+        file = in_one_place(file, functools.partial(_exports, weights, "graph"))
     session = None if is_foreign else _on_graph_runtime(runtime, file, calibrate)
     wrong = "only OpenVINO reads it" if session is None else misfit(session, head)
     if not wrong:
@@ -327,9 +327,10 @@ def _calibrated(folder: ModelFolder, weights: str, head: Head, engine: str, file
     if engine == "openvino":
         if not is_exact:
             return file  # only the weights become int8
-        own, out = folder.path / CALIBRATED, _exports(weights, f"{head}-int8") / "model.xml"
+        own = folder.path / CALIBRATED
         if own.is_file():
             return own
+        out = _exports(weights, f"{head}-int8") / "model.xml"
     else:
         out = _exports(weights, f"{head}-int{8 if is_exact else 7}-onnxruntime") / QUANTISED
     if out.is_file():
@@ -360,8 +361,15 @@ def _calibration_inputs(folder: ModelFolder, head: Head) -> list[ModelInput]:
 
 
 def _exports(weights: str, what: str) -> Path:
+    """Return the folder of what is made of a model: in the cache, or where that takes none, until the process ends."""
     from platformdirs import user_cache_path
 
     from shortlist.inference.export import EXPORT_VERSION
 
-    return user_cache_path("shortlist") / "exports" / f"{weights.replace('/', '--')}-{what}-v{EXPORT_VERSION}"
+    name = f"{weights.replace('/', '--')}-{what}-v{EXPORT_VERSION}"
+    kept = user_cache_path("shortlist") / "exports" / name
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+    except OSError:  # a disk that is only read, say: the next start makes it again
+        return Path(_scratch().name) / name
+    return kept
