@@ -119,6 +119,17 @@ def test_a_mean_without_the_prompt_is_refused_where_there_is_a_prompt(tmp_path: 
     BiEncoder.load(str(tmp_path / "without/model"), engine="onnxruntime").close()
 
 
+def test_vectors_whose_lengths_count_are_refused_and_those_of_length_1_are_not(tmp_path: Path) -> None:
+    published(tmp_path, pooling="cls")
+    settings = tmp_path / "model/config_sentence_transformers.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"similarity_fn_name": "dot"}))
+    BiEncoder.load(str(tmp_path / "model"), engine="onnxruntime").close()
+    modules = tmp_path / "model/modules.json"
+    modules.write_text(json.dumps([one for one in json.loads(modules.read_text()) if "Normalize" not in one["type"]]))
+    with pytest.raises(UnsupportedModelError, match="where their lengths count"):
+        BiEncoder.load(str(tmp_path / "model"), engine="onnxruntime")
+
+
 @pytest.mark.parametrize(
     "kinds", [{"Pooling": {"pooling_mode": "max"}}, {"Pooling": {"pooling_mode": "mean"}, "Dense": {}}]
 )
