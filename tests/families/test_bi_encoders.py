@@ -20,7 +20,7 @@ from shortlist.protocols import Role
 from shortlist.scorers.cosine import Cosine
 from shortlist.types import Document, Query
 
-from .tiny import CONFIG, HIDDEN, make_tensors, write_classifier
+from .tiny import CONFIG, HIDDEN, make_tensors, make_tokenizer, write_classifier
 
 sentence_transformers = pytest.importorskip("sentence_transformers")
 
@@ -87,6 +87,15 @@ def test_a_byte_level_vocabulary_reads_prompt_and_text_in_one(tmp_path: Path) ->
     np.testing.assert_allclose(scores.values, expected[Role.DOCUMENT] @ expected[Role.QUERY][0], atol=2e-5)
 
 
+def test_distilberts_vectors_are_as_long_as_its_configuration_says_in_its_own_words(tmp_path: Path) -> None:
+    transformers = importlib.import_module("transformers")
+    sizes = {"vocab_size": CONFIG["vocab_size"], "dim": 24, "n_layers": 1, "n_heads": 3, "hidden_dim": 40}
+    transformers.DistilBertModel(transformers.DistilBertConfig(**sizes)).save_pretrained(tmp_path)
+    make_tokenizer().save(str(tmp_path / "tokenizer.json"))
+    encoder = BiEncoder.load(str(tmp_path), engine="onnxruntime")
+    assert encoder.encode(TEXTS, role=Role.DOCUMENT).shape == (len(TEXTS), encoder.dimension) == (4, 24)
+
+
 def test_other_prompts_are_another_encoder(tmp_path: Path) -> None:
     published(tmp_path / "with", pooling="mean", prompts=PROMPTS)
     published(tmp_path / "without", pooling="mean")
@@ -108,6 +117,17 @@ def test_a_mean_without_the_prompt_is_refused_where_there_is_a_prompt(tmp_path: 
     with pytest.raises(UnsupportedModelError, match="leaves its prompt out of the mean"):
         BiEncoder.load(str(tmp_path / "with/model"), engine="onnxruntime")
     BiEncoder.load(str(tmp_path / "without/model"), engine="onnxruntime").close()
+
+
+def test_vectors_whose_lengths_count_are_refused_and_those_of_length_1_are_not(tmp_path: Path) -> None:
+    published(tmp_path, pooling="cls")
+    settings = tmp_path / "model/config_sentence_transformers.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"similarity_fn_name": "dot"}))
+    BiEncoder.load(str(tmp_path / "model"), engine="onnxruntime").close()
+    modules = tmp_path / "model/modules.json"
+    modules.write_text(json.dumps([one for one in json.loads(modules.read_text()) if "Normalize" not in one["type"]]))
+    with pytest.raises(UnsupportedModelError, match="where their lengths count"):
+        BiEncoder.load(str(tmp_path / "model"), engine="onnxruntime")
 
 
 @pytest.mark.parametrize(

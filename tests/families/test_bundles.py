@@ -381,6 +381,27 @@ def test_a_model_with_code_of_its_own_is_run_by_its_graph_from_the_first_time_on
     assert not any(path.endswith(".safetensors") for path in hub.asked if f"{name}-too" in path)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_code_that_stands_in_another_repository_is_fetched_when_it_may_run(hub: type[Hub], tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "repository" / "own.py").write_text(
+        "from transformers import BertConfig, BertForSequenceClassification\n"
+        "class OwnConfig(BertConfig):\n    model_type = 'own'\n"
+        "class Own(BertForSequenceClassification):\n    config_class = OwnConfig\n"
+    )
+    expected = load_model(str(write_classifier(tmp_path / "plain")), engine="torch", precision="fp32")
+    where = "BAAI/bge-reranker-base-code--own"
+    code = {"AutoConfig": f"{where}.OwnConfig", "AutoModelForSequenceClassification": f"{where}.Own"}
+    folder = write_classifier(
+        tmp_path / "model", architectures=["OwnForSequenceClassification"], model_type="own", auto_map=code
+    )
+    with pytest.raises(UnsupportedModelError, match="needs Python code of its own"):
+        load_model(str(folder))
+    assert hub.asked == []
+    scorer = load_model(str(folder), trust_remote_code=True, precision="fp32")
+    np.testing.assert_allclose(scorer.score(QUERY, DOCUMENTS).values, expected.score(QUERY, DOCUMENTS).values)
+
+
 @pytest.mark.usefixtures("hub_out_of_reach")
 def test_a_hub_out_of_reach_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub-cache"))

@@ -179,6 +179,17 @@ def test_an_export_keeps_its_weights_in_a_file_that_runtimes_map(tmp_path: Path,
     assert graph.stat().st_size < data.stat().st_size
 
 
+@pytest.mark.parametrize("engine", available_engines())
+def test_a_model_is_exported_for_this_process_alone_where_the_cache_takes_nothing(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    loaded = load_engine(str(write_classifier(tmp_path / "model")), head="classification", engine=engine)
+    ids = np.asarray([4, 8, 5, 9, 5], np.int32)
+    assert loaded.engine.run([ModelInput(ids, 3)]).shape == (1, 1)
+    loaded.engine.close()
+
+
 def test_a_small_call_from_another_thread_is_not_behind_all_of_a_large_one() -> None:
     streams, done = Streams(1, "test"), list[str]()
     began, may_go = threading.Event(), threading.Event()

@@ -77,6 +77,43 @@ def test_hidden_states_are_not_taken_for_a_bi_encoders_vectors(engine: str, tmp_
     np.testing.assert_array_equal(found.encode(["how tall", "cats"], role=Role.DOCUMENT), expected)
 
 
+@engines
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_weights_beside_a_graph_are_found_where_the_hubs_cache_links_to_them(
+    engine: str, precision: str, tmp_path: Path
+) -> None:
+    model = write_classifier(tmp_path / "model")
+    export_onnx(model, model / "onnx", head="classification", weights="float32", largest_single_file=0)
+    (model / "model.safetensors").unlink()
+    cached = tmp_path / "cache/snapshots/0a1b"
+    (cached / "onnx").mkdir(parents=True)
+    (tmp_path / "cache/blobs").mkdir()
+    for number, file in enumerate(file for file in model.rglob("*") if file.is_file()):
+        blob = shutil.copy(file, tmp_path / f"cache/blobs/{number}")
+        (cached / file.relative_to(model)).symlink_to(blob)
+    one, other = (load_model(str(at), engine=engine, precision=precision) for at in (model, cached))
+    np.testing.assert_array_equal(other.score(QUERY, DOCUMENTS).values, one.score(QUERY, DOCUMENTS).values)
+
+
+@engines
+def test_a_graph_that_counts_tokens_in_32_bits_is_fed_so(engine: str, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    folder = write_classifier(tmp_path / "model")
+    expected = load_model(str(folder), engine=engine, precision="fp32").score(QUERY, DOCUMENTS).values
+    put_graph(folder, folder, "classification")
+    graph = onnx.load(str(folder / "onnx/model.onnx"))
+    for port in graph.graph.input:  # as tf2onnx writes them
+        wide = f"{port.name}_wide"
+        for node in graph.graph.node:
+            node.input[:] = [wide if name == port.name else name for name in node.input]
+        port.type.tensor_type.elem_type = onnx.TensorProto.INT32
+        graph.graph.node.insert(0, onnx.helper.make_node("Cast", [port.name], [wide], to=onnx.TensorProto.INT64))
+    onnx.save(graph, str(folder / "onnx/model.onnx"))
+    (folder / "model.safetensors").unlink()
+    found = load_model(str(folder), engine=engine, precision="fp32").score(QUERY, DOCUMENTS).values
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_without_weights_the_wrong_graph_is_an_error_that_says_what_it_gives(tmp_path: Path) -> None:
     folder = write_classifier(tmp_path / "model")
     put_graph(folder, write_classifier(tmp_path / "encoder", architectures=["BertModel"]), "mean_pooling")

@@ -13,7 +13,7 @@ import numpy as np
 
 from shortlist.errors import UnsupportedModelError
 from shortlist.inference.load import load_engine
-from shortlist.inference.models import name_of
+from shortlist.inference.models import ModelFolder, name_of
 from shortlist.inference.session import Precision
 from shortlist.inference.static import CARD, StaticEngine
 from shortlist.inference.tokens import Ids, ModelInput, Tokenizer, shared_start
@@ -108,12 +108,9 @@ class BiEncoder:
             exact=exact,
         )
         asked = prompts or _prompts(loaded.folder.prompts)
-        if any(asked.values()) and any(module.leaves_prompt_out for module in loaded.folder.modules):
+        if wrong := _not_done_here(loaded.folder, asked):
             loaded.engine.close()
-            raise UnsupportedModelError(
-                f"{name} leaves its prompt out of the mean over the tokens (include_prompt: false), which is not done"
-                " here; take a bi-encoder whose prompt counts"
-            )
+            raise UnsupportedModelError(f"{name} {wrong}")
         return cls(
             loaded.engine,
             fingerprint=loaded.folder.fingerprint(),
@@ -188,6 +185,22 @@ class BiEncoder:
     def close(self) -> None:
         """End the engine's threads."""
         self._engine.close()
+
+
+def _not_done_here(folder: ModelFolder, prompts: Mapping[Role, str]) -> str:
+    """Return what a model's files say of its vectors that is not done with them here; empty where all is."""
+    if any(prompts.values()) and any(module.leaves_prompt_out for module in folder.modules):
+        return (
+            "leaves its prompt out of the mean over the tokens (include_prompt: false), which is not done here; take a"
+            " bi-encoder whose prompt counts"
+        )
+    compared = str(folder.sentence_transformers.get("similarity_fn_name") or "cosine")
+    if compared == "cosine" or any(module.kind == "Normalize" for module in folder.modules):
+        return ""
+    return (
+        f"compares vectors by {compared!r} (similarity_fn_name), where their lengths count; here all have length 1, so"
+        " take a bi-encoder for cosine"
+    )
 
 
 def _prompts(said: Mapping[str, str]) -> dict[Role, str]:

@@ -19,6 +19,7 @@ from shortlist.inference.calibrating import CALIBRATED, write_calibrated
 from shortlist.inference.engine import TOKEN_BUDGET, Engine
 from shortlist.inference.forks import ForkLock
 from shortlist.inference.kernel import resolved
+from shortlist.inference.linked import in_one_place
 from shortlist.inference.models import ModelFolder, find_model
 from shortlist.inference.needs import check_needs
 from shortlist.inference.onnxruntime import QUANTISED
@@ -218,7 +219,7 @@ def _open(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) -> Se
             return _on_native(runtime, folder, weights, head)
     try:
         calibrate = functools.partial(_calibrated, folder, weights, head)
-        ready_made = _on_ready_made(runtime, folder, head, calibrate)
+        ready_made = _on_ready_made(runtime, folder, weights, head, calibrate)
         return ready_made or _on_graph_runtime(runtime, _exported(folder, weights, head), calibrate)
     except UnsupportedModelError as error:
         if not is_auto or head != "classification":
@@ -253,13 +254,17 @@ def _on_native(runtime: Runtime, folder: ModelFolder, weights: str, head: Head) 
     )
 
 
-def _on_ready_made(runtime: Runtime, folder: ModelFolder, head: Head, calibrate: Calibrate) -> Session | None:
+def _on_ready_made(
+    runtime: Runtime, folder: ModelFolder, weights: str, head: Head, calibrate: Calibrate
+) -> Session | None:
     """Open the graph that the folder holds; None where there is none, or one for something else beside weights."""
     file = folder.ready_made
     if file is None:
         return None
     readers = available_engines() if runtime.engine == "auto" else (runtime.engine,)
     is_foreign = file.suffix == ".xml" and "openvino" not in readers
+    if readers[:1] != ("onnxruntime",) or runtime.precision is Precision.INT8:
+        file = in_one_place(file, functools.partial(_exports, weights, "graph"))
     session = None if is_foreign else _on_graph_runtime(runtime, file, calibrate)
     wrong = "only OpenVINO reads it" if session is None else misfit(session, head)
     if not wrong:
@@ -322,9 +327,10 @@ def _calibrated(folder: ModelFolder, weights: str, head: Head, engine: str, file
     if engine == "openvino":
         if not is_exact:
             return file  # only the weights become int8
-        own, out = folder.path / CALIBRATED, _exports(weights, f"{head}-int8") / "model.xml"
+        own = folder.path / CALIBRATED
         if own.is_file():
             return own
+        out = _exports(weights, f"{head}-int8") / "model.xml"
     else:
         out = _exports(weights, f"{head}-int{8 if is_exact else 7}-onnxruntime") / QUANTISED
     if out.is_file():
@@ -355,8 +361,15 @@ def _calibration_inputs(folder: ModelFolder, head: Head) -> list[ModelInput]:
 
 
 def _exports(weights: str, what: str) -> Path:
+    """Return the folder of what is made of a model: in the cache, or where that takes none, until the process ends."""
     from platformdirs import user_cache_path
 
     from shortlist.inference.export import EXPORT_VERSION
 
-    return user_cache_path("shortlist") / "exports" / f"{weights.replace('/', '--')}-{what}-v{EXPORT_VERSION}"
+    name = f"{weights.replace('/', '--')}-{what}-v{EXPORT_VERSION}"
+    kept = user_cache_path("shortlist") / "exports" / name
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+    except OSError:  # a disk that is only read, say: the next start makes it again
+        return Path(_scratch().name) / name
+    return kept

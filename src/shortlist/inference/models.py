@@ -79,9 +79,13 @@ class ModelFolder:
 
     @property
     def vector_size(self) -> int:
-        """The length of the vector that a bi-encoder gives: its last Dense module's, else the hidden size."""
+        """The length of the vector that a bi-encoder gives: its last Dense module's, else that of a hidden state.
+
+        DistilBERT's configuration calls the latter `dim`.
+        """
         dense = self._last_dense
-        return int(dense.settings.get("out_features", 0)) if dense else int(self.config["hidden_size"])
+        hidden = self.config.get("hidden_size", self.config.get("dim", 768))
+        return int(dense.settings.get("out_features", 0)) if dense else int(hidden)
 
     @property
     def prompts(self) -> Mapping[str, str]:
@@ -203,9 +207,9 @@ def find_model(
 
     A packaged model's checksums are verified, and other folders are checked for files that are
     half-written or truncated. What was unpacked from a bundle is taken before the hub is asked.
-    `only` names what is fetched, by patterns (`hub.SETTINGS_FILES`); `with_code` fetches the Python files too. Raises
-    ModelNotFoundError that lists what there is, UnsupportedModelError for a known model that cannot
-    be run, CorruptModelError for unreadable files.
+    `only` names what is fetched, by patterns (`hub.SETTINGS_FILES`); `with_code` fetches the Python files too, also
+    those that `auto_map` says are in another repository. Raises ModelNotFoundError that lists what there is,
+    UnsupportedModelError for a known model that cannot be run, CorruptModelError for unreadable files.
     """
     name = name_of(name)
     packaged = find_packaged(name)
@@ -215,13 +219,13 @@ def find_model(
         return ModelFolder(name, packaged.folder, config, packaged.card["sha256"])
     folder = Path(name).expanduser()
     if folder.is_dir():
-        return _opened(name, folder)
+        return _opened(name, folder, with_code)
     hub_id, pinned = on_hub(name, revision=revision)
     stored = stored_folder(hub_id)
     if stored.is_dir():
-        return _opened(hub_id, stored)
+        return _opened(hub_id, stored, with_code)
     files = [*only, *CODE_FILES] if with_code else only
-    return _opened(hub_id, fetch(hub_id, revision=pinned, files=files))
+    return _opened(hub_id, fetch(hub_id, revision=pinned, files=files), with_code)
 
 
 def on_hub(name: str, *, revision: str | None = None) -> tuple[str, str | None]:
@@ -245,7 +249,7 @@ def on_hub(name: str, *, revision: str | None = None) -> tuple[str, str | None]:
     return entry.hub, revision or entry.revision or None
 
 
-def _opened(name: str, folder: Path) -> ModelFolder:
+def _opened(name: str, folder: Path, with_code: bool) -> ModelFolder:
     if (adapter := folder / "adapter_config.json").is_file():
         raise UnsupportedModelError(
             f"{folder} holds an adapter of {read_json(adapter, dict).get('base_model_name_or_path')}, which is not"
@@ -254,7 +258,11 @@ def _opened(name: str, folder: Path) -> ModelFolder:
     if not (folder / "config.json").is_file():
         raise ModelNotFoundError(f"{folder} has no config.json, so it is no model folder")
     check_complete(folder)
-    return ModelFolder(name, folder, read_json(folder / "config.json", dict))
+    config = read_json(folder / "config.json", dict)
+    named = config.get("auto_map") if with_code else None
+    for repository in sorted({str(one).partition("--")[0] for one in (named or {}).values() if "--" in str(one)}):
+        fetch(repository, files=CODE_FILES)  # transformers then finds it in the hub's cache
+    return ModelFolder(name, folder, config)
 
 
 def _unknown(name: str) -> ModelNotFoundError:

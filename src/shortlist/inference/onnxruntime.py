@@ -30,6 +30,7 @@ class OnnxRuntimeSession:
     def __init__(self, session: Any, *, engine: str, precision: Precision, streams: int) -> None:
         self._session = session
         self.inputs = tuple(port.name for port in session.get_inputs())
+        self._narrow = {port.name for port in session.get_inputs() if port.type == "tensor(int32)"}
         self.outputs = {port.name: _sizes(port.shape) for port in session.get_outputs()}
         self.engine = engine
         self.precision = precision
@@ -72,7 +73,8 @@ class OnnxRuntimeSession:
 
     def run(self, feeds: Feeds) -> list[Output]:
         """Run a graph of any inputs and return all its outputs, as fp32."""
-        return [np.asarray(values, dtype=np.float32) for values in self._session.run(None, dict(feeds))]
+        typed = {name: one.astype(np.int32) if name in self._narrow else one for name, one in feeds.items()}
+        return [np.asarray(values, dtype=np.float32) for values in self._session.run(None, typed)]
 
 
 def _sizes(shape: Sequence[Any]) -> tuple[int | None, ...]:
