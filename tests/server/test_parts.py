@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from server.fakes import FakeClock, Overlap
 from shortlist.errors import InputError, ModelError, OverloadedError, SettingsError
-from shortlist.server.bodies import made_of, parsed
+from shortlist.server.bodies import MOST_LEVELS, made_of, parsed
+from shortlist.server.faults import RefusedError
 from shortlist.server.keys import Key, find_key, new_key, read_keys
 from shortlist.server.metrics import Metrics
 from shortlist.server.models.asked import Ask, Load, Served
@@ -97,6 +98,17 @@ def test_files_and_bodies_may_begin_with_the_mark_of_utf_8(tmp_path: Path) -> No
     assert ServeSettings.load(file=file).port == 9000
     assert [key.name for key in read_keys(keys)] == ["a"]
     assert parsed('{"query": "ü"}'.encode("utf-8-sig")) == {"query": "ü"}
+
+
+@pytest.mark.parametrize("level", ["[%s]", '{"a": 1, "b": %s}'])
+def test_a_body_is_nested_no_deeper_than_can_be_written_back(level: str) -> None:
+    body = "1"
+    for _ in range(MOST_LEVELS):
+        body = level % body
+    assert parsed(body.encode())
+    for deeper in (level % body, "[" * 1000 + body + "]" * 1000, "[" * 100_000):
+        with pytest.raises(RefusedError, match=f"deeper than {MOST_LEVELS} levels"):
+            parsed(deeper.encode())
 
 
 def test_variables_that_are_no_settings_are_known() -> None:
