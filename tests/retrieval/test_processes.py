@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from forked import in_a_fork
 from shortlist.errors import IndexLockedError, StoreError
 from shortlist.retrieval import BM25, Index, Sharded
+from shortlist.retrieval.locks import ProcessLock
 from shortlist.types import Document, Query
 
 from .processes import start
@@ -49,6 +51,18 @@ def test_readers_see_what_was_committed_and_hinder_no_writer(index: Index, tmp_p
     assert copies(copied) == []
     with Index.open(index.path, read_only=True) as later:
         assert len(BM25(later).retrieve(Query("shared"), depth=99)) == 48
+
+
+def test_a_writer_changes_no_file_when_it_closes_while_a_reader_copies_them(index: Index) -> None:
+    index.upsert(documents(0, 3))
+    copying, seal = ProcessLock(index.path / "shard.lock"), index.path / "shard.seal"
+    with ThreadPoolExecutor(1) as threads:
+        with copying.held("shared"):
+            closing = threads.submit(index.close)
+            assert not wait([closing], timeout=1).done
+            assert not seal.exists()
+        closing.result()
+    assert seal.exists()
 
 
 def test_the_copy_of_a_killed_reader_is_swept_by_the_next(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +20,9 @@ from shortlist import index_paths
 from shortlist.build.search import open_pipeline
 from shortlist.errors import InputError
 from shortlist.retrieval import Index
+from shortlist.retrieval.store import Found
 from shortlist.server.run import Again, state_of
-from shortlist.server.searching import MOST_WRITES, Desk
+from shortlist.server.searching import MOST_SEARCHES, MOST_WRITES, SEARCHES_AT_ONCE, Desk
 from shortlist.server.settings import ServeSettings
 from shortlist.settings import Settings
 from shortlist.types import Document, Query
@@ -264,10 +266,16 @@ class Slow:
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.written: list[str] = []
+        self.began: list[str] = []
 
     def upsert(self, documents: Sequence[Document]) -> None:
         assert self.gate.wait(20)
         self.written += [document.doc_id for document in documents]
+
+    def search_text(self, text: str, *, depth: int, where: object) -> Found:
+        self.began.append(text)
+        assert self.gate.wait(20)
+        return Found(())
 
     def count(self) -> int:
         return len(self.written)
@@ -288,6 +296,58 @@ def test_writes_wait_for_one_another_and_nobody_else_for_them() -> None:
         slow.gate.set()
         assert sorted(write.result().status for write in writes) == [200] * (MOST_WRITES + 1) + [429]
         assert len(slow.written) == MOST_WRITES + 1
+
+
+@pytest.fixture
+def slow_server() -> Iterator[tuple[Running, Slow]]:
+    slow: Any = Slow()
+    with running(state_with(desk=Desk(slow, slow, Settings(), is_writable=True))) as server:
+        try:
+            yield server, slow
+        finally:
+            slow.gate.set()
+
+
+def leave(server: Running, body: Any) -> None:
+    """Send a search, and close the connection at once."""
+    content = json.dumps(body).encode()
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        head = b"POST /v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(content)
+        connection.sendall(head + content)
+
+
+def test_searches_of_clients_that_left_are_not_made(slow_server: tuple[Running, Slow]) -> None:
+    server, slow = slow_server
+    with ThreadPoolExecutor(1 + SEARCHES_AT_ONCE) as clients:
+        first = {"query": "first", "first_stage": "bm25"}
+        waiting = [clients.submit(server.ask, "/v1/search", first) for _ in range(SEARCHES_AT_ONCE)]
+        waited_for(lambda: len(slow.began) == SEARCHES_AT_ONCE)
+        for _ in range(3):
+            leave(server, {"query": "left", "first_stage": "bm25"})
+        waited_for(lambda: b'status="499"} 3.0' in server.ask("/metrics").content)
+        last = clients.submit(server.ask, "/v1/search", {"query": "last", "first_stage": "bm25"})
+        slow.gate.set()
+        assert [one.result().status for one in (*waiting, last)] == [200] * (1 + SEARCHES_AT_ONCE)
+    assert slow.began == ["first"] * SEARCHES_AT_ONCE + ["last"]
+
+
+def test_more_searches_than_may_wait_are_refused_and_so_is_one_whose_budget_others_took(
+    slow_server: tuple[Running, Slow],
+) -> None:
+    server, slow = slow_server
+    most = SEARCHES_AT_ONCE + MOST_SEARCHES
+    with ThreadPoolExecutor(most + 1) as clients:
+        body = {"query": "x", "first_stage": "bm25"}
+        searches = [clients.submit(server.ask, "/v1/search", body) for _ in range(SEARCHES_AT_ONCE)]
+        waited_for(lambda: len(slow.began) == SEARCHES_AT_ONCE)
+        late = server.ask("/v1/search", body | {"budget_ms": 20})
+        assert (late.status, late.json["error"]["kind"]) == (429, "overloaded")
+        assert "retry-after" in late.headers
+        searches += [clients.submit(server.ask, "/v1/search", body) for _ in range(MOST_SEARCHES + 1)]
+        waited_for(lambda: any(one.done() for one in searches))
+        assert server.ask("/v1/rerank", {"query": "x", "documents": ["a " * 60_000]}).status == 200
+        slow.gate.set()
+        assert sorted(one.result().status for one in searches) == [200] * most + [429]
 
 
 def test_a_copy_of_the_index_is_opened_again_while_it_is_searched(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from server.fakes import FakeClock, Overlap
 from shortlist.errors import InputError, ModelError, OverloadedError, SettingsError
-from shortlist.server.bodies import made_of, parsed
+from shortlist.server.bodies import MOST_LEVELS, made_of, parsed
+from shortlist.server.faults import RefusedError
 from shortlist.server.keys import Key, find_key, new_key, read_keys
 from shortlist.server.metrics import Metrics
 from shortlist.server.models.asked import Ask, Load, Served
@@ -99,6 +100,17 @@ def test_files_and_bodies_may_begin_with_the_mark_of_utf_8(tmp_path: Path) -> No
     assert parsed('{"query": "ü"}'.encode("utf-8-sig")) == {"query": "ü"}
 
 
+@pytest.mark.parametrize("level", ["[%s]", '{"a": 1, "b": %s}'])
+def test_a_body_is_nested_no_deeper_than_can_be_written_back(level: str) -> None:
+    body = "1"
+    for _ in range(MOST_LEVELS):
+        body = level % body
+    assert parsed(body.encode())
+    for deeper in (level % body, "[" * 1000 + body + "]" * 1000, "[" * 100_000):
+        with pytest.raises(RefusedError, match=f"deeper than {MOST_LEVELS} levels"):
+            parsed(deeper.encode())
+
+
 def test_variables_that_are_no_settings_are_known() -> None:
     environ = {"SHORTLIST_SERVE_PORT": "1", "SHORTLIST_SERVE_KEYS": "file", "SHORTLIST_DEPTH": "3", "HOME": "/"}
     assert ServeSettings.unread(environ) == ["SHORTLIST_SERVE_KEYS"]
@@ -124,6 +136,10 @@ def test_a_dialect_can_be_free_of_a_limit_of_all(tmp_path: Path) -> None:
         ("[serve]\nnothing = 1", "nothing"),
         ("[serve]\naliases = 'a'", "aliases"),
         ("[serve]\nlimits = 3", "limits"),
+        ("[serve]\nmax_query_characters = 0", "max_query_characters must be a whole number from 1"),
+        ("[serve]\nmax_document_characters = 0", "max_document_characters"),
+        ("[serve]\nmax_characters = 0", "max_characters"),
+        ("[serve.limits.voyage]\nmax_document_characters = 0", "limits.voyage.max_document_characters"),
         ("[serve.limits.voyage]\nmax_documents = 0", "limits.voyage.max_documents"),
         ("[serve.limits.voyage]\nmax_pages = 1", "limits.voyage.max_pages: no such limit; known are max_body_bytes"),
         ("[serve.limits.voyagr]\nmax_tokens = 1", "limits.voyagr: no such dialect; known are"),

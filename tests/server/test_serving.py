@@ -421,10 +421,11 @@ def test_a_dialect_may_have_limits_of_its_own() -> None:
         b'{"query": NaN}',
         b'{"query": "q", "documents": [{"text": "d", "metadata": {"n": -1e400}}]}',
         b"[" * 100_000,
+        b'{"query": "q", "documents": [{"text": "d", "metadata": {"n": ' + b"[" * 960 + b"]" * 960 + b"}}]}",
         {"query": " ", "documents": ["d"]},
         own([]),
     ],
-    ids=["empty", "cut", "no text", "a list", "NaN", "1e400", "deep", "blank query", "no documents"],
+    ids=["empty", "cut", "no text", "a list", "NaN", "1e400", "deep", "deep metadata", "blank query", "no documents"],
 )
 def test_a_bad_body_is_the_clients_mistake(server: Running, body: Any) -> None:
     answer = server.ask(OWN, body, method="POST")

@@ -96,7 +96,7 @@ def open_writer(path: Path, encoder: Encoder | None) -> Opened:
             is_sealed = seal.check(path / "shard", revision=store.revision())
             seal.remove()
             shard, remark = load_or_make(path / "shard", dimension=manifest.dimension, is_sealed=is_sealed)
-            undo.callback(_seal, seal, shard, store, path / "shard", doubts)
+            undo.callback(_seal, seal, shard, store, path / "shard", doubts, shard_lock)
             next_point = _next_point(store, shard, is_sealed=is_sealed)
             recovery = "" if is_sealed else _repaired(shard, store, remark)
             doubts.clear()
@@ -233,13 +233,18 @@ def _repaired(shard: Shard, store: DocumentStore, remark: str) -> str:
     )
 
 
-def _seal(seal: Seal, shard: Shard, store: DocumentStore, folder: Path, doubts: Sequence[str]) -> None:
-    shard.close()
-    if doubts:
-        return
-    # unsealed is safe: the next one to open it compares it with the store
-    with contextlib.suppress(OSError, StoreError):
-        seal.write(folder, revision=store.revision())
+def _seal(
+    seal: Seal, shard: Shard, store: DocumentStore, folder: Path, doubts: Sequence[str], shard_lock: ProcessLock
+) -> None:
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(StoreError):  # an index that cannot be locked any more is closed all the same
+            held.enter_context(shard_lock.held("exclusive", timeout_s=_COPY_TIMEOUT_S))
+        shard.close()  # files come and go once more: no reader may be copying them
+        if doubts:
+            return
+        # unsealed is safe: the next one to open it compares it with the store
+        with contextlib.suppress(OSError, StoreError):
+            seal.write(folder, revision=store.revision())
 
 
 def _private_folder(undo: contextlib.ExitStack) -> Path:

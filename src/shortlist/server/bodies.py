@@ -13,6 +13,7 @@ from shortlist.server.faults import GoneError, RefusedError, TooLargeError
 from shortlist.server.settings import ServeSettings
 from shortlist.wire import Fault
 
+MOST_LEVELS = 100  # of lists and objects: the parser takes what is too deep to be written back
 _LARGE = 100_000  # bytes, of which some ten thousand documents can be made
 _Made = TypeVar("_Made")
 
@@ -50,13 +51,16 @@ async def read_body(request: Request, settings: ServeSettings) -> bytes:
 def parsed(content: bytes) -> Any:
     """Parse JSON in UTF-8, with its mark or without; NaN, infinity and 1e400 are none.
 
-    Raises RefusedError that says where it ends to be JSON.
+    Raises RefusedError that says where it ends to be JSON, or that it has more than `MOST_LEVELS`.
     """
     try:
-        return finite_json(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
-        raise RefusedError(Fault.INVALID, f"the body is no JSON: {why:.200}") from error
+        found = finite_json(content.decode("utf-8-sig"))
+    except RecursionError as error:
+        raise _too_deep() from error
+    except ValueError as error:
+        raise RefusedError(Fault.INVALID, f"the body is no JSON: {error!s:.200}") from error
+    _check_depth(found)
+    return found
 
 
 def check_body(length: int, most: int) -> None:
@@ -76,3 +80,16 @@ async def _read(request: Request, most: int) -> bytes:
         check_body(size, most)
         parts.append(part)
     return b"".join(parts)
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MOST_LEVELS + 1):
+        if not (level := [one for one in level if isinstance(one, dict | list)]):
+            return
+        level = [member for one in level for member in (one.values() if isinstance(one, dict) else one)]
+    raise _too_deep()
+
+
+def _too_deep() -> RefusedError:
+    return RefusedError(Fault.INVALID, f"the body is nested deeper than {MOST_LEVELS} levels")

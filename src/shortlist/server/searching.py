@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from shortlist.build.models import load_encoder
 from shortlist.build.search import FIRST_STAGES, retriever_of
-from shortlist.errors import InputError, OverloadedError, StorageFullError
+from shortlist.errors import InputError, StorageFullError
 from shortlist.inference.biencoder import BiEncoder
 from shortlist.pipeline.diverse import check_diversity
 from shortlist.pipeline.fused import share
 from shortlist.retrieval import Index, Where
 from shortlist.retrieval.remote import Address, RemoteIndex, open_remote
+from shortlist.server.turns import Turns
 from shortlist.settings import Settings
 from shortlist.types import Document, Query, Ranking
 
 _LOG = logging.getLogger("shortlist.server")
 MOST_WRITES = 16  # that wait, each with up to a whole body of documents
+SEARCHES_AT_ONCE = 4  # an engine takes all cores for one
+MOST_SEARCHES = 64  # that wait
 
 
 class Desk:
     """An open index with its bi-encoder; any thread may use it.
 
     `is_writable`: documents may be added and removed. `settings`: their `depth`, `top_k`, `first_stage_weight` and
-    `diversity` are those of a search that says nothing else.
+    `diversity` are those of a search that says nothing else. Writes come one after another, so that only they wait for
+    one another; a few searches run at once, beside them.
     """
 
     def __init__(
         self, index: Index | RemoteIndex, encoder: BiEncoder, settings: Settings, *, is_writable: bool
     ) -> None:
         self._index, self._encoder, self.settings, self.is_writable = index, encoder, settings, is_writable
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="shortlist-write")
-        self._writes = 0
+        self.writes = Turns("changes of the index", at_once=1, waiting=MOST_WRITES)
+        self.searches = Turns("searches", at_once=SEARCHES_AT_ONCE, waiting=MOST_SEARCHES)
         self._uses, self._lock = Counter[Index | RemoteIndex](), threading.Lock()
 
     @classmethod
@@ -126,21 +128,9 @@ class Desk:
                 del self._uses[index]
                 index.close()
 
-    async def in_turn(self, write: Callable[[], None]) -> None:
-        """Await a write on the thread that all writes share, so that only they wait for one another.
-
-        Raises OverloadedError when `MOST_WRITES` wait already. A write that is cancelled before its turn is not done.
-        """
-        if self._writes > MOST_WRITES:
-            raise OverloadedError(f"too much to do: {MOST_WRITES} changes of the index wait already; try again later")
-        self._writes += 1
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._writer, write)
-        finally:
-            self._writes -= 1
-
     def close(self) -> None:
-        """Close the index once what is being written is, and end the bi-encoder's threads."""
-        self._writer.shutdown()
+        """Close the index once what is being written and searched is, and end the bi-encoder's threads."""
+        self.writes.close()
+        self.searches.close()
         self._index.close()
         self._encoder.close()

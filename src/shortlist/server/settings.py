@@ -19,6 +19,9 @@ _LEAST = {
     "port": 0,
     "max_documents": 1,
     "max_body_bytes": 1024,
+    "max_query_characters": 1,  # with 0, which is no limit elsewhere, documents would be cut to nothing
+    "max_document_characters": 1,
+    "max_characters": 1,
     "batch_tokens": 1,
     "max_waiting_pairs": 1,
     "header_timeout_s": 0.1,  # with 0 nobody would be in time

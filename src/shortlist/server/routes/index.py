@@ -53,13 +53,14 @@ async def search(request: Request) -> Response:
     where, weight = at.get("where"), _share(at.get("first_stage_weight"), desk.settings.first_stage_weight)
     diversity = _share(at.get("diversity"), desk.settings.diversity)
     deadline = budget_of(request, number_or_none(at.get("budget_ms")), state.clock)
-    candidates = await asyncio.to_thread(
+    retrieve = partial(
         desk.retrieve,
         query,
         depth=depth,
         where=None if where is None else where.value,
         first_stage=text_or(at.get("first_stage"), "hybrid"),
     )
+    candidates = await until_gone(request, desk.searches.do(retrieve, deadline=deadline))
     if truth_or_none(at.get("rerank")) is not False and len(candidates):
         name = served_name(state, text_or(at.get("model")), notes)
         ask = Ask(candidates, top_k, deadline, notes.client, max_tokens=limits.max_tokens)
@@ -93,7 +94,7 @@ async def add(request: Request) -> Response:
     check_count(limits, len(found))
     documents = [Document(one.text, one.doc_id, one.title, one.metadata or {}) for one in found]
     check_size(limits, "", documents)
-    await desk.in_turn(partial(desk.add, documents))
+    await desk.writes.do(partial(desk.add, documents))
     return json_reply({"added": len(documents), "documents": await asyncio.to_thread(desk.count)})
 
 
@@ -101,7 +102,7 @@ async def remove(request: Request) -> Response:
     """Remove documents by id in one commit; an id that is not there does not matter."""
     desk = _writable(request)
     ids = [read_id(item) for item in At(await read_json(request, own_limits(request))).only(("ids",))["ids"].items()]
-    await desk.in_turn(partial(desk.remove, ids))
+    await desk.writes.do(partial(desk.remove, ids))
     return json_reply({"documents": await asyncio.to_thread(desk.count)})
 
 
