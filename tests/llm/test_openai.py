@@ -142,6 +142,15 @@ def test_a_server_that_is_not_there_is_named() -> None:
     closed(model)
 
 
+@pytest.mark.parametrize(
+    "url", ["localhost:8000/v1", "http://", "http://u:p@x/v1", "http://x/v1?key=u:p", "http://[::1/v1"]
+)
+def test_an_address_that_is_none_is_refused_without_repeating_a_password(url: str) -> None:
+    with pytest.raises(InputError, match="address") as caught:
+        load_language_model("m", server=url)
+    assert "u:p" not in str(caught.value)
+
+
 def test_no_more_are_asked_at_once_than_allowed() -> None:
     loopback, answers = asked(lambda _: ok("hi"), pause_s=0.03, times=8, concurrency=2)
     assert answers == ["hi"] * 8
