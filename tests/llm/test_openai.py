@@ -13,7 +13,7 @@ import pytest
 
 from forked import in_a_fork
 from shortlist import Reranker
-from shortlist.errors import GenerationError, InputError, PromptRefusedError, PromptTooLongError
+from shortlist.errors import AuthenticationError, GenerationError, InputError, PromptRefusedError, PromptTooLongError
 from shortlist.generators.load import load_language_model
 from shortlist.generators.model import LanguageModel
 from shortlist.types import Message, Prompt
@@ -122,6 +122,20 @@ def test_a_key_in_the_environment_is_not_sent_to_a_server_that_was_not_given_it(
     monkeypatch.setenv("OPENAI_API_KEY", "of-another-server")
     loopback, _ = asked(lambda _: ok("hi"))
     assert "of-another-server" not in str(loopback.keys)
+
+
+def test_a_key_that_a_server_repeats_is_in_no_error() -> None:
+    body = json.dumps({"error": {"message": "received key = sk-secret"}}).encode()
+    loopback, answer = asked(lambda _: (401, {}, body), retries=0, api_key="sk-secret\n")
+    assert loopback.keys == ["Bearer sk-secret"]
+    assert "received key = ..." in str(answer)
+    assert "sk-secret" not in str(answer)
+
+
+def test_a_key_that_no_header_can_hold_is_refused_without_repeating_it() -> None:
+    with pytest.raises(AuthenticationError, match="was it copied whole") as caught:
+        load_language_model("m", server="http://127.0.0.1:9/v1", api_key="sk-\nsecret")
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b"{}", b'{"choices": []}', b'"text"'])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from shortlist._optional import require
-from shortlist.errors import GenerationError, InputError
+from shortlist.errors import AuthenticationError, GenerationError, InputError
 from shortlist.generators.chat import Json, Receive, token_ids, unanswered
 from shortlist.types.address import checked_url
 
@@ -56,7 +57,10 @@ class OpenAIEndpoint:
             )
         self._openai = require("openai", extra="llm")
         self._model, self._server = model, checked_url(server)
-        self._how = {"api_key": api_key or _NO_KEY, "timeout": timeout_s, "max_retries": retries}
+        self._key = (api_key or "").strip()
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise AuthenticationError("the key has characters that no HTTP header can hold; was it copied whole?")
+        self._how = {"api_key": self._key or _NO_KEY, "timeout": timeout_s, "max_retries": retries}
         self._concurrency = concurrency
         self._line = self._connected()
         self._body = dict(body or {})
@@ -128,7 +132,10 @@ class OpenAIEndpoint:
         advice = _ADVICE.get(status or 0, "")
         if isinstance(error, self._openai.APIConnectionError):
             advice = "is it running, is the address right, and does it answer within timeout_s?"
-        return unanswered(self.fingerprint, _reason(error), status=status, advice=advice)
+        reason = _reason(error)
+        if self._key:  # some servers repeat the key they refuse
+            reason = re.sub(rf"(?<!\w){re.escape(self._key)}(?!\w)", "...", reason)
+        return unanswered(self.fingerprint, reason, status=status, advice=advice)
 
 
 _KEY = "its key is api_key=..., and that of --llm-server SHORTLIST_LLM_KEY in the environment"
