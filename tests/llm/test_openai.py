@@ -209,3 +209,17 @@ def test_a_server_that_does_not_stream_is_an_error_and_no_empty_answer() -> None
                 model.stream(PROMPT, print)
         finally:
             closed(model)
+
+
+def test_a_stream_that_ends_before_its_answer_does_is_an_error_and_no_whole_answer() -> None:
+    chunk = {"id": "x", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "It is"}}]}
+    content = f"data: {json.dumps(chunk)}\n\n".encode()
+    pieces: list[str] = []
+    with listening(Loopback(lambda _: (200, {"Content-Type": "text/event-stream"}, content))) as server:
+        model = load_language_model("m", server=server)
+        try:
+            with pytest.raises(GenerationError, match="broke off"):
+                model.stream(PROMPT, pieces.append)
+        finally:
+            closed(model)
+    assert pieces == ["It is"]
