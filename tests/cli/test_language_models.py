@@ -114,7 +114,7 @@ def test_a_server_without_that_model_is_told_apart() -> None:
         (["-m", "llm-listwise:missing.gguf"], 1, "there is no GGUF file at missing.gguf"),
         (["-m", "llm-listwise:no.gguf[server=null]", "--llm-server", "http://x/v1"], 1, "no GGUF file at no.gguf"),
         (["-m", "llm-listwise:", "--llm-server", "http://x/v1"], 2, "needs its name on http://x/v1"),
-        (["-m", "llm-listwise:m", "--llm-server", "x:80"], 2, "server must be a URL"),
+        (["-m", "llm-listwise:m", "--llm-server", "x:80"], 2, "begins with http"),
         (["-m", "llm-listwise:m[widnow=5]", "--llm-server", "http://x/v1"], 2, "'widnow'; it has: prompt, windows"),
         (["-m", "llm-listwise:m[window=a]", "--llm-server", "http://x/v1"], 2, "must be a whole number; got 'a'"),
         (["-m", "llm-listwise:m[record=a]", "--llm-server", "http://x/v1"], 2, "record must be a function"),

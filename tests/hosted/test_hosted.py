@@ -334,6 +334,15 @@ def test_many_bad_documents_do_not_make_endless_calls(server_of: ServerOf) -> No
     scorer.close()
 
 
+def test_documents_that_are_too_long_are_found_in_few_calls_wherever_they_stand(server_of: ServerOf) -> None:
+    server = server_of("cohere", refuses=lambda text: "too long" in text)
+    documents = [Document("iron" + " too long" * (i % 10 == 5), str(i)) for i in range(100)]
+    scorer = made("cohere", server)
+    scores = scorer.score(QUERY, documents)
+    assert np.flatnonzero(scores.values == scores.values.min()).tolist() == list(range(5, 100, 10))
+    scorer.close()
+
+
 def test_a_document_too_long_for_llamacpp_is_told_from_a_failing_server(server_of: ServerOf) -> None:
     server = server_of("llamacpp")
     reason = "input is too large to process. increase the physical batch size"

@@ -13,7 +13,7 @@ import pytest
 
 from forked import in_a_fork
 from shortlist import Reranker
-from shortlist.errors import GenerationError, InputError, PromptRefusedError, PromptTooLongError
+from shortlist.errors import AuthenticationError, GenerationError, InputError, PromptRefusedError, PromptTooLongError
 from shortlist.generators.load import load_language_model
 from shortlist.generators.model import LanguageModel
 from shortlist.types import Message, Prompt
@@ -124,6 +124,20 @@ def test_a_key_in_the_environment_is_not_sent_to_a_server_that_was_not_given_it(
     assert "of-another-server" not in str(loopback.keys)
 
 
+def test_a_key_that_a_server_repeats_is_in_no_error() -> None:
+    body = json.dumps({"error": {"message": "received key = sk-secret"}}).encode()
+    loopback, answer = asked(lambda _: (401, {}, body), retries=0, api_key="sk-secret\n")
+    assert loopback.keys == ["Bearer sk-secret"]
+    assert "received key = ..." in str(answer)
+    assert "sk-secret" not in str(answer)
+
+
+def test_a_key_that_no_header_can_hold_is_refused_without_repeating_it() -> None:
+    with pytest.raises(AuthenticationError, match="was it copied whole") as caught:
+        load_language_model("m", server="http://127.0.0.1:9/v1", api_key="sk-\nsecret")
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b"{}", b'{"choices": []}', b'"text"'])
 def test_an_answer_that_is_no_chat_completion_is_an_error(content: bytes) -> None:
     _, answer = asked(lambda _: (200, {}, content), retries=0)
@@ -140,6 +154,15 @@ def test_a_server_that_is_not_there_is_named() -> None:
     with pytest.raises(GenerationError, match=r"m@http://127.0.0.1:9/v1 did not answer: APIConnectionError"):
         model.generate(PROMPT)
     closed(model)
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:8000/v1", "http://", "http://u:p@x/v1", "http://x/v1?key=u:p", "http://[::1/v1"]
+)
+def test_an_address_that_is_none_is_refused_without_repeating_a_password(url: str) -> None:
+    with pytest.raises(InputError, match="address") as caught:
+        load_language_model("m", server=url)
+    assert "u:p" not in str(caught.value)
 
 
 def test_no_more_are_asked_at_once_than_allowed() -> None:
@@ -186,3 +209,17 @@ def test_a_server_that_does_not_stream_is_an_error_and_no_empty_answer() -> None
                 model.stream(PROMPT, print)
         finally:
             closed(model)
+
+
+def test_a_stream_that_ends_before_its_answer_does_is_an_error_and_no_whole_answer() -> None:
+    chunk = {"id": "x", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "It is"}}]}
+    content = f"data: {json.dumps(chunk)}\n\n".encode()
+    pieces: list[str] = []
+    with listening(Loopback(lambda _: (200, {"Content-Type": "text/event-stream"}, content))) as server:
+        model = load_language_model("m", server=server)
+        try:
+            with pytest.raises(GenerationError, match="broke off"):
+                model.stream(PROMPT, pieces.append)
+        finally:
+            closed(model)
+    assert pieces == ["It is"]

@@ -212,6 +212,7 @@ def test_answers_without_usage_are_counted_by_their_estimate_and_it_is_said() ->
     given, _ = candidates(2)
     step = of("llm-listwise", Silent()).rerank(given).trace.steps[-1]
     assert step.counts["prompt_tokens"] > 50
+    assert step.counts["completion_tokens"] >= 2
     assert "their tokens are estimated" in " ".join(step.degradations)
 
 

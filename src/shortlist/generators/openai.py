@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from shortlist._optional import require
-from shortlist.errors import GenerationError, InputError
+from shortlist.errors import AuthenticationError, GenerationError, InputError
 from shortlist.generators.chat import Json, Receive, token_ids, unanswered
+from shortlist.types.address import checked_url
 
 _LONGEST_S = 1_000_000  # a socket's time ends somewhere
 _NO_KEY = "none"  # the client insists on one; servers of one's own mostly do not look at it
@@ -48,20 +50,21 @@ class OpenAIEndpoint:
         concurrency: int = 8,
         body: Mapping[str, Any] | None = None,
     ) -> None:
-        if not server.startswith(("http://", "https://")):
-            raise InputError(f"server must be a URL such as http://localhost:8000/v1; got {server!r}")
         if not 0 < timeout_s <= _LONGEST_S or retries < 0 or concurrency < 1:
             raise InputError(
                 f"a server needs timeout_s above 0 and up to {_LONGEST_S}, retries from 0 and concurrency from 1;"
                 f" got {timeout_s}, {retries}, {concurrency}"
             )
         self._openai = require("openai", extra="llm")
-        self._model, self._server = model, server
-        self._how = {"api_key": api_key or _NO_KEY, "timeout": timeout_s, "max_retries": retries}
+        self._model, self._server = model, checked_url(server)
+        self._key = (api_key or "").strip()
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise AuthenticationError("the key has characters that no HTTP header can hold; was it copied whole?")
+        self._how = {"api_key": self._key or _NO_KEY, "timeout": timeout_s, "max_retries": retries}
         self._concurrency = concurrency
         self._line = self._connected()
         self._body = dict(body or {})
-        self.fingerprint = f"{model}@{server}"
+        self.fingerprint = f"{model}@{self._server}"
 
     def _connected(self) -> _Line:
         client = self._openai.OpenAI(base_url=self._server, **self._how)
@@ -96,7 +99,7 @@ class OpenAIEndpoint:
 
     def tokenize(self, text: str) -> list[int]:
         """Ask llama.cpp's own `/tokenize`, which lies beside `/v1`; raises GenerationError for other servers."""
-        url = self._server.rstrip("/").removesuffix("/v1") + "/tokenize"
+        url = self._server.removesuffix("/v1") + "/tokenize"
         told = self._told(lambda client: client.post(url, body={"content": text}, cast_to=object))
         return token_ids(told, self.fingerprint)
 
@@ -129,7 +132,10 @@ class OpenAIEndpoint:
         advice = _ADVICE.get(status or 0, "")
         if isinstance(error, self._openai.APIConnectionError):
             advice = "is it running, is the address right, and does it answer within timeout_s?"
-        return unanswered(self.fingerprint, _reason(error), status=status, advice=advice)
+        reason = _reason(error)
+        if self._key:  # some servers repeat the key they refuse
+            reason = re.sub(rf"(?<!\w){re.escape(self._key)}(?!\w)", "...", reason)
+        return unanswered(self.fingerprint, reason, status=status, advice=advice)
 
 
 _KEY = "its key is api_key=..., and that of --llm-server SHORTLIST_LLM_KEY in the environment"

@@ -28,7 +28,7 @@ class Chunks:
     write: Write
     parts: list[str] = field(default_factory=list)
     usage: dict[str, Any] = field(default_factory=dict)
-    is_cut: bool = False
+    finish: str = ""
     has_come: bool = False
     failure: BaseException | None = None
 
@@ -48,7 +48,7 @@ class Chunks:
         try:
             choices = chunk["choices"]
             text = "".join(text_of(choice["delta"].get("content")) for choice in choices[:1])
-            self.is_cut |= any(choice.get("finish_reason") == "length" for choice in choices[:1])
+            self.finish = next((choice.get("finish_reason") for choice in choices[:1]), None) or self.finish
             self.usage.update(chunk.get("usage") or {})
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise GenerationError(f"a piece of the answer is no chat completion chunk: {chunk!r:.200}") from error
@@ -64,5 +64,7 @@ class Chunks:
             raise GenerationError(
                 "the server sent no piece of a streamed answer; `shortlist ask --json` does not stream"
             )
+        if not self.finish:
+            raise GenerationError("the answer broke off: the server closed the stream without saying that it is whole")
         read, wrote = (count_of(self.usage, name) for name in ("prompt_tokens", "completion_tokens"))
-        return Completion("".join(self.parts), read, wrote, self.is_cut)
+        return Completion("".join(self.parts), read, wrote, self.finish == "length")

@@ -11,11 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
-from urllib.parse import urlsplit
 
 from shortlist._optional import require
 from shortlist.errors import (
-    InputError,
     RemoteError,
     RemoteRequestError,
     RemoteResponseError,
@@ -25,6 +23,7 @@ from shortlist.errors import (
 from shortlist.transport.failures import failure_of
 from shortlist.transport.keys import Secret
 from shortlist.transport.policy import Policy, is_retried, pause_ms, retry_after_ms
+from shortlist.types.address import checked_url
 
 _LARGEST_ANSWER = 256 << 20  # a thousand long documents sent back are a tenth of it
 
@@ -188,23 +187,6 @@ class Client:
         error = failure_of(status, message, url=url, key_hint=self._key_hint)
         asked = retry_after_ms(response.headers.get("Retry-After"), now=self._now())
         return _Failure(error, is_retried(status), asked)
-
-
-def checked_url(url: str) -> str:
-    """Return a server's address without a slash at its end; raises InputError when it cannot be one."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError as error:
-        raise InputError(f"{url!r} is no server's address: {error}") from error
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise InputError(
-            f"a server's address holds no user, password, query or fragment ({parts.scheme}://{parts.hostname}...);"
-            " give the key as api_key=..."
-        )
-    if parts.scheme not in {"http", "https"} or not parts.hostname or any(letter.isspace() for letter in url):
-        raise InputError(f"a server's address begins with http:// or https://, as http://localhost:8080; got {url!r}")
-    return url.rstrip("/")
 
 
 def _trust(url: str) -> bool | ssl.SSLContext:

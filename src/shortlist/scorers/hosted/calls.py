@@ -60,7 +60,7 @@ class Calls:
                 return
             by_length = sorted(batch, key=lambda place: len(self.texts[place]))
             probed = await self._probe([by_length[0], by_length[len(batch) // 2]], error)
-            rest = [place for place in batch if place not in probed]
+            rest = [place for place in by_length if place not in probed]  # those that are too long stand together
             if rest:
                 await self._split(rest, error)
 

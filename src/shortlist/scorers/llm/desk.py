@@ -18,7 +18,7 @@ from shortlist.errors import (
 )
 from shortlist.passages.size import count_words
 from shortlist.protocols import Generator, LikelihoodModel
-from shortlist.scorers.llm.cost import Budget, Prices, Usage, expected_usage
+from shortlist.scorers.llm.cost import TOKENS_A_WORD, Budget, Prices, Usage, expected_usage
 from shortlist.scorers.llm.question import Question
 from shortlist.types import Completion, Likelihood, Prompt
 
@@ -200,8 +200,8 @@ class Desk:
         completion = model.generate(prompt)
         with self._lock:
             self.unfinished += completion.is_cut
-        found = Usage(1, completion.prompt_tokens, completion.completion_tokens)
-        self._count(found, expected_usage(prompt, written=completion.completion_tokens))
+        written = completion.completion_tokens or round(count_words(completion.text) * TOKENS_A_WORD)
+        self._count(Usage(1, completion.prompt_tokens, written), expected_usage(prompt, written=written))
         return completion
 
     def _likelihood(self, model: LikelihoodModel, answer: str, prompt: Prompt) -> Likelihood:

@@ -26,14 +26,16 @@ UNREADABLE = "unreadable_answers"
 REPAIRS = (REASONING, FOREIGN_DIGITS, RANGES, BARE_NUMBERS, DUPLICATES, OUT_OF_RANGE, MISSING, UNREADABLE)
 
 _BRACKETED = re.compile(r"\[([^\[\]]{1,400})\]")
-_RANKED = re.compile(r"(?:\[[^\[\]]{1,400}\]\s*>\s*)+\[[^\[\]]{1,400}\]")  # "[3] > [1] > [2]"
+_RANKED = re.compile(  # "[3] > [1] > [2]", also where some are equal or in bold: "**[3]** >= [1] = [2]"
+    r"(?:\[[^\[\]]{1,400}\][\s*]*[>=]+[\s*]*)+\[[^\[\]]{1,400}\]"
+)
 _RANGE_OR_ID = re.compile(r"(\d+)\s*(?:-|\u2013|\u2014|\.{2,3}|\u2026|\bto\b)\s*(\d+)|(\d+)")
 _CHAIN = re.compile(  # "3 > 1 > 2", "Passage 3, Passage 1": two numbers at least, and nothing but separators between
     r"(?:passage|document|doc|id)?\s*#?\d+(?:\s*(?:>|,|;|=|\n|\s)\s*(?:passage|document|doc|id)?\s*#?\d+)+",
     re.IGNORECASE,
 )
 _ENDLESS = re.compile(r"\d{11,}|\s{11,}")  # a model that repeats itself; patterns take the square of its length
-_LINE_NUMBER = re.compile(r"^[^\S\n]*(\d+)[.)][^\S\n]+(?=\S)", re.MULTILINE)
+_LINE_NUMBER = re.compile(r"^[^\S\n]*(\d+)[.):][^\S\n]+(?=\S)", re.MULTILINE)
 _ONE = re.compile(r"\W*(?:(?:passage|document|doc|id)\W*)?(\d+)\W*", re.IGNORECASE)
 
 _ANSWER = r"(?i:\banswer(?:\s+is\b|\W{0,2}[:>=]))|\\boxed"  # "The answer is", "**Answer:**", "<answer>", "\boxed{"
@@ -131,7 +133,7 @@ def _plain(letter: str) -> str:
 
 
 def _ids(text: str, count: int, repairs: Counter[str]) -> list[int]:
-    ranked = max(_RANKED.findall(text), key=lambda run: run.count(">"), default="")  # it may follow talk of some ids
+    ranked = max(_RANKED.findall(text), key=lambda run: run.count("["), default="")  # it may follow talk of some ids
     groups = _BRACKETED.findall(ranked) + _BRACKETED.findall(text.replace(ranked, " ", 1) if ranked else text)
     inside = [found for group in groups for found in _numbers(group, count, repairs)]
     if inside:
