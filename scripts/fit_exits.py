@@ -56,7 +56,7 @@ def margins_of(by_set: Mapping[str, Sequence[Floats]]) -> dict[int, tuple[float,
 
 def weights_only(fingerprint: str) -> str:
     """Return a blend's fingerprint without engines and precisions: the margins are for all of them."""
-    return re.sub(r"(@[0-9a-f]{12}):[a-z]+ [\d.]+:[a-z0-9]+", r"\1", fingerprint)
+    return re.sub(r":[a-z]+ [\d.]+:[a-z0-9]+", "", fingerprint)
 
 
 def main() -> None:

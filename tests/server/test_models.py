@@ -370,7 +370,7 @@ def test_what_is_empty_or_cut_is_counted_over_all_batches_of_a_request_and_what_
     fresh, again = (" | ".join(ranking.trace.degradations) for ranking in asyncio.run(ask()))
     assert "3 documents are empty" in fresh
     assert "4 documents are empty" in again
-    assert "3 texts cut (head)" in fresh
+    assert "3 texts cut (passages-short)" in fresh
     assert "3 more texts were cut" in again
     assert fresh.count("empty") == again.count("empty") == 1
 
