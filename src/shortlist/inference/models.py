@@ -260,7 +260,8 @@ def _opened(name: str, folder: Path, with_code: bool) -> ModelFolder:
     check_complete(folder)
     config = read_json(folder / "config.json", dict)
     named = config.get("auto_map") if with_code else None
-    for repository in sorted({str(one).partition("--")[0] for one in (named or {}).values() if "--" in str(one)}):
+    classes = [one for one in (named or {}).values() if isinstance(one, str)]  # of tokenizers there are lists
+    for repository in sorted({one.partition("--")[0] for one in classes if "--" in one}):
         fetch(repository, files=CODE_FILES)  # transformers then finds it in the hub's cache
     return ModelFolder(name, folder, config)
 
